@@ -1,0 +1,230 @@
+//! What travels: a header line of JSON, a newline, and the payload as JSON.
+//!
+//! Two JSON texts rather than one, so that a backend reads the header without touching
+//! a payload of any size. The header carries only what differs from the defaults.
+
+use crate::{Error, JobId, Keep};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The largest payload that a client takes unless told otherwise: 256 KiB.
+pub const MAX_PAYLOAD: usize = 256 * 1024;
+
+/// The version of the header's own shape.
+const FORMAT: u8 = 1;
+
+/// A job as it is stored and sent: everything but its changing state.
+///
+/// ```
+/// use legwork::{Envelope, JobId};
+/// let envelope = Envelope::new("runs.fetch", r#"{"runner":7}"#).unwrap();
+/// let bytes = envelope.encode();
+/// let back = Envelope::decode(envelope.id, &bytes).unwrap();
+/// assert_eq!(back.name, "runs.fetch");
+/// assert_eq!(back.payload.get(), r#"{"runner":7}"#);
+/// ```
+#[derive(Debug, Clone, Serialize)]
+pub struct Envelope {
+    /// The id; in the backend it is the key of the record, not a part of it.
+    pub id: JobId,
+    /// The job's name.
+    pub name: String,
+    /// The version of the payload's shape.
+    pub version: u32,
+    /// The queue.
+    pub queue: String,
+    /// 0 (first) to 9 (last).
+    pub priority: u8,
+    /// The payload, JSON.
+    pub payload: Box<RawValue>,
+    /// At most one unfinished job of this name has this key.
+    pub unique: Option<String>,
+    /// At most one job with this key runs at a time.
+    pub serial: Option<String>,
+    /// Overrides the policy's number of attempts.
+    pub max_attempts: Option<u32>,
+    /// Overrides the number of crashes.
+    pub max_crashes: Option<u32>,
+    /// Overrides the timeout, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Overrides the retention of a succeeded or cancelled job, in milliseconds.
+    pub keep_ms: Option<i64>,
+    /// When a client made it, for ids that do not tell, in milliseconds since the epoch.
+    pub created_ms: Option<i64>,
+}
+
+/// The header as it is written: one letter a field, because every byte is paid for in
+/// the memory of Redis, a million times over.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    v: u8,
+    n: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    w: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    q: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    p: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    u: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    s: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    a: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    c: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    t: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    k: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    m: Option<i64>,
+}
+
+impl Envelope {
+    /// An envelope with a fresh id, in the queue `default`, from a payload in JSON text.
+    ///
+    /// ```
+    /// assert!(legwork::Envelope::new("a.job", "not json").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// The name is outside the grammar, or the payload is not JSON.
+    pub fn new(name: &str, payload: &str) -> Result<Envelope, Error> {
+        crate::check_job_name(name)?;
+        let payload: Box<RawValue> = serde_json::from_str(payload).map_err(|e| {
+            Error::invalid(format!("payload: not JSON at line {}, column {}: {e}", e.line(), e.column()))
+        })?;
+        Ok(Envelope::from_raw(name, payload))
+    }
+
+    pub(crate) fn from_raw(name: &str, payload: Box<RawValue>) -> Envelope {
+        Envelope {
+            id: JobId::new(),
+            name: name.into(),
+            version: 1,
+            queue: "default".into(),
+            priority: 5,
+            payload,
+            unique: None,
+            serial: None,
+            max_attempts: None,
+            max_crashes: None,
+            timeout_ms: None,
+            keep_ms: None,
+            created_ms: None,
+        }
+    }
+
+    /// When the job was made, in milliseconds since the epoch, by the client's clock.
+    ///
+    /// ```
+    /// let envelope = legwork::Envelope::new("a.job", "1").unwrap();
+    /// assert_eq!(envelope.made_ms(), envelope.id.created_ms());
+    /// ```
+    pub fn made_ms(&self) -> Option<i64> {
+        self.created_ms.or_else(|| self.id.created_ms())
+    }
+
+    /// How long a succeeded or cancelled job is kept, given its policy's word.
+    pub(crate) fn keep(&self, policy: Keep) -> i64 {
+        self.keep_ms.unwrap_or_else(|| policy.as_ms())
+    }
+
+    /// The record: header line, newline, payload.
+    ///
+    /// ```
+    /// let envelope = legwork::Envelope::new("a.job", "[1]").unwrap();
+    /// assert_eq!(envelope.encode(), b"{\"v\":1,\"n\":\"a.job\"}\n[1]");
+    /// ```
+    pub fn encode(&self) -> Vec<u8> {
+        let header = Header {
+            v: FORMAT,
+            n: self.name.clone(),
+            w: (self.version != 1).then_some(self.version),
+            q: (self.queue != "default").then(|| self.queue.clone()),
+            p: (self.priority != 5).then_some(self.priority),
+            u: self.unique.clone(),
+            s: self.serial.clone(),
+            a: self.max_attempts,
+            c: self.max_crashes,
+            t: self.timeout_ms,
+            k: self.keep_ms,
+            m: self.created_ms,
+        };
+        let mut bytes = serde_json::to_vec(&header).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes.extend_from_slice(self.payload.get().as_bytes());
+        bytes
+    }
+
+    /// Reads a record.
+    ///
+    /// ```
+    /// use legwork::{Envelope, JobId};
+    /// assert!(Envelope::decode(JobId::new(), b"junk").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// The record is not a header line and a JSON payload of a version known here.
+    pub fn decode(id: JobId, record: &[u8]) -> Result<Envelope, Error> {
+        let broken = |what: &str| Error::corrupt(format!("envelope: {what}"));
+        let split = record.iter().position(|b| *b == b'\n').ok_or_else(|| broken("no header line"))?;
+        let header: Header = serde_json::from_slice(&record[..split])
+            .map_err(|e| broken(&format!("the header is not what it must be: {e}")))?;
+        if header.v != FORMAT {
+            return Err(broken(&format!("format {} is not known here", header.v)));
+        }
+        let payload = serde_json::from_slice(&record[split + 1..])
+            .map_err(|e| broken(&format!("the payload is not JSON: {e}")))?;
+        let queue = header.q.unwrap_or_else(|| "default".into());
+        crate::check_job_name(&header.n).map_err(|e| broken(&e.to_string()))?;
+        crate::check_queue_name(&queue).map_err(|e| broken(&e.to_string()))?;
+        Ok(Envelope {
+            id,
+            name: header.n,
+            version: header.w.unwrap_or(1),
+            queue,
+            priority: header.p.unwrap_or(5).min(9),
+            payload,
+            unique: header.u,
+            serial: header.s,
+            max_attempts: header.a,
+            max_crashes: header.c,
+            timeout_ms: header.t,
+            keep_ms: header.k,
+            created_ms: header.m,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(
+            priority in 0u8..=9, version in 1u32..9, keep in proptest::option::of(0i64..1_000_000),
+            unique in proptest::option::of("[ -~]{1,40}"), text in ".{0,60}"
+        ) {
+            let payload = serde_json::to_string(&text).unwrap();
+            let mut e = Envelope::new("a.b", &payload).unwrap();
+            (e.priority, e.version, e.keep_ms, e.unique) = (priority, version, keep, unique);
+            let back = Envelope::decode(e.id, &e.encode()).unwrap();
+            prop_assert_eq!(format!("{:?}", e), format!("{:?}", back));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Envelope::decode(JobId::new(), &bytes);
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let line = Envelope::decode(JobId::new(), b"{\"v\":9,\"n\":\"a\"}\n1").unwrap_err().to_string();
+        assert_eq!(line, "envelope: format 9 is not known here");
+    }
+}

@@ -1,0 +1,122 @@
+//! Job ids: UUIDv7, made by the client, with the shard in the last byte.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// The id of a job: a UUIDv7 that the client makes before the first send, so that an
+/// enqueue whose reply was lost can be repeated. Its last byte names the shard.
+///
+/// ```
+/// use legwork::JobId;
+/// let id = JobId::new();
+/// assert_eq!(id.to_string().parse::<JobId>().unwrap(), id);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(Uuid);
+
+impl JobId {
+    /// A fresh id in shard 0.
+    ///
+    /// ```
+    /// assert_eq!(legwork::JobId::new().shard(1), 0);
+    /// ```
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> JobId {
+        JobId::in_shard(0)
+    }
+
+    /// A fresh id that lives in the shard given.
+    ///
+    /// ```
+    /// assert_eq!(legwork::JobId::in_shard(3).shard(8), 3);
+    /// ```
+    pub fn in_shard(shard: u8) -> JobId {
+        let mut bytes = *Uuid::now_v7().as_bytes();
+        bytes[15] = shard;
+        JobId(Uuid::from_bytes(bytes))
+    }
+
+    /// The shard of this id in a namespace of `shards` shards.
+    ///
+    /// ```
+    /// assert_eq!(legwork::JobId::in_shard(9).shard(8), 1);
+    /// ```
+    pub fn shard(self, shards: u8) -> u8 {
+        self.0.as_bytes()[15] % shards.max(1)
+    }
+
+    /// The 16 raw bytes.
+    ///
+    /// ```
+    /// let id = legwork::JobId::new();
+    /// assert_eq!(legwork::JobId::from_bytes(*id.as_bytes()), id);
+    /// ```
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The id with these raw bytes.
+    ///
+    /// ```
+    /// assert_eq!(legwork::JobId::from_bytes([7; 16]).as_bytes(), &[7; 16]);
+    /// ```
+    pub fn from_bytes(bytes: [u8; 16]) -> JobId {
+        JobId(Uuid::from_bytes(bytes))
+    }
+
+    /// The id with these raw bytes, if there are 16 of them.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<JobId> {
+        Uuid::from_slice(bytes).ok().map(JobId)
+    }
+
+    /// Milliseconds since the Unix epoch at which the id was made, when it is a UUIDv7.
+    ///
+    /// ```
+    /// assert!(legwork::JobId::new().created_ms().unwrap() > 1_700_000_000_000);
+    /// ```
+    pub fn created_ms(&self) -> Option<i64> {
+        let (secs, nanos) = self.0.get_timestamp()?.to_unix();
+        (self.0.get_version_num() == 7).then_some(secs as i64 * 1000 + i64::from(nanos) / 1_000_000)
+    }
+
+    /// An id that is the same for the same words: for jobs that must exist once, as the
+    /// slot of a schedule. FNV-1a over the parts with a separator, twice with different
+    /// bases; not for adversarial input.
+    #[cfg(feature = "cron")]
+    pub(crate) fn derived(parts: &[&str], shard: u8) -> JobId {
+        let fnv = |base: u64| {
+            parts.iter().flat_map(|p| p.bytes().chain([0x1f])).fold(base, |h, b| {
+                (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
+            })
+        };
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&fnv(0xcbf2_9ce4_8422_2325).to_be_bytes());
+        bytes[8..].copy_from_slice(&fnv(0x6c62_272e_07bb_0142).to_be_bytes());
+        bytes[6] = (bytes[6] & 0x0f) | 0x80;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        bytes[15] = shard;
+        JobId(Uuid::from_bytes(bytes))
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<JobId, crate::Error> {
+        Uuid::parse_str(text).map(JobId).map_err(|_| {
+            let shown: String = text.chars().take(50).collect();
+            crate::Error::invalid(format!(
+                "job id: {shown:?} is not a UUID (32 hexadecimal digits, hyphens allowed)"
+            ))
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! Daemons that keep a namespace in order.

@@ -1,0 +1,1 @@
+//! The test kit: conformance cases, a model, and a backend that fails on demand.
