@@ -1,1 +1,3 @@
 //! The test kit: conformance cases, a model, and a backend that fails on demand.
+
+pub mod server;
