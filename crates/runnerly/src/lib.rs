@@ -1,1 +1,4 @@
 //! To come.
+
+pub mod run;
+pub mod secret;
