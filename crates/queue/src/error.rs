@@ -63,6 +63,11 @@ impl Error {
         Error::new(Kind::Corrupt, message)
     }
 
+    /// The same error once more, for each of many callers that share one call.
+    pub(crate) fn again(&self) -> Error {
+        Error::new(self.0.kind, self.0.message.clone())
+    }
+
     /// The backend was not reached or did not answer; repeating the call is safe.
     ///
     /// ```

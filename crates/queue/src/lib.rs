@@ -4,7 +4,7 @@
 //! a [`Client`] enqueues, inspects and controls; a [`Worker`] runs handlers; a
 //! `Scheduler` enqueues at the instants that a cron expression names.
 //!
-//! ```ignore
+//! ```
 //! use legwork::{Client, Context, Failure, Job, Worker};
 //! use serde::{Deserialize, Serialize};
 //!
@@ -55,6 +55,7 @@ mod state;
 pub mod testing;
 mod worker;
 
+pub use client::{Client, ClientOptions, Enqueue, Lookup, Receipt, Snapshot, WaitError};
 pub use clock::{Clock, ManualClock};
 pub use envelope::{Envelope, MAX_PAYLOAD};
 pub use error::{Error, Result};
@@ -64,3 +65,4 @@ pub use job::Job;
 pub use name::{check_job_name, check_queue_name};
 pub use policy::{Backoff, Keep, Policy};
 pub use state::State;
+pub use worker::{Context, Running, Worker, shutdown_signal};

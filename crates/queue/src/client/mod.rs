@@ -1,1 +1,164 @@
-//! The client.
+//! What enqueues, inspects and controls. One file a concern:
+//! `enqueue` the builder, `driver` the natural batching, `control` and `inspect`.
+
+mod control;
+mod driver;
+mod enqueue;
+mod inspect;
+mod wait;
+
+pub use enqueue::{Enqueue, Receipt};
+pub use inspect::{Lookup, Snapshot};
+pub use wait::WaitError;
+
+pub(crate) use driver::patiently;
+
+use crate::backend::Backend;
+use crate::{Clock, Error, MAX_PAYLOAD, Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A handle on a namespace of queues. Cheap to clone; clones share one connection, and
+/// enqueues that arrive while a call is in flight ride together in the next.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+/// let jobs = legwork::Client::connect("sqlite::memory:").await?;
+/// assert!(jobs.queues().await?.is_empty());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Arc<dyn Backend>,
+    options: ClientOptions,
+    driver: driver::Driver,
+    url: Option<String>,
+}
+
+/// What may be said about a client.
+///
+/// ```
+/// let options = legwork::ClientOptions { max_payload: 1024, ..Default::default() };
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// The largest payload taken, in bytes of JSON; 256 KiB by default, 16 MiB at most.
+    pub max_payload: usize,
+    /// How long an enqueue is repeated while the backend does not answer; 10 s by default.
+    pub patience: Duration,
+    /// Where the time of decisions comes from; tests pass a manual clock.
+    pub clock: Clock,
+}
+
+impl Default for ClientOptions {
+    fn default() -> ClientOptions {
+        ClientOptions {
+            max_payload: MAX_PAYLOAD,
+            patience: Duration::from_secs(10),
+            clock: Clock::Backend,
+        }
+    }
+}
+
+impl Client {
+    /// Connects to the queue at `url`: `redis://host[:port][/db][?ns=name]`,
+    /// `redis+unix:///path.sock`, `sqlite:path.db` or `sqlite::memory:`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// # let _ = jobs;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Invalid for a URL that is no queue, unavailable when nothing answers there.
+    pub async fn connect(url: &str) -> Result<Client> {
+        Client::connect_with(url, ClientOptions::default()).await
+    }
+
+    /// As [`Client::connect`], with options.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// use legwork::{Client, ClientOptions};
+    /// let jobs = Client::connect_with("sqlite::memory:", ClientOptions::default()).await?;
+    /// # let _ = jobs;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_with(url: &str, options: ClientOptions) -> Result<Client> {
+        let backend = open(url, options.clock.clone()).await?;
+        Ok(Client::build(backend, options, Some(url.into())))
+    }
+
+    /// A client over a backend that exists already: for tests that wrap one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// use legwork::{Client, ClientOptions, Clock, backend::sqlite::Sqlite};
+    /// let backend = Sqlite::connect("sqlite::memory:", Clock::Backend).await?;
+    /// let jobs = Client::over(std::sync::Arc::new(backend), ClientOptions::default());
+    /// # let _ = jobs;
+    /// # Ok(()) }
+    /// ```
+    pub fn over(backend: Arc<dyn Backend>, options: ClientOptions) -> Client {
+        Client::build(backend, options, None)
+    }
+
+    fn build(backend: Arc<dyn Backend>, options: ClientOptions, url: Option<String>) -> Client {
+        let driver = driver::Driver::start(backend.clone(), options.patience);
+        Client { inner: Arc::new(Inner { backend, options, driver, url }) }
+    }
+
+    /// The backend under this client: for what the client has no words for.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// assert!(jobs.backend().audit().await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.inner.backend
+    }
+
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.inner.options
+    }
+
+    /// A second way to the same data, for a thread with a runtime of its own. A backend
+    /// that was handed in, or lives in this process alone, is shared instead.
+    pub(crate) async fn reopen(&self) -> Result<Arc<dyn Backend>> {
+        match &self.inner.url {
+            Some(url) if !url.contains(":memory:") => open(url, self.inner.options.clock.clone()).await,
+            _ => Ok(self.inner.backend.clone()),
+        }
+    }
+}
+
+async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" | "redis+unix" | "unix" | "valkey" => {
+            Err(Error::invalid("url: soon"))
+        }
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Err(Error::invalid("url: soon")),
+        _ => {
+            let _ = clock;
+            Err(Error::invalid(format!(
+                "url: {:?} is not a queue; use redis://host:port, redis+unix:///path.sock or sqlite:path.db",
+                if scheme.is_empty() { "no scheme" } else { scheme }
+            )))
+        }
+    }
+}

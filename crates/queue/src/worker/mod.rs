@@ -1,1 +1,352 @@
-//! The worker.
+//! The pool that runs handlers. One daemon, one file: `lease` asks for jobs, `run` is the
+//! life of one job, `settle` ends leases in batches, `heartbeat` renews them from a thread
+//! of its own, `shutdown` drains.
+
+mod context;
+mod handler;
+mod heartbeat;
+mod held;
+mod lease;
+mod run;
+mod settle;
+mod shutdown;
+
+pub use context::Context;
+pub use shutdown::shutdown_signal;
+
+use crate::backend::{Backend, Definition, Settle, WorkerView};
+use crate::{Client, Error, Failure, Job, Result};
+use handler::Handler;
+use held::Held;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// How many jobs of a queue run at a time unless [`Worker::queue`] says otherwise.
+const CONCURRENCY: usize = 16;
+
+/// A worker about to start: say what it handles and which queues it serves.
+///
+/// ```
+/// # use legwork::*; use serde::{Serialize, Deserialize};
+/// # #[derive(Serialize, Deserialize)] struct Ping;
+/// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+/// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let worker = Worker::new(jobs, ()).handle(ping).queue("default", 4);
+/// worker.run_until(async {}).await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a worker runs when it is started"]
+pub struct Worker<S = ()> {
+    client: Client,
+    state: S,
+    handlers: HashMap<String, Handler<S>>,
+    queues: Vec<(String, usize)>,
+    mistake: Option<Error>,
+    settings: Settings,
+}
+
+/// How a worker keeps time.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    lease: Duration,
+    drain: Duration,
+    beat: Duration,
+    poll: Duration,
+    maintain: bool,
+}
+
+/// A worker that runs. Dropping it stops nothing; call [`Running::stop`].
+pub struct Running {
+    stop: CancellationToken,
+    abort: CancellationToken,
+    fetcher: tokio::task::JoinHandle<()>,
+    health: Arc<Health>,
+    drain: Duration,
+}
+
+/// What a worker does at this moment, for `/readyz` and `/metrics`.
+#[derive(Debug)]
+struct Health {
+    started: Instant,
+    /// Milliseconds after `started` of the last lease call that succeeded; -1 for never.
+    polled: AtomicI64,
+    running: AtomicUsize,
+    poll: Duration,
+    id: String,
+}
+
+/// Everything that the daemons of one worker share.
+struct Engine<S> {
+    client: Client,
+    backend: Arc<dyn Backend>,
+    state: S,
+    handlers: HashMap<String, Handler<S>>,
+    lanes: Vec<Lane>,
+    held: Arc<Held>,
+    settles: mpsc::Sender<Settle>,
+    health: Arc<Health>,
+    settings: Settings,
+    /// No more leases.
+    stop: CancellationToken,
+    /// Drop what still runs and hand it back.
+    abort: CancellationToken,
+    /// A permit or a whole job came free.
+    freed: Notify,
+    /// A job that was on a worker when it died runs alone among its like, so that a second
+    /// death tells which one it was.
+    suspects: Semaphore,
+}
+
+/// One queue of this worker.
+struct Lane {
+    queue: String,
+    concurrency: usize,
+    permits: Semaphore,
+    /// Jobs leased and not yet settled.
+    inside: AtomicUsize,
+    /// Moving average of a run in nanoseconds; 0 while unknown.
+    speed: AtomicU64,
+}
+
+impl<S: Clone + Send + Sync + 'static> Worker<S> {
+    /// A worker for the jobs of `client`; `state` is what handlers share.
+    pub fn new(client: Client, state: S) -> Worker<S> {
+        let settings = Settings {
+            lease: Duration::from_secs(15),
+            drain: Duration::from_secs(25),
+            beat: Duration::from_secs(5),
+            poll: Duration::from_secs(1),
+            maintain: true,
+        };
+        Worker { client, state, handlers: HashMap::new(), queues: Vec::new(), mistake: None, settings }
+    }
+
+    /// Adds a handler: any `async fn(payload, Context<S>) -> Result<Output, Failure>`.
+    pub fn handle<J, F, Fut>(mut self, handler: F) -> Worker<S>
+    where
+        J: Job,
+        F: Fn(J, Context<S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<J::Output, Failure>> + Send + 'static,
+    {
+        if let Err(e) = crate::check_job_name(J::NAME) {
+            self.mistake.get_or_insert(e);
+        }
+        if self.handlers.insert(J::NAME.into(), Handler::new::<J, F, Fut>(handler)).is_some() {
+            let line = format!("worker: the job name {:?} is handled twice", J::NAME);
+            self.mistake.get_or_insert(Error::invalid(line));
+        }
+        self
+    }
+
+    /// Serves a queue with this many jobs at a time (1 to 10,000). Without any call a
+    /// worker serves the queues of its handlers' policies, 16 jobs at a time each.
+    pub fn queue(mut self, queue: &str, concurrency: usize) -> Worker<S> {
+        let doubled = self.queues.iter().any(|(name, _)| name == queue);
+        let checked = crate::check_queue_name(queue).and(match concurrency {
+            1..=10_000 if !doubled => Ok(()),
+            1..=10_000 => Err(Error::invalid(format!("worker: the queue {queue:?} is named twice"))),
+            n => Err(Error::invalid(format!("concurrency of {queue}: {n} is not 1 to 10000"))),
+        });
+        if let Err(e) = checked {
+            self.mistake.get_or_insert(e);
+        }
+        self.queues.push((queue.into(), concurrency));
+        self
+    }
+
+    /// How long a lease lasts (15 s by default, 500 ms at least); it is renewed every
+    /// third. A dead worker's jobs run again after a lease and a sweep of 2 s at most.
+    pub fn lease(mut self, lease: Duration) -> Worker<S> {
+        self.settings.lease = lease.max(Duration::from_millis(500));
+        self.settings.beat = self.settings.beat.min(self.settings.lease / 2);
+        self
+    }
+
+    /// How long running jobs may go on after the worker was told to stop (25 s by
+    /// default); what is unfinished then is handed back without an attempt spent.
+    pub fn drain(mut self, drain: Duration) -> Worker<S> {
+        self.settings.drain = drain;
+        self
+    }
+
+    /// Whether this worker also promotes, reaps and prunes; it does by default. At least
+    /// one worker or scheduler of a namespace must.
+    pub fn maintain(mut self, maintain: bool) -> Worker<S> {
+        self.settings.maintain = maintain;
+        self
+    }
+
+    /// Starts the worker on the current runtime.
+    ///
+    /// # Errors
+    /// A mistake in the worker's building (a name handled twice, a bad queue), or a
+    /// backend that cannot be reached.
+    pub async fn start(mut self) -> Result<Running> {
+        if let Some(mistake) = self.mistake.take() {
+            return Err(mistake);
+        }
+        if self.queues.is_empty() {
+            let mut queues: Vec<_> = self.definitions().into_iter().map(|d| d.policy.queue).collect();
+            queues.sort();
+            queues.dedup();
+            self.queues = queues.into_iter().map(|q| (q, CONCURRENCY)).collect();
+        }
+        self.warn_of_unserved();
+        let mut view = self.view();
+        let backend = self.client.backend().clone();
+        view.started_ms = backend.now().await?;
+        backend.beat(&view).await?;
+
+        let health = Arc::new(Health {
+            started: Instant::now(),
+            polled: AtomicI64::new(-1),
+            running: AtomicUsize::new(0),
+            poll: self.settings.poll,
+            id: view.id.clone(),
+        });
+        let (settles, inbox) = mpsc::channel(4_096);
+        let lanes = self.queues.iter().map(|(queue, n)| Lane::new(queue, *n)).collect();
+        let engine = Arc::new(Engine {
+            client: self.client,
+            backend,
+            state: self.state,
+            handlers: self.handlers,
+            lanes,
+            held: Arc::default(),
+            settles,
+            health: health.clone(),
+            settings: self.settings,
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            freed: Notify::new(),
+            suspects: Semaphore::new(1),
+        });
+        let (stop, abort) = (engine.stop.clone(), engine.abort.clone());
+        let drain = self.settings.drain;
+        let beating = heartbeat::start(&engine, view)?;
+        let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
+        let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
+        Ok(Running { stop, abort, fetcher, health, drain })
+    }
+
+    /// Starts the worker, runs until `shutdown` is ready, then drains. A second
+    /// SIGTERM or Ctrl-C while it drains ends it at once.
+    ///
+    /// # Errors
+    /// As [`Worker::start`].
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let running = self.start().await?;
+        shutdown.await;
+        let abort = running.abort.clone();
+        tokio::select! {
+            () = running.stop() => {}
+            () = async { shutdown_signal().await; abort.cancel(); std::future::pending().await } => {}
+        }
+        Ok(())
+    }
+
+    fn definitions(&self) -> Vec<Definition> {
+        let mut all: Vec<_> = self.handlers.values().map(|h| h.definition.clone()).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    fn view(&self) -> WorkerView {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        WorkerView {
+            id: crate::JobId::new().to_string(),
+            host: host.trim().into(),
+            pid: std::process::id(),
+            queues: self.queues.clone(),
+            definitions: self.definitions(),
+            ..WorkerView::default()
+        }
+    }
+
+    fn warn_of_unserved(&self) {
+        for definition in self.definitions() {
+            let queue = &definition.policy.queue;
+            if !self.queues.iter().any(|(name, _)| name == queue) {
+                tracing::warn!(name = definition.name, queue, "this worker handles the name but does not serve its queue");
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Stops leasing, lets running jobs finish for as long as [`Worker::drain`] allows,
+    /// hands the rest back without an attempt spent, and returns when all is settled.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let mut fetcher = self.fetcher;
+        if tokio::time::timeout(self.drain, &mut fetcher).await.is_err() {
+            self.abort.cancel();
+            let _ = fetcher.await;
+        }
+    }
+
+    /// Whether the last look for work succeeded lately: a worker that is up and no longer
+    /// consumes is not ready.
+    pub fn is_ready(&self) -> bool {
+        self.health.is_ready()
+    }
+
+    /// A question that outlives this handle: whether the worker is ready.
+    pub fn readiness(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
+        let health = self.health.clone();
+        move || health.is_ready()
+    }
+
+    /// The worker's id, unique to this start.
+    pub fn id(&self) -> &str {
+        &self.health.id
+    }
+
+    /// How many jobs it runs right now.
+    pub fn running(&self) -> usize {
+        self.health.running.load(Ordering::Relaxed)
+    }
+}
+
+impl Health {
+    fn polled(&self) {
+        self.polled.store(self.started.elapsed().as_millis() as i64, Ordering::Relaxed);
+    }
+
+    fn is_ready(&self) -> bool {
+        let at = self.polled.load(Ordering::Relaxed);
+        let limit = (self.poll * 10).as_millis() as i64;
+        at >= 0 && self.started.elapsed().as_millis() as i64 - at < limit
+    }
+}
+
+impl Lane {
+    fn new(queue: &str, concurrency: usize) -> Lane {
+        Lane {
+            queue: queue.into(),
+            concurrency,
+            permits: Semaphore::new(concurrency),
+            inside: AtomicUsize::new(0),
+            speed: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a run's duration into the moving average.
+    fn ran(&self, took: Duration) {
+        let new = (took.as_nanos() as u64).max(1);
+        let old = self.speed.load(Ordering::Relaxed);
+        self.speed.store(if old == 0 { new } else { (old * 7 + new) / 8 }, Ordering::Relaxed);
+    }
+}
+
+/// State shared by the mutex of a daemon that panicked is still good: every critical
+/// section here leaves it whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,105 @@
+//! Natural batching: whatever is enqueued while a call is in flight rides in the next.
+
+use crate::backend::{Backend, EnqueueBatch, Enqueued, NewJob};
+use crate::{Error, Result};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// At most this many jobs in one call to the backend.
+pub(crate) const MAX_BATCH: usize = 1_000;
+
+struct Order {
+    jobs: Vec<NewJob>,
+    answer: oneshot::Sender<Result<Vec<Enqueued>>>,
+}
+
+/// The task that sends, and the channel to it.
+pub(crate) struct Driver {
+    orders: mpsc::Sender<Order>,
+}
+
+impl Driver {
+    /// Starts the task on the current runtime; it ends when the driver is dropped.
+    pub(crate) fn start(backend: Arc<dyn Backend>, patience: Duration) -> Driver {
+        let (orders, inbox) = mpsc::channel(MAX_BATCH);
+        tokio::spawn(drive(backend, patience, inbox));
+        Driver { orders }
+    }
+
+    /// Enqueues up to [`MAX_BATCH`] jobs in one atomic step.
+    pub(crate) async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || Error::unavailable("the runtime on which the client was made has ended");
+        self.orders.send(Order { jobs, answer }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+async fn drive(backend: Arc<dyn Backend>, patience: Duration, mut inbox: mpsc::Receiver<Order>) {
+    let lane = crate::JobId::new().to_string();
+    let (mut seq, mut held) = (0, None);
+    loop {
+        let Some(first) = (match held.take() {
+            Some(order) => Some(order),
+            None => inbox.recv().await,
+        }) else {
+            return;
+        };
+        let mut orders = vec![first];
+        let mut size = orders[0].jobs.len();
+        while let Ok(order) = inbox.try_recv() {
+            if size + order.jobs.len() > MAX_BATCH {
+                held = Some(order);
+                break;
+            }
+            size += order.jobs.len();
+            orders.push(order);
+        }
+        seq += 1;
+        send(&*backend, patience, &lane, seq, orders).await;
+    }
+}
+
+async fn send(backend: &dyn Backend, patience: Duration, lane: &str, seq: u64, orders: Vec<Order>) {
+    let (mut jobs, mut waiting) = (Vec::new(), Vec::new());
+    for mut order in orders {
+        waiting.push((order.jobs.len(), order.answer));
+        jobs.append(&mut order.jobs);
+    }
+    let batch = EnqueueBatch { lane: lane.into(), seq, jobs };
+    let answer = patiently(patience, || backend.enqueue(&batch)).await;
+    match answer {
+        Ok(all) => {
+            let mut all = all.into_iter();
+            for (count, answer) in waiting {
+                // A caller that stopped waiting still has its job enqueued.
+                let _ = answer.send(Ok(all.by_ref().take(count).collect()));
+            }
+        }
+        Err(e) => {
+            for (_, answer) in waiting {
+                let _ = answer.send(Err(e.again()));
+            }
+        }
+    }
+}
+
+/// Repeats a call that is safe to repeat while the backend does not answer.
+pub(crate) async fn patiently<'a, T>(
+    patience: Duration,
+    mut call: impl FnMut() -> crate::backend::Fut<'a, T>,
+) -> Result<T> {
+    let started = Instant::now();
+    let mut wait = Duration::from_millis(20);
+    loop {
+        match call().await {
+            Err(e) if e.is_unavailable() && started.elapsed() + wait < patience => {
+                tracing::warn!(error = %e, "the backend does not answer; trying again");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(1));
+            }
+            other => return other,
+        }
+    }
+}

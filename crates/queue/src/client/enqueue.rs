@@ -1,0 +1,264 @@
+//! The builder that an enqueue is.
+
+use super::{Client, driver};
+use crate::backend::{Due, Enqueued, NewJob};
+use crate::name::check_key;
+use crate::{Envelope, Error, Job, JobId, Keep, Policy, Result};
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The longest delay taken: ten years.
+const MAX_DELAY: Duration = Duration::from_secs(3_652 * 86_400);
+
+/// The answer to an enqueue.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+/// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+/// let receipt = jobs.enqueue_raw("a.job", "{}").await?;
+/// assert!(receipt.created);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The job's id; of the job that stands in its place where `created` is false.
+    pub id: JobId,
+    /// Whether this call made the job.
+    pub created: bool,
+}
+
+/// An enqueue about to happen: say more about it, then `.await` it.
+///
+/// ```
+/// # use legwork::*; use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let first = jobs.enqueue_raw("a.job", "{}").unique("athlete 7").delay(Duration::from_secs(60)).await?;
+/// let again = jobs.enqueue_raw("a.job", "{}").unique("athlete 7").await?;
+/// assert_eq!((again.id, again.created), (first.id, false));
+/// # Ok(()) }
+/// ```
+#[must_use = "an enqueue happens when it is awaited"]
+pub struct Enqueue<J = ()> {
+    client: Client,
+    envelope: Result<Envelope>,
+    due: Due,
+    chosen: bool,
+    job: PhantomData<fn() -> J>,
+}
+
+impl Client {
+    /// Enqueues one job by its type's policy; `.await` the builder.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let receipt = jobs.enqueue(Ping).priority(0).await?;
+    /// # let _ = receipt;
+    /// # Ok(()) }
+    /// ```
+    pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<J> {
+        Enqueue::new(self, typed(&job))
+    }
+
+    /// Enqueues a job by name with a payload in JSON text: for callers without its type.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// assert!(jobs.enqueue_raw("a.job", "{oops").await.unwrap_err().is_invalid());
+    /// # Ok(()) }
+    /// ```
+    pub fn enqueue_raw(&self, name: &str, payload: &str) -> Enqueue {
+        Enqueue::new(self, Envelope::new(name, payload))
+    }
+
+    /// Enqueues many jobs of one type by its policy, in atomic steps of 1,000.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping { n: u32 }
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let receipts = jobs.enqueue_many((0..2_500).map(|n| Ping { n })).await?;
+    /// assert_eq!(receipts.len(), 2_500);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As a single enqueue; the steps before the failing one have been taken in.
+    pub async fn enqueue_many<J: Job>(&self, jobs: impl IntoIterator<Item = J>) -> Result<Vec<Receipt>> {
+        let all: Vec<NewJob> = jobs
+            .into_iter()
+            .map(|job| self.new_job(typed(&job)?, Due::Now, false))
+            .collect::<Result<_>>()?;
+        let mut receipts = Vec::with_capacity(all.len());
+        for step in all.chunks(driver::MAX_BATCH) {
+            let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
+            let answers = self.inner.driver.enqueue(step.to_vec()).await?;
+            receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| receipt(id, answer)));
+        }
+        Ok(receipts)
+    }
+
+    /// Checks an envelope and makes it ready to be sent.
+    pub(crate) fn new_job(&self, envelope: Envelope, due: Due, chosen: bool) -> Result<NewJob> {
+        check(&envelope, self.options().max_payload)?;
+        let record = envelope.encode();
+        Ok(NewJob { envelope, record, due, chosen })
+    }
+}
+
+/// The envelope of a typed job under its type's policy.
+pub(crate) fn typed<J: Job>(job: &J) -> Result<Envelope> {
+    crate::check_job_name(J::NAME)?;
+    let payload = serde_json::value::to_raw_value(job)
+        .map_err(|e| Error::invalid(format!("payload of {}: cannot be written as JSON: {e}", J::NAME)))?;
+    let mut envelope = Envelope::from_raw(J::NAME, payload);
+    envelope.version = J::VERSION;
+    apply(&mut envelope, &J::policy());
+    Ok(envelope)
+}
+
+/// Takes over what a backend must know of a policy; the rest the worker knows itself.
+pub(crate) fn apply(envelope: &mut Envelope, policy: &Policy) {
+    envelope.queue.clone_from(&policy.queue);
+    envelope.priority = policy.priority;
+    envelope.max_crashes = (policy.max_crashes != 3).then_some(policy.max_crashes);
+}
+
+fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
+    crate::check_queue_name(&envelope.queue)?;
+    if envelope.priority > 9 {
+        return Err(Error::invalid(format!("priority: {} is not 0 (first) to 9 (last)", envelope.priority)));
+    }
+    if envelope.max_attempts == Some(0) {
+        return Err(Error::invalid("max_attempts: 0 is not allowed; use 1 or more"));
+    }
+    for (field, key) in [("unique", &envelope.unique), ("serial", &envelope.serial)] {
+        if let Some(key) = key {
+            check_key(field, key)?;
+        }
+    }
+    let size = envelope.payload.get().len();
+    if size > max_payload.min(16 << 20) {
+        return Err(Error::invalid(format!(
+            "payload: {size} bytes is too large; at most {max_payload} (keep big things elsewhere and enqueue where they are)"
+        )));
+    }
+    Ok(())
+}
+
+fn receipt(id: JobId, answer: Enqueued) -> Receipt {
+    match answer {
+        Enqueued::Created => Receipt { id, created: true },
+        Enqueued::Existing(id) => Receipt { id, created: false },
+    }
+}
+
+impl<J> Enqueue<J> {
+    fn new(client: &Client, envelope: Result<Envelope>) -> Enqueue<J> {
+        Enqueue { client: client.clone(), envelope, due: Due::Now, chosen: false, job: PhantomData }
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
+        if let Ok(envelope) = &mut self.envelope {
+            change(envelope);
+        }
+        self
+    }
+
+    /// Another queue than the policy's.
+    pub fn queue(self, queue: impl Into<String>) -> Self {
+        self.edit(|e| e.queue = queue.into())
+    }
+
+    /// Another priority than the policy's: 0 (first) to 9 (last). Strict: while a queue
+    /// has jobs of a smaller number, those of a larger one wait.
+    pub fn priority(self, priority: u8) -> Self {
+        self.edit(|e| e.priority = priority)
+    }
+
+    /// Due after this wait, by the backend's clock; ten years at most.
+    pub fn delay(mut self, wait: Duration) -> Self {
+        if wait > MAX_DELAY {
+            self.envelope = Err(Error::invalid("delay: more than ten years is not allowed"));
+        } else {
+            self.due = Due::In(wait.as_millis() as i64);
+        }
+        self
+    }
+
+    /// Due at this instant; one that has passed means at once.
+    pub fn at(mut self, instant: SystemTime) -> Self {
+        let ms = instant.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+        if ms > 253_402_300_799_000 {
+            self.envelope = Err(Error::invalid("at: an instant after the year 9999 is not allowed"));
+        } else {
+            self.due = Due::At(ms as i64);
+        }
+        self
+    }
+
+    /// At most one unfinished job of this name has this key; a second enqueue answers with
+    /// the id of the first. The key is released in the step that finishes the job.
+    pub fn unique(self, key: impl Into<String>) -> Self {
+        self.edit(|e| e.unique = Some(key.into()))
+    }
+
+    /// At most one job with this key runs at a time, whatever its name or queue.
+    pub fn serial(self, key: impl Into<String>) -> Self {
+        self.edit(|e| e.serial = Some(key.into()))
+    }
+
+    /// An id of your own choosing, so that enqueuing twice makes one job.
+    pub fn id(mut self, id: JobId) -> Self {
+        self.chosen = true;
+        self.edit(|e| {
+            e.id = id;
+            e.created_ms = id.created_ms().is_none().then(crate::clock::system_ms);
+        })
+    }
+
+    /// Another number of attempts than the policy's.
+    pub fn max_attempts(self, attempts: u32) -> Self {
+        self.edit(|e| e.max_attempts = Some(attempts))
+    }
+
+    /// Another timeout than the policy's.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.edit(|e| e.timeout_ms = Some(timeout.as_millis() as u64))
+    }
+
+    /// Another retention than the policy's for a job that succeeded or was cancelled.
+    pub fn keep(self, keep: Keep) -> Self {
+        self.edit(|e| e.keep_ms = Some(keep.as_ms()))
+    }
+
+    /// The version of the payload's shape, where it is not the type's (or 1).
+    pub fn version(self, version: u32) -> Self {
+        self.edit(|e| e.version = version)
+    }
+}
+
+impl<J: 'static> IntoFuture for Enqueue<J> {
+    type Output = Result<Receipt>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Enqueue { client, envelope, due, chosen, .. } = self;
+        Box::pin(async move {
+            let job = client.new_job(envelope?, due, chosen)?;
+            let id = job.envelope.id;
+            let answers = client.inner.driver.enqueue(vec![job]).await?;
+            let answer = answers.into_iter().next().ok_or_else(|| Error::corrupt("enqueue: no answer"))?;
+            Ok(receipt(id, answer))
+        })
+    }
+}

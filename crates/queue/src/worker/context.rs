@@ -1,0 +1,116 @@
+//! What a handler is told about the attempt that it is.
+
+use crate::backend::{Settled, Token};
+use crate::{Client, JobId, Result};
+use serde::Serialize;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The second argument of every handler: the shared state, and what there is to know of
+/// the attempt. Cheap to clone.
+///
+/// ```
+/// # use legwork::*; use serde::{Serialize, Deserialize};
+/// # #[derive(Serialize, Deserialize)] struct Ping;
+/// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = String; }
+/// async fn ping(_: Ping, cx: Context<&'static str>) -> Result<String, Failure> {
+///     cx.progress(0.5, "halfway").await?;
+///     Ok(format!("{} {}", cx.state(), cx.attempt()))
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let worker = Worker::new(jobs.clone(), "state").handle(ping).start().await?;
+/// let id = jobs.enqueue(Ping).await?.id;
+/// assert_eq!(jobs.wait::<Ping>(id).await?, "state 1");
+/// # worker.stop().await; Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Context<S = ()> {
+    pub(super) state: S,
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) client: Client,
+    pub(super) id: JobId,
+    pub(super) name: String,
+    pub(super) queue: String,
+    pub(super) attempt: u32,
+    pub(super) max_attempts: u32,
+    pub(super) token: Token,
+    pub(super) cancelled: CancellationToken,
+}
+
+/// What a handler said of its progress, as it is stored.
+#[derive(Serialize)]
+struct Progress<'a> {
+    share: f64,
+    note: &'a str,
+}
+
+impl<S> Context<S> {
+    /// The state given to [`crate::Worker::new`].
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// The job's id.
+    pub fn id(&self) -> JobId {
+        self.inner.id
+    }
+
+    /// The job's name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The queue it came from.
+    pub fn queue(&self) -> &str {
+        &self.inner.queue
+    }
+
+    /// Which attempt this is: 1 for the first. Snoozes, hand-backs and crashes spend none.
+    pub fn attempt(&self) -> u32 {
+        self.inner.attempt
+    }
+
+    /// Whether a failure now would be the last.
+    pub fn is_last_attempt(&self) -> bool {
+        self.inner.attempt >= self.inner.max_attempts
+    }
+
+    /// The fencing token of this attempt: it only ever grows for a job, so that a write
+    /// guarded by "not older than the last token seen" cannot be undone by a late worker.
+    pub fn token(&self) -> u64 {
+        self.inner.token.0
+    }
+
+    /// The client, to enqueue what follows.
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    /// Fires when the job is called off, its lease is lost or the worker's drain is over;
+    /// the handler is dropped soon after.
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.inner.cancelled
+    }
+
+    /// Says how far the job is: a share from 0 to 1 and a few words, visible at once in
+    /// `legwork job ID` and to whoever watches.
+    ///
+    /// # Errors
+    /// When the backend cannot be reached. A lost lease is no error here: the handler is
+    /// about to be dropped anyway.
+    pub async fn progress(&self, share: f64, note: &str) -> Result<()> {
+        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        let cut = note.char_indices().nth(500).map_or(note.len(), |(at, _)| at);
+        let text = serde_json::to_string(&Progress { share, note: &note[..cut] }).unwrap_or_default();
+        let inner = &self.inner;
+        let settled = inner.client.backend().note(inner.token, inner.id, &text).await?;
+        if settled == Settled::Stale {
+            tracing::debug!(id = %inner.id, "progress of a job whose lease is lost");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Renews leases, shows signs of life and keeps the namespace in order, on a thread with a
+//! runtime and a connection of its own: a handler that blocks every thread of the worker's
+//! runtime does not lose its lease, and a stopped process does.
+
+use super::held::Held;
+use super::{Engine, Health, Settings};
+use crate::backend::{Backend, WorkerView};
+use crate::{Client, Error, Result, maintain};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// The wait between two tries while the backend does not answer.
+const RETRY: Duration = Duration::from_millis(200);
+/// At most this many leases in one call.
+const STEP: usize = 1_000;
+
+/// The thread, and how to end it.
+pub(super) struct Beating {
+    done: CancellationToken,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Beating {
+    pub(super) async fn stop(self) {
+        self.done.cancel();
+        let _ = tokio::task::spawn_blocking(move || self.thread.join()).await;
+    }
+}
+
+struct Beat {
+    client: Client,
+    held: Arc<Held>,
+    health: Arc<Health>,
+    settings: Settings,
+    stopping: CancellationToken,
+    view: WorkerView,
+}
+
+pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> {
+    let beat = Beat {
+        client: engine.client.clone(),
+        held: engine.held.clone(),
+        health: engine.health.clone(),
+        settings: engine.settings,
+        stopping: engine.stop.clone(),
+        view,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::with(crate::error::Kind::Refused, "worker: no runtime for the heartbeat", e))?;
+    let done = CancellationToken::new();
+    let until = done.clone();
+    let thread = std::thread::Builder::new()
+        .name("legwork-heartbeat".into())
+        .spawn(move || {
+            runtime.block_on(until.run_until_cancelled(beat.run(until.clone())));
+        })
+        .map_err(|e| Error::with(crate::error::Kind::Refused, "worker: no thread for the heartbeat", e))?;
+    Ok(Beating { done, thread })
+}
+
+impl Beat {
+    async fn run(self, done: CancellationToken) {
+        let backend = loop {
+            match self.client.reopen().await {
+                Ok(backend) => break backend,
+                Err(e) => tracing::warn!(error = %e, "the heartbeat has no connection; trying again"),
+            }
+            self.end_overdue();
+            tokio::time::sleep(RETRY).await;
+        };
+        let maintenance = async {
+            if self.settings.maintain {
+                maintain::run(backend.clone(), self.settings.lease, done).await;
+            }
+        };
+        tokio::join!(self.renew(&*backend), self.show_life(&*backend), maintenance);
+    }
+
+    /// Renews every third of a lease, so that two renewals may fail before one is lost.
+    async fn renew(&self, backend: &dyn Backend) {
+        let every = self.settings.lease / 3;
+        let mut wait = every;
+        loop {
+            tokio::time::sleep(wait).await;
+            let tokens = self.held.tokens();
+            wait = every;
+            for step in tokens.chunks(STEP) {
+                let asked = Instant::now();
+                let call = backend.extend(step, self.settings.lease.as_millis() as i64);
+                match tokio::time::timeout(every, call).await {
+                    Ok(Ok(extended)) => {
+                        for (token, held) in step.iter().zip(extended.held) {
+                            match held {
+                                true => self.held.extended(*token, asked + self.settings.lease),
+                                false => self.held.lost(*token),
+                            }
+                        }
+                        extended.cancel.into_iter().for_each(|id| self.held.cancel(id));
+                    }
+                    Ok(Err(e)) => {
+                        tracing::warn!(error = %e, "leases could not be renewed; trying again");
+                        wait = RETRY.min(every);
+                    }
+                    Err(_) => {
+                        tracing::warn!("no answer to the renewal of leases; trying again");
+                        wait = RETRY.min(every);
+                    }
+                }
+            }
+            self.end_overdue();
+        }
+    }
+
+    fn end_overdue(&self) {
+        for token in self.held.overdue(Instant::now()) {
+            self.held.lost(token);
+        }
+    }
+
+    async fn show_life(&self, backend: &dyn Backend) {
+        loop {
+            let mut view = self.view.clone();
+            view.running = self.health.running.load(Ordering::Relaxed);
+            view.stopping = self.stopping.is_cancelled();
+            if let Err(e) = backend.beat(&view).await {
+                tracing::debug!(error = %e, "no beat");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.beat) => {}
+                // Told at once that this worker takes no more.
+                () = self.stopping.cancelled(), if !view.stopping => {}
+            }
+        }
+    }
+}

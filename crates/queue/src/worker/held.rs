@@ -1,0 +1,121 @@
+//! What this worker holds: read by the heartbeat, written by the fetcher and the settler.
+
+use super::lock;
+use crate::JobId;
+use crate::backend::Token;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// All leases of this worker.
+#[derive(Default)]
+pub(super) struct Held {
+    batches: Mutex<HashMap<Token, HeldBatch>>,
+}
+
+struct HeldBatch {
+    /// Which of the worker's lanes the jobs came through.
+    lane: usize,
+    /// By this worker's monotonic clock, counted from before the lease was asked for, so
+    /// that it never ends later than the backend's.
+    deadline: Instant,
+    jobs: HashMap<JobId, Arc<Hold>>,
+}
+
+/// One held job, and why it must end, if it must.
+#[derive(Default)]
+pub(super) struct Hold {
+    pub(super) ended: CancellationToken,
+    why: AtomicU8,
+}
+
+/// Why a running job is to be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The lease is gone: somebody else may run it by now.
+    Lost,
+    /// It was called off.
+    Cancelled,
+}
+
+impl Hold {
+    fn end(&self, why: Why) {
+        let code = match why {
+            Why::Lost => 1,
+            Why::Cancelled => 2,
+        };
+        // A lost lease outranks a cancellation: nothing may be settled any more.
+        self.why.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |old| (old != 1).then_some(code)).ok();
+        self.ended.cancel();
+    }
+
+    pub(super) fn why(&self) -> Option<Why> {
+        match self.why.load(Ordering::SeqCst) {
+            0 => None,
+            1 => Some(Why::Lost),
+            _ => Some(Why::Cancelled),
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn add(
+        &self,
+        token: Token,
+        lane: usize,
+        deadline: Instant,
+        ids: impl Iterator<Item = JobId>,
+    ) -> Vec<Arc<Hold>> {
+        let holds: Vec<(JobId, Arc<Hold>)> = ids.map(|id| (id, Arc::default())).collect();
+        let all = holds.iter().map(|(_, hold)| hold.clone()).collect();
+        let jobs = holds.into_iter().collect();
+        lock(&self.batches).insert(token, HeldBatch { lane, deadline, jobs });
+        all
+    }
+
+    /// A job is settled (or given up); the batch goes with its last job. Returns the lane
+    /// in which there is room now.
+    pub(super) fn remove(&self, token: Token, id: JobId) -> Option<usize> {
+        let mut batches = lock(&self.batches);
+        let batch = batches.get_mut(&token)?;
+        batch.jobs.remove(&id)?;
+        let lane = batch.lane;
+        if batch.jobs.is_empty() {
+            batches.remove(&token);
+        }
+        Some(lane)
+    }
+
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        lock(&self.batches).keys().copied().collect()
+    }
+
+    pub(super) fn extended(&self, token: Token, deadline: Instant) {
+        if let Some(batch) = lock(&self.batches).get_mut(&token) {
+            batch.deadline = deadline;
+        }
+    }
+
+    pub(super) fn lost(&self, token: Token) {
+        if let Some(batch) = lock(&self.batches).get(&token) {
+            tracing::warn!(token = token.0, jobs = batch.jobs.len(), "a lease is lost");
+            batch.jobs.values().for_each(|hold| hold.end(Why::Lost));
+        }
+    }
+
+    /// The leases that have run out by this worker's own clock: while the backend cannot be
+    /// reached nobody says so, and somebody else may run the jobs by now.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<Token> {
+        lock(&self.batches).iter().filter(|(_, b)| b.deadline <= now).map(|(token, _)| *token).collect()
+    }
+
+    pub(super) fn cancel(&self, id: JobId) {
+        for batch in lock(&self.batches).values() {
+            if let Some(hold) = batch.jobs.get(&id) {
+                hold.end(Why::Cancelled);
+            }
+        }
+    }
+}

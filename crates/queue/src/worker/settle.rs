@@ -1,0 +1,48 @@
+//! Ends leases in batches: whatever finished while a settle was in flight rides in the next.
+
+use super::Engine;
+use crate::JobId;
+use crate::backend::{Settle, Settled, Token};
+use crate::measure::count;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::mpsc;
+
+const MAX_SETTLE: usize = 1_000;
+
+/// Runs until it is aborted, when nothing is left inside the worker.
+pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(engine: Arc<Engine<S>>, mut inbox: mpsc::Receiver<Settle>) {
+    let mut items = Vec::with_capacity(MAX_SETTLE);
+    while inbox.recv_many(&mut items, MAX_SETTLE).await > 0 {
+        settle(&engine, &items).await;
+        engine.let_go(items.drain(..).map(|item| (item.token, item.id)));
+    }
+}
+
+/// Repeats while the backend does not answer, for as long as the leases may last: a
+/// repeated settle answers as the first one did, and after that it would be stale anyway.
+async fn settle<S>(engine: &Engine<S>, items: &[Settle]) {
+    let patience = engine.settings.lease;
+    match crate::client::patiently(patience, || engine.backend.settle(items)).await {
+        Ok(answers) => {
+            let stale = items.iter().zip(answers).filter(|(_, answer)| *answer == Settled::Stale);
+            for (item, _) in stale {
+                count!("legwork_stale_settles_total", 1);
+                tracing::warn!(id = %item.id, token = item.token.0, "a late outcome was refused: the lease was lost");
+            }
+        }
+        Err(e) => tracing::error!(error = %e, jobs = items.len(), "outcomes could not be stored; the jobs will run again"),
+    }
+}
+
+impl<S> Engine<S> {
+    /// Lets go of jobs: settled, or somebody else's by now.
+    pub(super) fn let_go(&self, jobs: impl Iterator<Item = (Token, JobId)>) {
+        for (token, id) in jobs {
+            if let Some(lane) = self.held.remove(token, id) {
+                self.lanes[lane].inside.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        self.freed.notify_waiters();
+    }
+}
