@@ -34,4 +34,16 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     fn policy() -> Policy {
         Policy::default()
     }
+
+    /// The unique key of this payload: at most one unfinished job of this name has it.
+    /// An enqueue may say another.
+    fn unique(&self) -> Option<String> {
+        None
+    }
+
+    /// The serial key of this payload: at most one job with it runs at a time.
+    /// An enqueue may say another.
+    fn serial(&self) -> Option<String> {
+        None
+    }
 }

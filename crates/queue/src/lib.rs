@@ -64,5 +64,7 @@ pub use id::JobId;
 pub use job::Job;
 pub use name::{check_job_name, check_queue_name};
 pub use policy::{Backoff, Keep, Policy};
+#[cfg(feature = "cron")]
+pub use scheduler::{Missed, Schedule, Scheduler};
 pub use state::State;
 pub use worker::{Context, Running, Worker, shutdown_signal};

@@ -122,6 +122,8 @@ pub(crate) fn typed<J: Job>(job: &J) -> Result<Envelope> {
         .map_err(|e| Error::invalid(format!("payload of {}: cannot be written as JSON: {e}", J::NAME)))?;
     let mut envelope = Envelope::from_raw(J::NAME, payload);
     envelope.version = J::VERSION;
+    envelope.unique = job.unique();
+    envelope.serial = job.serial();
     apply(&mut envelope, &J::policy());
     Ok(envelope)
 }

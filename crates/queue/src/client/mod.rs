@@ -12,6 +12,8 @@ pub use inspect::{Lookup, Snapshot};
 pub use wait::WaitError;
 
 pub(crate) use driver::patiently;
+#[cfg(feature = "cron")]
+pub(crate) use enqueue::typed;
 
 use crate::backend::Backend;
 use crate::{Clock, Error, MAX_PAYLOAD, Result};
