@@ -1,0 +1,194 @@
+//! The payloads of Runnerly's jobs: what the web front and the scheduler enqueue, and
+//! what the worker handles. Payloads only; no handler is linked from here.
+
+use legwork::{Backoff, Job, Policy};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The queue of everything that calls Strava: paused whole while Strava limits us.
+pub const STRAVA: &str = "strava";
+
+fn strava() -> Policy {
+    let backoff = Backoff { base: Duration::from_secs(2), max: Duration::from_secs(900), ..Backoff::default() };
+    Policy::default().queue(STRAVA).max_attempts(12u32).timeout(Duration::from_secs(300)).backoff(backoff)
+}
+
+/// Fetches an athlete's activities page by page; one at a time per athlete.
+///
+/// ```
+/// use legwork::Job;
+/// let job = runnerly::jobs::SyncAthlete { athlete: 7, full: false };
+/// assert_eq!(job.unique().as_deref(), Some("7"));
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SyncAthlete {
+    /// Strava's id of the athlete.
+    pub athlete: i64,
+    /// From the very first activity, rather than from some days before the newest known.
+    #[serde(default)]
+    pub full: bool,
+}
+
+/// What a sync found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncOutcome {
+    /// Pages read, the empty last one included.
+    pub pages: u32,
+    /// Activities on them.
+    pub seen: u64,
+    /// New ones.
+    pub inserted: u64,
+    /// Known ones that had changed.
+    pub updated: u64,
+    /// Known ones as they were.
+    pub unchanged: u64,
+}
+
+impl Job for SyncAthlete {
+    const NAME: &'static str = "athlete.sync";
+    type Output = SyncOutcome;
+
+    fn policy() -> Policy {
+        strava().timeout(Duration::from_secs(900)).priority(3)
+    }
+
+    fn unique(&self) -> Option<String> {
+        Some(self.athlete.to_string())
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("athlete {}", self.athlete))
+    }
+}
+
+/// Fetches the streams of one run and computes its best efforts and splits.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::FetchStreams::policy().queue, "strava");
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FetchStreams {
+    /// Strava's id of the athlete.
+    pub athlete: i64,
+    /// Strava's id of the activity.
+    pub activity: i64,
+}
+
+impl Job for FetchStreams {
+    const NAME: &'static str = "activity.streams";
+    /// Whether Strava has streams of it.
+    type Output = bool;
+
+    fn policy() -> Policy {
+        strava()
+    }
+
+    fn unique(&self) -> Option<String> {
+        Some(self.activity.to_string())
+    }
+}
+
+/// Computes an athlete's statistics anew from everything stored.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::ComputeStats::NAME, "stats.compute");
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ComputeStats {
+    /// Strava's id of the athlete.
+    pub athlete: i64,
+}
+
+impl Job for ComputeStats {
+    const NAME: &'static str = "stats.compute";
+    type Output = ();
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("stats {}", self.athlete))
+    }
+}
+
+/// Renews an athlete's access token well before it ends, under a lock.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::RefreshToken::NAME, "token.refresh");
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RefreshToken {
+    /// Strava's id of the athlete.
+    pub athlete: i64,
+}
+
+impl Job for RefreshToken {
+    const NAME: &'static str = "token.refresh";
+    type Output = ();
+
+    fn policy() -> Policy {
+        strava().priority(1)
+    }
+
+    fn unique(&self) -> Option<String> {
+        Some(self.athlete.to_string())
+    }
+}
+
+/// Enqueues a [`SyncAthlete`] for every connected athlete.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::SyncEverybody::NAME, "everybody.sync");
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SyncEverybody {}
+
+impl Job for SyncEverybody {
+    const NAME: &'static str = "everybody.sync";
+    /// How many athletes.
+    type Output = u64;
+}
+
+/// Enqueues a [`ComputeStats`] for every athlete.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::ComputeEverybody::NAME, "everybody.stats");
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ComputeEverybody {}
+
+impl Job for ComputeEverybody {
+    const NAME: &'static str = "everybody.stats";
+    /// How many athletes.
+    type Output = u64;
+}
+
+/// Parses an uploaded GPX, TCX or FIT file into an activity.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::ImportFile::policy().max_attempts, 3);
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImportFile {
+    /// The athlete to whom it belongs.
+    pub athlete: i64,
+    /// The id of the stored upload.
+    pub upload: i64,
+}
+
+impl Job for ImportFile {
+    const NAME: &'static str = "file.import";
+    /// The id of the activity that came of it.
+    type Output = i64;
+
+    fn policy() -> Policy {
+        Policy::default().max_attempts(3u32).timeout(Duration::from_secs(60))
+    }
+
+    fn unique(&self) -> Option<String> {
+        Some(self.upload.to_string())
+    }
+}

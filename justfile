@@ -1,0 +1,26 @@
+# Recipes are one-line calls; everything works without `just` too.
+
+# all tests
+test *PARTS:
+    ./test {{PARTS}}
+
+# Runnerly whole, on the embedded defaults
+run *ARGS:
+    cargo run --release -- {{ARGS}}
+
+# the command line over the demo's queue
+legwork *ARGS:
+    cargo run -q -p legwork-cli -- {{ARGS}}
+
+# the model test, long
+model CASES="20000":
+    LEGWORK_MODEL_CASES={{CASES}} cargo test --release -p legwork --test model
+
+lint:
+    ./test lint
+
+fmt:
+    cargo fmt --all
+
+docs:
+    cargo doc --workspace --no-deps
