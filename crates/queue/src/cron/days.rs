@@ -47,11 +47,7 @@ impl Days {
 
     /// Whether [`candidates`](Days::candidates) says it all.
     pub(super) fn is_plain(&self) -> bool {
-        !self.either
-            && !self.last
-            && !self.last_weekday
-            && self.nearest == 0
-            && self.nth == [0; 7]
+        !self.either && !self.last && !self.last_weekday && self.nearest == 0 && self.nth == [0; 7]
     }
 
     /// Whether `date` is meant.
@@ -71,8 +67,7 @@ impl Days {
         }
         let meant = |n: u32| nearest_weekday(date, n) == Some(day);
         (self.last_weekday && meant(length))
-            || (day.saturating_sub(2)..=day + 2)
-                .any(|n| self.nearest & (1 << n) != 0 && meant(n))
+            || (day.saturating_sub(2)..=day + 2).any(|n| self.nearest & (1 << n) != 0 && meant(n))
     }
 
     fn matches_week(&self, date: NaiveDate) -> bool {
