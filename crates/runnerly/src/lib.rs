@@ -1,4 +1,5 @@
 //! To come.
 
 pub mod run;
+pub mod stats;
 pub mod secret;

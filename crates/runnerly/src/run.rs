@@ -4,6 +4,8 @@
 //! [`Activity::start_local`] is the wall clock where the run started; every statistic by day, week, month or year
 //! uses it and never UTC, because a run at 23:59 on New Year's Eve belongs to the old year.
 
+#[cfg(test)]
+pub(crate) mod recordings;
 mod strava;
 mod streams;
 
