@@ -1,0 +1,194 @@
+//! The grammar of the command line.
+
+use crate::parse;
+use chrono::{DateTime, Utc};
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use legwork::{JobId, State};
+use std::time::Duration;
+
+const CLOSING: &str = "\
+Exit codes: 0 done, 1 not found, refused or in conflict, 2 wrong usage, 3 backend unreachable.
+Errors are one line on stderr; with --json one object there: {\"error\":{\"code\":…,\"message\":…}}.
+Times are relative for people and milliseconds since the epoch in JSON.
+
+Example: legwork --url redis://localhost queues";
+
+/// Inspects and steers any Legwork queue.
+#[derive(Debug, Parser)]
+#[command(name = "legwork", version, after_help = CLOSING, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// Where the queue is: redis://host[:port][/db][?ns=name], redis+unix:///path.sock or
+    /// sqlite:path.db
+    #[arg(long, global = true, env = "LEGWORK_URL", hide_env_values = true, value_name = "URL", display_order = 100)]
+    pub(crate) url: Option<String>,
+
+    /// Prints JSON, one value on one line
+    #[arg(long, global = true, display_order = 101)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists the queues, and says why one stands still
+    #[command(after_help = "Example: legwork queues")]
+    Queues,
+
+    /// Lists jobs, the newest first
+    #[command(after_help = "Example: legwork jobs --state discarded --queue mail --limit 10")]
+    Jobs(Jobs),
+
+    /// Tells the whole story of a job
+    #[command(after_help = "Example: legwork job 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
+    Job {
+        /// The job's id
+        #[arg(value_parser = parse::id)]
+        id: JobId,
+    },
+
+    /// Enqueues a job by its name
+    #[command(after_help = "\
+Queue, priority and payload version are what workers have published for the name, unless said.
+Example: legwork enqueue runs.fetch '{\"runner\":7}' --delay 10m --unique 'runner 7'")]
+    Enqueue(Enqueue),
+
+    /// Runs jobs now: waiting ones at once, finished ones once more
+    #[command(visible_alias = "redrive", after_help = "Example: legwork retry 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
+    Retry(Ids),
+
+    /// Calls jobs off; of one that runs, its worker is asked to
+    #[command(after_help = "Example: legwork cancel 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
+    Cancel(Ids),
+
+    /// Moves waiting jobs to the discarded ones, kept for inspection
+    #[command(after_help = "Example: legwork discard 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
+    Discard(Ids),
+
+    /// Pauses a queue: what runs goes on, nothing new starts
+    #[command(after_help = "\
+A pause that lasts longer stays as it is.
+Example: legwork pause strava --for 15m")]
+    Pause(Pause),
+
+    /// Resumes a paused queue
+    #[command(after_help = "Example: legwork resume strava")]
+    Resume(Queue),
+
+    /// Removes everything that waits in a queue, for good
+    #[command(after_help = "Example: legwork purge mail --yes")]
+    Purge {
+        #[command(flatten)]
+        queue: Queue,
+        /// Does it; without, says how many jobs would go
+        #[arg(long)]
+        yes: bool,
+    },
+
+    /// Lists the workers that run
+    #[command(after_help = "Example: legwork workers")]
+    Workers,
+
+    /// Lists the schedules, each with its next five instants
+    #[command(after_help = "Example: legwork schedules")]
+    Schedules,
+
+    /// Totals by state, by queue, and of workers
+    #[command(after_help = "Example: legwork stats --json")]
+    Stats,
+
+    /// Prints a completion script for a shell
+    #[command(after_help = "Example: legwork completions bash > ~/.local/share/bash-completion/completions/legwork")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Jobs {
+    /// Only jobs in this state: scheduled, available, leased, retryable, blocked,
+    /// succeeded, discarded or cancelled
+    #[arg(long, value_name = "STATE", value_parser = parse::state)]
+    pub(crate) state: Option<State>,
+    /// Only jobs of this queue
+    #[arg(long, value_name = "QUEUE", value_parser = parse::queue)]
+    pub(crate) queue: Option<String>,
+    /// Only jobs of this name
+    #[arg(long, value_name = "NAME", value_parser = parse::name)]
+    pub(crate) name: Option<String>,
+    /// At most this many, 1 to 1000
+    #[arg(long, value_name = "N", default_value = "50", value_parser = parse::limit, allow_hyphen_values = true)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Enqueue {
+    /// The job's name
+    #[arg(value_parser = parse::name)]
+    pub(crate) name: String,
+    /// The payload, JSON; - reads it from stdin
+    #[arg(value_name = "JSON", allow_negative_numbers = true)]
+    pub(crate) payload: String,
+    /// Another queue than the name's own
+    #[arg(long, value_name = "QUEUE", value_parser = parse::queue)]
+    pub(crate) queue: Option<String>,
+    /// Due after this wait: 500ms, 5s, 10m, 2h, 7d
+    #[arg(long, value_name = "TIME", value_parser = parse::delay, allow_hyphen_values = true)]
+    pub(crate) delay: Option<Duration>,
+    /// 0 (first) to 9 (last)
+    #[arg(long, value_name = "N", value_parser = parse::priority, allow_hyphen_values = true)]
+    pub(crate) priority: Option<u8>,
+    /// An id of your own choosing (a UUID): enqueuing it twice makes one job
+    #[arg(long, value_name = "ID", value_parser = parse::id)]
+    pub(crate) id: Option<JobId>,
+    /// At most one unfinished job of this name has this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) unique: Option<String>,
+    /// At most one job with this key runs at a time
+    #[arg(long, value_name = "KEY")]
+    pub(crate) serial: Option<String>,
+    /// Another number of attempts than the name's own
+    #[arg(long, value_name = "N", value_parser = parse::attempts, allow_hyphen_values = true)]
+    pub(crate) max_attempts: Option<u32>,
+    /// Also a name that no worker knows
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ids {
+    /// The jobs' ids
+    #[arg(value_name = "ID", required = true, value_parser = parse::id)]
+    pub(crate) ids: Vec<JobId>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Queue {
+    /// The queue
+    #[arg(value_name = "QUEUE", value_parser = parse::queue)]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Pause {
+    #[command(flatten)]
+    pub(crate) queue: Queue,
+    /// For this long: 90s, 15m, 2h
+    #[arg(long = "for", value_name = "TIME", value_parser = parse::pause, allow_hyphen_values = true)]
+    pub(crate) span: Option<Duration>,
+    /// Until this instant, RFC 3339
+    #[arg(long, value_name = "INSTANT", conflicts_with = "span", value_parser = parse::until)]
+    pub(crate) until: Option<DateTime<Utc>>,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_grammar_is_sound() {
+        <super::Args as clap::CommandFactory>::command().debug_assert();
+    }
+}

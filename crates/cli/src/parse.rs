@@ -1,0 +1,157 @@
+//! The values that options take. Each error names the field, what was wrong and what is
+//! allowed.
+
+use chrono::{DateTime, Utc};
+use legwork::{JobId, State};
+use std::time::Duration;
+
+/// Ten years: the longest that a job waits or a queue is paused.
+const LONGEST: Duration = Duration::from_secs(3_652 * 86_400);
+
+type Parsed<T> = Result<T, String>;
+
+pub(crate) fn queue(text: &str) -> Parsed<String> {
+    legwork::check_queue_name(text).map_err(|e| e.to_string())?;
+    Ok(text.into())
+}
+
+pub(crate) fn name(text: &str) -> Parsed<String> {
+    legwork::check_job_name(text).map_err(|e| e.to_string())?;
+    Ok(text.into())
+}
+
+pub(crate) fn id(text: &str) -> Parsed<JobId> {
+    text.parse().map_err(|e: legwork::Error| e.to_string())
+}
+
+pub(crate) fn state(text: &str) -> Parsed<State> {
+    text.parse().map_err(|e: legwork::Error| e.to_string())
+}
+
+pub(crate) fn limit(text: &str) -> Parsed<usize> {
+    number("limit", text, 1, 1_000).map(|n| n as usize)
+}
+
+pub(crate) fn priority(text: &str) -> Parsed<u8> {
+    number("priority", text, 0, 9).map(|n| n as u8)
+}
+
+pub(crate) fn attempts(text: &str) -> Parsed<u32> {
+    number("max-attempts", text, 1, u32::MAX)
+}
+
+fn number(field: &str, text: &str, least: u32, most: u32) -> Parsed<u32> {
+    match text.parse() {
+        Ok(n) if (least..=most).contains(&n) => Ok(n),
+        _ => Err(format!("{field}: {} is not a whole number from {least} to {most}", quoted(text))),
+    }
+}
+
+pub(crate) fn delay(text: &str) -> Parsed<Duration> {
+    duration("delay", text)
+}
+
+pub(crate) fn pause(text: &str) -> Parsed<Duration> {
+    let span = duration("for", text)?;
+    if span.is_zero() {
+        return Err("for: a pause of no time is not allowed; use 1ms or more".into());
+    }
+    Ok(span)
+}
+
+fn duration(field: &str, text: &str) -> Parsed<Duration> {
+    use humantime::DurationError::{NumberOverflow, UnknownUnit};
+    const ALLOWED: &str = "use a number with a unit: 500ms, 5s, 10m, 2h, 7d";
+    let given = quoted(text);
+    if text.trim_start().starts_with('-') {
+        return Err(format!("{field}: {given} is negative; {ALLOWED}"));
+    }
+    let span = match humantime::parse_duration(text) {
+        Ok(_) if bare(text) => return Err(format!("{field}: {given} has no unit; {ALLOWED}")),
+        Ok(span) => span,
+        Err(NumberOverflow) if !text.contains('.') => LONGEST * 2,
+        Err(UnknownUnit { unit, .. }) if unit.is_empty() => {
+            return Err(format!("{field}: {given} has no unit; {ALLOWED}"));
+        }
+        Err(UnknownUnit { unit, .. }) => {
+            return Err(format!("{field}: {given} has the unknown unit {}; {ALLOWED}", quoted(&unit)));
+        }
+        Err(_) => return Err(format!("{field}: {given} is not a duration; {ALLOWED}")),
+    };
+    if span > LONGEST {
+        return Err(format!("{field}: {given} is more than ten years, which is not allowed"));
+    }
+    Ok(span)
+}
+
+/// Whether it is a number alone: a `0` without a unit is taken by the duration's grammar.
+fn bare(text: &str) -> bool {
+    text.trim().bytes().all(|b| b.is_ascii_digit())
+}
+
+pub(crate) fn until(text: &str) -> Parsed<DateTime<Utc>> {
+    const ALLOWED: &str = "use RFC 3339 with a zone: 2026-12-24T18:00:00Z or 2026-12-24T18:00:00+01:00";
+    let at = DateTime::parse_from_rfc3339(text)
+        .map_err(|e| format!("until: {} is not an instant ({e}); {ALLOWED}", quoted(text)))?
+        .to_utc();
+    let away = at - Utc::now();
+    if away <= chrono::Duration::zero() {
+        return Err(format!("until: {} has passed already", quoted(text)));
+    }
+    if away.to_std().is_ok_and(|away| away > LONGEST) {
+        return Err(format!("until: {} is more than ten years away, which is not allowed", quoted(text)));
+    }
+    Ok(at)
+}
+
+/// What was given, escaped and not longer than a line.
+fn quoted(text: &str) -> String {
+    format!("{:?}", crate::words::cut(text, 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_a_bound() {
+        assert_eq!(delay("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(delay("1h 30m"), Ok(Duration::from_secs(5_400)));
+        let wrong = [
+            ("5", "has no unit"),
+            ("0", "has no unit"),
+            ("1h 5", "has no unit"),
+            ("5 parsecs", "unknown unit \"parsecs\""),
+            ("-5s", "is negative"),
+            ("1000000d", "more than ten years"),
+            ("99999999999999999999999s", "more than ten years"),
+            ("", "is not a duration"),
+            ("soon", "is not a duration"),
+        ];
+        for (text, part) in wrong {
+            let line = delay(text).unwrap_err();
+            assert!(line.starts_with("delay: ") && line.contains(part), "{text}: {line}");
+        }
+        assert!(pause("0s").unwrap_err().starts_with("for: "));
+    }
+
+    #[test]
+    fn numbers_say_their_range() {
+        assert_eq!(limit("1000"), Ok(1_000));
+        for text in ["0", "-1", "1001", "1e6", "", "five", "４"] {
+            assert!(limit(text).unwrap_err().ends_with("from 1 to 1000"), "{text}");
+        }
+        assert_eq!(priority("0"), Ok(0));
+        assert!(priority("10").is_err());
+        assert!(attempts("0").is_err());
+    }
+
+    #[test]
+    fn instants_lie_ahead() {
+        assert!(until("2020-01-01T00:00:00Z").unwrap_err().contains("has passed"));
+        assert!(until("9999-01-01T00:00:00Z").unwrap_err().contains("ten years"));
+        assert!(until("tomorrow").unwrap_err().contains("RFC 3339"));
+        let soon = Utc::now() + chrono::Duration::hours(1);
+        assert_eq!(until(&soon.to_rfc3339()), Ok(soon));
+    }
+}
