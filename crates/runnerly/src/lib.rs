@@ -3,3 +3,5 @@
 pub mod run;
 pub mod stats;
 pub mod secret;
+pub mod storage;
+pub mod strava;

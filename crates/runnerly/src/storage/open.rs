@@ -1,0 +1,142 @@
+//! Opening a database by its address, and bringing its tables up to date.
+
+use super::{Db, Error, Result, Storage};
+use crate::secret::Keyring;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+static SQLITE: Migrator = sqlx::migrate!("./migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("./migrations/postgres");
+
+/// How long a statement waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(10);
+
+impl Storage {
+    /// Opens the database at `url` and brings its tables up to date. `keys` seal the tokens in it.
+    ///
+    /// Allowed are `sqlite:/path/to/runnerly.db` (made when it is missing), `sqlite::memory:` (gone with the last clone)
+    /// and `postgres://user@host/database`. Several processes may open the same database at once.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use runnerly::{secret::Keyring, storage::Storage};
+    /// let storage = Storage::open("sqlite::memory:", Keyring::random().unwrap()).await.unwrap();
+    /// assert!(storage.athletes().await.unwrap().is_empty());
+    /// let error = Storage::open("mysql://root:hush@host/db", Keyring::random().unwrap()).await.unwrap_err();
+    /// assert!(error.to_string().starts_with("database url: cannot use mysql; allowed are sqlite:/path"));
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BadUrl`], [`Error::Open`] or [`Error::Newer`].
+    pub async fn open(url: &str, keys: Keyring) -> Result<Self> {
+        let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+        let db = match scheme {
+            "sqlite" => Db::Sqlite(open_sqlite(url, rest).await?),
+            "postgres" | "postgresql" => Db::Pg(open_postgres(url).await?),
+            "" => return Err(Error::BadUrl("no scheme".to_owned())),
+            // Never the whole address: it may hold a password.
+            other => return Err(Error::BadUrl(format!("cannot use {}", plain(other)))),
+        };
+        Ok(Self {
+            db,
+            keys: Arc::new(keys),
+        })
+    }
+
+    /// Closes the connections, after what is under way.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Sqlite(pool) => pool.close().await,
+            Db::Pg(pool) => pool.close().await,
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<()> {
+        super::on_pool!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop)?);
+        Ok(())
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+async fn open_sqlite(url: &str, path: &str) -> Result<SqlitePool> {
+    let memory = path == ":memory:" || path == "//:memory:";
+    if !memory && path.trim_start_matches('/').is_empty() {
+        return Err(Error::BadUrl("the path is empty".to_owned()));
+    }
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|e| Error::BadUrl(format!("not an SQLite address ({})", plain(&e.to_string()))))?
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .synchronous(SqliteSynchronous::Normal);
+    let pool = if memory {
+        // One connection that never ends: the data live in it.
+        let lasting = SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(1);
+        lasting
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(BUSY)
+            .connect_with(options)
+            .await
+    } else {
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        SqlitePoolOptions::new()
+            .max_connections(5)
+            .acquire_timeout(BUSY)
+            .connect_with(options)
+            .await
+    };
+    let pool = pool.map_err(|e| cannot_open(&e))?;
+    // SQLite's migrations take no lock of their own: two first starts at once would both create the tables.
+    let mut tx = pool
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(|e| cannot_open(&e))?;
+    SQLITE
+        .run_direct(None, &mut *tx, false)
+        .await
+        .map_err(migration_failed)?;
+    tx.commit().await.map_err(|e| cannot_open(&e))?;
+    Ok(pool)
+}
+
+async fn open_postgres(url: &str) -> Result<PgPool> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| Error::BadUrl("not a PostgreSQL address".to_owned()))?
+        .application_name("runnerly");
+    let pools = PgPoolOptions::new()
+        .max_connections(10)
+        .acquire_timeout(BUSY);
+    let pool = pools
+        .connect_with(options)
+        .await
+        .map_err(|e| cannot_open(&e))?;
+    POSTGRES.run(&pool).await.map_err(migration_failed)?;
+    Ok(pool)
+}
+
+fn cannot_open(e: &sqlx::Error) -> Error {
+    Error::Open(e.to_string().replace('\n', " "))
+}
+
+fn migration_failed(e: MigrateError) -> Error {
+    match e {
+        MigrateError::VersionMissing(version) => Error::Newer(version),
+        other => Error::Open(other.to_string().replace('\n', " ")),
+    }
+}
