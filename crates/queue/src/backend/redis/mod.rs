@@ -1,1 +1,462 @@
-//! Redis and Valkey.
+//! Redis and Valkey, from 6.2.
+//!
+//! Ids wait in lists, records in one hash, and a batch of jobs holds one lease; the layout
+//! is told in `keys.rs` and `lua/prelude.lua`. One script a verb (`lua/*.lua`), so that each
+//! is one atomic step; `encode` and `decode` are the way in and out, `link` the connection.
+
+mod config;
+mod decode;
+mod encode;
+mod errors;
+mod inspect;
+mod keys;
+mod link;
+mod scripts;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+mod wake;
+
+pub use config::Config;
+
+use super::{
+    Action, Backend, Batch, Controlled, EnqueueBatch, Enqueued, Extended, Filter, Fut, JobView, LeaseRequest, NewJob,
+    Pause, Promoted, QueueView, Reaped, ScheduleView, Settle, Settled, Token, WorkerView,
+};
+use crate::{Clock, Error, JobId, Result};
+use keys::Keys;
+use redis::{Cmd, Value, cmd};
+use scripts::Script;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// The version of the stored layout that this code reads and writes.
+const SCHEMA: i64 = 1;
+/// Settles of one call to Redis.
+const SETTLES: usize = 1_000;
+
+/// A queue in Redis.
+pub struct Redis {
+    link: link::Link,
+    keys: Vec<Keys>,
+    namespace: String,
+    clock: Clock,
+    bell: Arc<watch::Sender<u64>>,
+    listener: Mutex<Option<tokio::task::AbortHandle>>,
+}
+
+impl Redis {
+    /// Reads a URL: `redis://[user:password@]host[:port][/db][?ns=name]` or
+    /// `redis+unix:///path.sock[?db=…&ns=name]`. The namespace is `legwork` unless named.
+    ///
+    /// ```
+    /// use legwork::backend::redis::Redis;
+    /// assert!(Redis::parse("redis://localhost/0?ns=shop").is_ok());
+    /// assert!(Redis::parse("redis://localhost/zero").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// Invalid, with the part that is wrong.
+    pub fn parse(url: &str) -> Result<Config> {
+        config::parse(url)
+    }
+
+    /// Connects, and checks that what answers is a Redis whose data this version can read.
+    ///
+    /// ```no_run
+    /// # async fn example() -> legwork::Result<()> {
+    /// use legwork::{Clock, backend::redis::Redis};
+    /// let backend = Redis::connect("redis://localhost?ns=shop", Clock::Backend).await?;
+    /// # let _ = backend;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Invalid for a bad URL and for what is no Redis, unavailable when nothing answers,
+    /// refused when the rights do not suffice or the data is newer than this version.
+    pub async fn connect(url: &str, clock: Clock) -> Result<Redis> {
+        let config = config::parse(url)?;
+        if matches!(clock, Clock::Manual(_)) && !config.namespace.starts_with("test-") {
+            return Err(Error::invalid("clock: a manual clock needs a namespace test-… (?ns=test-…)"));
+        }
+        let redis = Redis {
+            link: link::Link::new(&config)?,
+            keys: vec![Keys::of(&config.namespace, 0)],
+            namespace: config.namespace,
+            clock,
+            bell: Arc::new(watch::Sender::new(0)),
+            listener: Mutex::default(),
+        };
+        redis.link.ask(&cmd("PING")).await?;
+        redis.check_schema().await?;
+        redis.check_policy().await;
+        Ok(redis)
+    }
+
+    async fn check_schema(&self) -> Result<()> {
+        let key = self.keys(0).named("schema");
+        // Refused when Redis is full: then the next that connects writes it.
+        let _ = self.link.send(cmd("SET").arg(&key).arg(SCHEMA).arg("NX")).await?;
+        match self.link.send(cmd("GET").arg(&key)).await? {
+            Err(error) => Err(self.diagnose(0, error).await),
+            Ok(Value::Nil) => Ok(()),
+            Ok(found) => match decode::text(found)?.parse::<i64>() {
+                Ok(version) if version <= SCHEMA => Ok(()),
+                Ok(version) => Err(Error::new(
+                    crate::error::Kind::Refused,
+                    format!("redis: the data of namespace {} has version {version}, newer than {SCHEMA}: use a newer program", self.namespace),
+                )),
+                Err(_) => Err(Error::corrupt(format!("redis: key {key} does not hold a number"))),
+            },
+        }
+    }
+
+    /// Redis may throw jobs away when it is full, unless told otherwise. Whoever may not
+    /// read the setting is not warned.
+    async fn check_policy(&self) {
+        let answer = self.link.ask(cmd("CONFIG").arg("GET").arg("maxmemory-policy")).await;
+        let policy = answer.and_then(decode::list).ok().and_then(|mut pair| decode::text(pair.pop()?).ok());
+        if let Some(policy) = policy.filter(|policy| policy != "noeviction") {
+            tracing::warn!(%policy, "maxmemory-policy of Redis is not noeviction: it will throw jobs away when it is full");
+        }
+    }
+
+    fn keys(&self, shard: u8) -> &Keys {
+        &self.keys[usize::from(shard)]
+    }
+
+    fn shard_of(&self, id: JobId) -> u8 {
+        id.shard(self.keys.len() as u8)
+    }
+
+    /// A call of a script: the keys of the shard, and a test's time where there is one.
+    fn script(&self, script: &Script, shard: u8) -> Cmd {
+        let mut call = cmd("EVALSHA");
+        let keys = self.keys(shard).fixed();
+        call.arg(&script.sha).arg(keys.len());
+        encode::args(&mut call, keys);
+        match self.clock.manual_ms() {
+            Some(ms) => call.arg(ms),
+            None => call.arg(""),
+        };
+        call
+    }
+
+    /// Runs a script; one that Redis has forgotten is loaded again.
+    async fn run(&self, script: &Script, call: &Cmd) -> Result<Value> {
+        let mut answer = self.link.send(call).await?;
+        if matches!(&answer, Err(error) if errors::no_script(error)) {
+            self.link.ask(cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
+            answer = self.link.send(call).await?;
+        }
+        match answer {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.diagnose(0, error).await),
+        }
+    }
+
+    /// The error for callers; a wrong type is traced to its key.
+    async fn diagnose(&self, shard: u8, error: redis::RedisError) -> Error {
+        if !errors::wrong_type(&error) {
+            return self.link.told(error);
+        }
+        let keys = self.keys(shard);
+        let mut suspects: Vec<(String, &str)> =
+            keys.fixed().iter().cloned().zip(keys::FIXED.iter().map(|(_, kind)| *kind)).collect();
+        suspects.push((keys.named("schema"), "string"));
+        let queues = self.link.ask(cmd("SMEMBERS").arg(keys.named("queues"))).await.and_then(decode::list);
+        for queue in queues.unwrap_or_default() {
+            let name = decode::text(queue).unwrap_or_default();
+            suspects.extend((0..10).map(|priority| (keys.list(&name, priority), "list")));
+        }
+        for (key, kind) in suspects {
+            let held = self.link.ask(cmd("TYPE").arg(&key)).await.and_then(decode::text).unwrap_or_default();
+            if held != kind && held != "none" && !held.is_empty() {
+                return Error::corrupt(format!("redis: key {key} holds a {held}, not a {kind}; nothing was changed"));
+            }
+        }
+        Error::corrupt(format!("redis: a key of namespace {} holds a value of the wrong type", self.namespace))
+    }
+
+    async fn time(&self) -> Result<i64> {
+        if let Some(ms) = self.clock.manual_ms() {
+            return Ok(ms);
+        }
+        let parts = decode::list(self.link.ask(&cmd("TIME")).await?)?;
+        let numbers = parts.into_iter().map(decode::number).collect::<Result<Vec<_>>>()?;
+        match numbers[..] {
+            [seconds, micros] => Ok(seconds * 1000 + micros / 1000),
+            _ => Err(Error::corrupt("redis: TIME answered something else")),
+        }
+    }
+
+    async fn take_in(&self, head: [&str; 5], jobs: &[NewJob]) -> Result<Option<Vec<Enqueued>>> {
+        let plan = encode::Jobs::of(jobs);
+        let mut call = self.script(&scripts::ENQUEUE, 0);
+        encode::args(&mut call, head);
+        plan.write(&mut call);
+        let mut reply = decode::Reply::of(self.run(&scripts::ENQUEUE, &call).await?)?;
+        match reply.word.as_str() {
+            "ok" => plan.answers(&decode::bytes(reply.next()?)?).map(Some),
+            "old" => Err(Error::invalid("seq: this lane has been answered for a later call already")),
+            _ => Ok(None),
+        }
+    }
+
+    async fn clear(&self, queue: &str, limit: usize) -> Result<usize> {
+        for phase in ["list", "due", "meta"] {
+            let mut cursor = "0".to_owned();
+            loop {
+                let mut call = self.script(&scripts::PURGE, 0);
+                call.arg(queue).arg(limit.clamp(1, 1_000)).arg(phase).arg(&cursor);
+                let mut reply = decode::Reply::of(self.run(&scripts::PURGE, &call).await?)?;
+                let gone = decode::number(reply.next()?)?;
+                if gone > 0 {
+                    return Ok(gone as usize);
+                }
+                cursor = decode::text(reply.next()?)?;
+                if cursor == "0" {
+                    break;
+                }
+            }
+        }
+        Ok(0)
+    }
+
+    async fn act(&self, id: JobId, action: Action) -> Result<Controlled> {
+        let mut call = self.script(&scripts::CONTROL, self.shard_of(id));
+        call.arg(id.as_bytes().as_slice()).arg(match action {
+            Action::Cancel => "cancel",
+            Action::Discard => "discard",
+            Action::Retry => "retry",
+        });
+        let mut reply = decode::Reply::of(self.run(&scripts::CONTROL, &call).await?)?;
+        Ok(match reply.word.as_str() {
+            "done" => Controlled::Done(decode::text(reply.next()?)?.parse()?),
+            "refused" => Controlled::Refused(decode::text(reply.next()?)?.parse()?),
+            "duplicate" => Controlled::Duplicate(decode::id(&decode::bytes(reply.next()?)?)?),
+            "requested" => Controlled::Requested,
+            _ => Controlled::Missing,
+        })
+    }
+
+    async fn sign(&self, worker: &WorkerView) -> Result<()> {
+        let json = serde_json::to_vec(worker).map_err(|e| Error::invalid(format!("worker: {e}")))?;
+        let mut call = self.script(&scripts::BEAT, 0);
+        call.arg(&worker.id).arg(json);
+        for definition in &worker.definitions {
+            call.arg(&definition.name).arg(definition.version);
+        }
+        self.run(&scripts::BEAT, &call).await.map(drop)
+    }
+
+    async fn store(&self, schedule: &ScheduleView) -> Result<ScheduleView> {
+        let json = serde_json::to_vec(schedule).map_err(|e| Error::invalid(format!("schedule: {e}")))?;
+        let mut call = self.script(&scripts::SCHEDULE, 0);
+        let slot = format!("{}:{}", schedule.last_ms, u8::from(schedule.fired));
+        call.arg(&schedule.name).arg(json).arg(slot);
+        let mut reply = decode::Reply::of(self.run(&scripts::SCHEDULE, &call).await?)?;
+        let mut stored = schedule.clone();
+        inspect::slot_into(&mut stored, reply.next()?)?;
+        Ok(stored)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(listener) = self.listener.get_mut().ok().and_then(Option::take) {
+            listener.abort();
+        }
+    }
+}
+
+impl Backend for Redis {
+    fn describe(&self) -> String {
+        format!("redis at {}, namespace {}", self.link.target(), self.namespace)
+    }
+
+    fn now(&self) -> Fut<'_, i64> {
+        Box::pin(self.time())
+    }
+
+    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Vec<Enqueued>> {
+        Box::pin(async move {
+            if batch.jobs.is_empty() {
+                return Ok(Vec::new());
+            }
+            let seq = batch.seq.to_string();
+            let answer = self.take_in([&batch.lane, &seq, "", "", ""], &batch.jobs).await?;
+            answer.ok_or_else(|| Error::corrupt("redis: an enqueue was answered as a slot"))
+        })
+    }
+
+    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>> {
+        Box::pin(async move {
+            let mut call = self.script(&scripts::LEASE, 0);
+            call.arg(&request.worker).arg(encode::ms(request.ttl_ms)).arg(u8::from(request.alone));
+            let wanted: Vec<_> = request.queues.iter().filter(|(_, max)| *max > 0).collect();
+            if wanted.is_empty() {
+                return Ok(Vec::new());
+            }
+            for (queue, max) in wanted {
+                call.arg(queue).arg((*max).min(1_000));
+            }
+            decode::batches(self.run(&scripts::LEASE, &call).await?)
+        })
+    }
+
+    fn extend<'a>(&'a self, tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended> {
+        Box::pin(async move {
+            let mut call = self.script(&scripts::EXTEND, 0);
+            call.arg(encode::ms(ttl_ms));
+            encode::args(&mut call, tokens.iter().map(|token| token.0));
+            let mut reply = decode::Reply::of(self.run(&scripts::EXTEND, &call).await?)?;
+            let held = decode::bytes(reply.next()?)?.iter().map(|letter| *letter == b'h').collect();
+            let cancel = decode::list(reply.next()?)?.into_iter().map(|value| decode::id(&decode::bytes(value)?));
+            Ok(Extended { held, cancel: cancel.collect::<Result<_>>()? })
+        })
+    }
+
+    fn settle<'a>(&'a self, items: &'a [Settle]) -> Fut<'a, Vec<Settled>> {
+        Box::pin(async move {
+            let mut all = Vec::with_capacity(items.len());
+            for items in items.chunks(SETTLES) {
+                let plan = encode::Settles::of(items);
+                let mut call = self.script(&scripts::SETTLE, 0);
+                plan.write(&mut call);
+                let mut reply = decode::Reply::of(self.run(&scripts::SETTLE, &call).await?)?;
+                all.extend(plan.answers(&decode::bytes(reply.next()?)?)?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn note<'a>(&'a self, token: Token, id: JobId, progress: &'a str) -> Fut<'a, Settled> {
+        Box::pin(async move {
+            let mut call = self.script(&scripts::NOTE, self.shard_of(id));
+            call.arg(token.0).arg(id.as_bytes().as_slice()).arg(progress);
+            let reply = decode::Reply::of(self.run(&scripts::NOTE, &call).await?)?;
+            Ok(if reply.word == "ok" { Settled::Done } else { Settled::Stale })
+        })
+    }
+
+    fn promote(&self, limit: usize) -> Fut<'_, Promoted> {
+        Box::pin(async move {
+            let mut call = self.script(&scripts::PROMOTE, 0);
+            call.arg(limit.min(1_000));
+            let mut reply = decode::Reply::of(self.run(&scripts::PROMOTE, &call).await?)?;
+            let count = decode::number(reply.next()?)? as usize;
+            Ok(Promoted { count, next_ms: decode::number(reply.next()?).ok() })
+        })
+    }
+
+    fn reap(&self, limit: usize, outage: bool, ttl_ms: i64) -> Fut<'_, Vec<Reaped>> {
+        Box::pin(async move {
+            let mut call = self.script(&scripts::REAP, 0);
+            call.arg(limit.min(1_000)).arg(u8::from(outage)).arg(encode::ms(ttl_ms));
+            decode::reaped(self.run(&scripts::REAP, &call).await?)
+        })
+    }
+
+    fn prune(&self, limit: usize) -> Fut<'_, usize> {
+        Box::pin(async move {
+            let mut call = self.script(&scripts::PRUNE, 0);
+            call.arg(limit);
+            let mut reply = decode::Reply::of(self.run(&scripts::PRUNE, &call).await?)?;
+            Ok(decode::number(reply.next()?)? as usize)
+        })
+    }
+
+    fn control<'a>(&'a self, id: JobId, action: Action) -> Fut<'a, Controlled> {
+        Box::pin(self.act(id, action))
+    }
+
+    fn pause<'a>(&'a self, queue: &'a str, pause: Pause) -> Fut<'a, ()> {
+        Box::pin(async move {
+            let (what, ms) = match pause {
+                Pause::Forever => ("forever", 0),
+                Pause::Until(at) => ("until", encode::ms(at)),
+                Pause::For(wait) => ("for", encode::ms(wait)),
+                Pause::Off => ("off", 0),
+            };
+            let mut call = self.script(&scripts::PAUSE, 0);
+            call.arg(queue).arg(what).arg(ms);
+            self.run(&scripts::PAUSE, &call).await.map(drop)
+        })
+    }
+
+    fn purge<'a>(&'a self, queue: &'a str, limit: usize) -> Fut<'a, usize> {
+        Box::pin(self.clear(queue, limit))
+    }
+
+    fn get(&self, id: JobId) -> Fut<'_, Option<JobView>> {
+        Box::pin(async move { Ok(self.view(&[id], false).await?.pop()) })
+    }
+
+    fn watch(&self, id: JobId) -> Fut<'_, Option<JobView>> {
+        Box::pin(async move { Ok(self.view(&[id], true).await?.pop()) })
+    }
+
+    fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>> {
+        Box::pin(self.page(filter))
+    }
+
+    fn queues(&self) -> Fut<'_, Vec<QueueView>> {
+        Box::pin(self.all_queues())
+    }
+
+    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, ()> {
+        Box::pin(self.sign(worker))
+    }
+
+    fn leave<'a>(&'a self, worker: &'a str) -> Fut<'a, ()> {
+        Box::pin(async move {
+            self.link.ask(cmd("HDEL").arg(self.keys(0).named("workers")).arg(worker)).await?;
+            self.link.ask(cmd("ZREM").arg(self.keys(0).named("seen")).arg(worker)).await.map(drop)
+        })
+    }
+
+    fn workers(&self) -> Fut<'_, Vec<WorkerView>> {
+        Box::pin(self.all_workers())
+    }
+
+    fn put_schedule<'a>(&'a self, schedule: &'a ScheduleView) -> Fut<'a, ScheduleView> {
+        Box::pin(self.store(schedule))
+    }
+
+    fn drop_schedule<'a>(&'a self, name: &'a str) -> Fut<'a, bool> {
+        Box::pin(async move {
+            self.link.ask(cmd("HDEL").arg(self.keys(0).named("slots")).arg(name)).await?;
+            let gone = self.link.ask(cmd("HDEL").arg(self.keys(0).named("schedules")).arg(name)).await?;
+            Ok(decode::number(gone)? == 1)
+        })
+    }
+
+    fn schedules(&self) -> Fut<'_, Vec<ScheduleView>> {
+        Box::pin(self.all_schedules())
+    }
+
+    fn fire<'a>(&'a self, name: &'a str, expect: i64, last: i64, jobs: &'a [NewJob]) -> Fut<'a, bool> {
+        Box::pin(async move {
+            let (expect, last) = (expect.to_string(), last.to_string());
+            Ok(self.take_in(["", "0", name, &expect, &last], jobs).await?.is_some())
+        })
+    }
+
+    fn wakeups(&self) -> watch::Receiver<u64> {
+        if let Ok(mut listener) = self.listener.lock()
+            && listener.as_ref().is_none_or(|task| task.is_finished())
+        {
+            let (client, channel) = (self.link.client().clone(), self.keys(0).named("wake"));
+            *listener = Some(tokio::spawn(wake::listen(client, channel, self.bell.clone())).abort_handle());
+        }
+        self.bell.subscribe()
+    }
+
+    fn audit(&self) -> Fut<'_, Vec<String>> {
+        Box::pin(async move {
+            let call = self.script(&scripts::AUDIT, 0);
+            let reply = decode::Reply::of(self.run(&scripts::AUDIT, &call).await?)?;
+            reply.rest().map(decode::text).collect()
+        })
+    }
+}

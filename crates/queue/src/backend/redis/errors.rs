@@ -1,0 +1,59 @@
+//! What Redis said, in the words of this library.
+
+use crate::Error;
+use crate::error::Kind;
+use redis::{ErrorKind, RedisError};
+
+/// Whether the connection must be made anew before the next call: it is dead, its server
+/// is no longer the primary, or an answer may still be on its way.
+pub(super) fn breaks(error: &RedisError) -> bool {
+    error.is_connection_dropped()
+        || error.is_timeout()
+        || error.is_io_error()
+        || error.is_unrecoverable_error()
+        || matches!(error.code(), Some("READONLY" | "MOVED" | "ASK" | "MASTERDOWN" | "CLUSTERDOWN"))
+}
+
+/// Whether a key held something of another type.
+pub(super) fn wrong_type(error: &RedisError) -> bool {
+    said(error).contains("WRONGTYPE")
+}
+
+/// Whether the server has forgotten the script.
+pub(super) fn no_script(error: &RedisError) -> bool {
+    error.code() == Some("NOSCRIPT")
+}
+
+/// Code and detail in one line. Redis 6.2 wraps the errors of inner commands, so that the
+/// code alone does not tell.
+fn said(error: &RedisError) -> String {
+    let words: Vec<&str> = error.code().into_iter().chain(error.detail()).collect();
+    words.join(" ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+/// The error as callers see it; `target` is the host, never a secret.
+pub(super) fn told(target: &str, error: RedisError) -> Error {
+    let said = said(&error);
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let refused = |what: &str| (Kind::Refused, format!("redis at {target}: {what}: {said}"));
+    let (kind, line) = if has(&["OOM "]) {
+        refused("out of memory (maxmemory)")
+    } else if has(&["MISCONF", "NOREPLICAS"]) {
+        refused("does not take writes")
+    } else if error.kind() == ErrorKind::AuthenticationFailed || has(&["NOAUTH", "WRONGPASS", "NOPERM"]) {
+        (Kind::Refused, format!("redis at {target}: no permission; check user, password and ACL: {said}"))
+    } else if has(&["unknown command", "Unknown Redis command"]) {
+        refused("a command is missing; Redis 6.2 or newer is needed")
+    } else if has(&["CLOCK "]) {
+        (Kind::Invalid, "clock: a manual clock needs a namespace test-…".to_owned())
+    } else if error.kind() == ErrorKind::Parse {
+        (Kind::Invalid, format!("redis at {target}: what answers there is not a Redis server"))
+    } else if error.is_timeout() {
+        (Kind::Unavailable, format!("redis at {target}: no answer in time"))
+    } else if error.is_io_error() || error.is_connection_dropped() {
+        (Kind::Unavailable, format!("redis at {target}: {error}"))
+    } else {
+        (Kind::Unavailable, format!("redis at {target}: {}", if said.is_empty() { error.to_string() } else { said.clone() }))
+    };
+    Error::with(kind, line, error)
+}

@@ -1,0 +1,162 @@
+//! What people look at: jobs, queues, workers, schedules.
+
+use super::{Redis, decode, scripts};
+use crate::backend::{Filter, JobView, QueueView, ScheduleView, WorkerView};
+use crate::{Envelope, Error, JobId, Result, State};
+use redis::{Value, cmd};
+use std::collections::{BTreeMap, HashMap};
+
+/// A list looks at no more than this many jobs for one page.
+const MOST_SEEN: usize = 20_000;
+/// How many jobs are read at once.
+const PAGE: usize = 200;
+
+impl Redis {
+    /// Jobs by id, as they stand; `watch` keeps the end of each for a minute.
+    pub(super) async fn view(&self, ids: &[JobId], watch: bool) -> Result<Vec<JobView>> {
+        let Some(first) = ids.first() else { return Ok(Vec::new()) };
+        let mut call = self.script(&scripts::VIEW, self.shard_of(*first));
+        call.arg(u8::from(watch));
+        for id in ids {
+            call.arg(id.as_bytes().as_slice());
+        }
+        let rest = decode::Reply::of(self.run(&scripts::VIEW, &call).await?)?.rest();
+        let views = ids.iter().zip(rest).map(|(id, value)| decode::view(*id, value));
+        Ok(views.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    pub(super) async fn page(&self, filter: &Filter) -> Result<Vec<JobView>> {
+        let mut found: Vec<JobView> = Vec::new();
+        for state in filter.state.map_or(State::ALL.to_vec(), |state| vec![state]) {
+            let mut skip = 0;
+            while skip < MOST_SEEN {
+                let enough = found.iter().filter(|job| job.state == state).count() >= filter.limit;
+                let ids = if enough { Vec::new() } else { self.ids(state, filter.queue.as_deref(), skip).await? };
+                let views = self.view(&ids, false).await?;
+                // A job may have moved since its id was read: it is listed as what it is now.
+                found.extend(views.into_iter().filter(|job| fits(job, state, filter)));
+                if ids.len() < PAGE {
+                    break;
+                }
+                skip += PAGE;
+            }
+        }
+        let made = |job: &JobView| job.envelope.envelope().and_then(Envelope::made_ms).or_else(|| job.id.created_ms());
+        if filter.state.is_none() {
+            found.sort_by_key(|job| std::cmp::Reverse((made(job), job.id)));
+            found.dedup_by_key(|job| job.id);
+        }
+        found.truncate(filter.limit);
+        Ok(found)
+    }
+
+    async fn ids(&self, state: State, queue: Option<&str>, skip: usize) -> Result<Vec<JobId>> {
+        let mut call = self.script(&scripts::IDS, 0);
+        call.arg(state.as_str()).arg(queue.unwrap_or_default()).arg(skip).arg(PAGE);
+        let rest = decode::Reply::of(self.run(&scripts::IDS, &call).await?)?.rest();
+        rest.map(|value| decode::id(&decode::bytes(value)?)).collect()
+    }
+
+    pub(super) async fn all_queues(&self) -> Result<Vec<QueueView>> {
+        let call = self.script(&scripts::QUEUES, 0);
+        let mut reply = decode::Reply::of(self.run(&scripts::QUEUES, &call).await?)?;
+        let mut counters = HashMap::new();
+        let mut flat = decode::list(reply.next()?)?.into_iter();
+        while let (Some(field), Some(value)) = (flat.next(), flat.next()) {
+            counters.insert(decode::text(field)?, decode::number(value)?.max(0) as u64);
+        }
+        let mut all = reply.rest().map(|row| queue(row, &counters)).collect::<Result<Vec<_>>>()?;
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    pub(super) async fn all_workers(&self) -> Result<Vec<WorkerView>> {
+        let now = self.time().await?;
+        let keys = self.keys(0);
+        let beats = self.link.ask(cmd("ZRANGE").arg(keys.named("seen")).arg(0).arg(-1).arg("WITHSCORES")).await?;
+        let mut beats = decode::list(beats)?.into_iter();
+        let mut seen = HashMap::new();
+        while let (Some(worker), Some(at)) = (beats.next(), beats.next()) {
+            seen.insert(decode::text(worker)?, decode::number(at)?);
+        }
+        let mut workers: Vec<WorkerView> = self.hash(&keys.named("workers")).await?;
+        workers.retain_mut(|worker| {
+            worker.seen_ms = seen.get(&worker.id).copied().unwrap_or(0);
+            worker.seen_ms > now - 3_600_000
+        });
+        workers.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(workers)
+    }
+
+    pub(super) async fn all_schedules(&self) -> Result<Vec<ScheduleView>> {
+        let keys = self.keys(0);
+        let mut all: Vec<ScheduleView> = self.hash(&keys.named("schedules")).await?;
+        for schedule in &mut all {
+            let slot = self.link.ask(cmd("HGET").arg(keys.named("slots")).arg(&schedule.name)).await?;
+            slot_into(schedule, slot)?;
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    /// The values of a hash of JSON; what cannot be read is left out.
+    async fn hash<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Vec<T>> {
+        let values = decode::list(self.link.ask(cmd("HVALS").arg(key)).await?)?;
+        let mut all = Vec::new();
+        for value in values {
+            all.extend(serde_json::from_slice(&decode::bytes(value)?).ok());
+        }
+        Ok(all)
+    }
+}
+
+fn fits(job: &JobView, state: State, filter: &Filter) -> bool {
+    job.state == state
+        && filter.name.as_deref().is_none_or(|name| job.envelope.name() == name)
+        && (filter.queue.as_deref().is_none_or(|queue| job.envelope.queue() == queue)
+            || job.envelope.envelope().is_none())
+}
+
+/// Reads `LAST:FIRED` into a schedule.
+pub(super) fn slot_into(schedule: &mut ScheduleView, slot: Value) -> Result<()> {
+    if slot != Value::Nil {
+        let slot = decode::text(slot)?;
+        let (last, fired) = slot.split_once(':').unwrap_or((&slot, "0"));
+        schedule.last_ms = last.parse().map_err(|_| Error::corrupt("the last slot of a schedule is not a number"))?;
+        schedule.fired = fired == "1";
+    }
+    Ok(())
+}
+
+fn queue(row: Value, counters: &HashMap<String, u64>) -> Result<QueueView> {
+    let mut row = decode::list(row)?.into_iter();
+    let mut part = || row.next().unwrap_or(Value::Nil);
+    let (name, available, paused) = (decode::text(part())?, decode::number(part())?, decode::text(part())?);
+    let counted = |what: &str| counters.get(&format!("{name}\0{what}")).copied().unwrap_or(0);
+    let mut counts: BTreeMap<String, u64> =
+        State::ALL.iter().map(|state| (state.to_string(), counted(state.as_str()))).collect();
+    counts.insert(State::Available.to_string(), available.max(0) as u64);
+    counts.retain(|_, count| *count > 0);
+    let mut oldest_ms: Option<i64> = None;
+    while let (Some(id), Some(header)) = (row.next(), row.next()) {
+        let mut record = decode::bytes(header)?;
+        record.extend_from_slice(b"\nnull");
+        let id = decode::id(&decode::bytes(id)?)?;
+        let record = record.strip_prefix(b"*").unwrap_or(&record);
+        let made = Envelope::decode(id, record).ok().and_then(|e| e.made_ms()).or_else(|| id.created_ms());
+        oldest_ms = oldest_ms.into_iter().chain(made).min();
+    }
+    Ok(QueueView {
+        counts,
+        parked: counted("parked"),
+        paused: match paused.as_str() {
+            "" => None,
+            "0" => Some(None),
+            until => Some(until.parse().ok()),
+        },
+        oldest_ms,
+        processed: counted("processed"),
+        failed: counted("failed"),
+        name,
+    })
+}

@@ -1,0 +1,82 @@
+//! The names of the keys. Every fixed key of a shard is passed to every script, in this
+//! order; the computed ones (lists of a queue, of a batch, …) are named in
+//! `lua/prelude.lua` and carry the same hash tag, so that a shard is one slot.
+
+/// The fixed keys of a shard, in the order in which `lua/prelude.lua` unpacks them, each
+/// with the type that Redis gives it.
+pub(super) const FIXED: [(&str, &str); 24] = [
+    ("jobs", "hash"),      // id -> record: the truth that a job lives
+    ("meta", "hash"),      // id -> JSON, for jobs that left the fast path
+    ("due", "zset"),       // id -> when a scheduled or retryable job is due
+    ("lease", "zset"),     // token -> deadline
+    ("batch", "hash"),     // token -> leased alone (0 or 1), queue, blank, worker
+    ("last", "string"),    // the newest token
+    ("grace", "string"),   // until when leases have been renewed after an outage
+    ("uniq", "hash"),      // name NUL unique key -> id
+    ("serial", "hash"),    // serial key -> id of the leased job that holds it
+    ("parked", "hash"),    // job name -> how many are parked
+    ("n", "hash"),         // queue NUL state -> how many
+    ("ghost", "hash"),     // entry that a job left behind in a list -> queue:priority
+    ("gn", "hash"),        // queue:priority -> how many ghosts
+    ("fin", "hash"),       // id -> JSON head, newline, record of a finished job
+    ("fls", "zset"),       // list of finished jobs -> when its head may go
+    ("watch", "zset"),     // id that somebody waits for -> until when
+    ("prog", "hash"),      // id -> progress
+    ("cancels", "set"),    // leased ids whose cancellation is requested
+    ("queues", "set"),     // names
+    ("paused", "hash"),    // queue -> until when, 0 for good
+    ("workers", "hash"),   // worker -> JSON
+    ("seen", "zset"),      // worker -> its last beat
+    ("schedules", "hash"), // name -> JSON
+    ("slots", "hash"),     // name of a schedule -> last slot, whether it fired
+];
+
+/// The keys of one shard of a namespace.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    prefix: String,
+    fixed: Vec<String>,
+}
+
+impl Keys {
+    pub(super) fn of(namespace: &str, shard: u8) -> Keys {
+        let prefix = format!("{{{namespace}:{shard}}}:");
+        let fixed = FIXED.iter().map(|(name, _)| format!("{prefix}{name}")).collect();
+        Keys { prefix, fixed }
+    }
+
+    /// The fixed keys, in order.
+    pub(super) fn fixed(&self) -> &[String] {
+        &self.fixed
+    }
+
+    /// One key of this shard by the end of its name.
+    pub(super) fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// The list of what is available in a queue at a priority.
+    pub(super) fn list(&self, queue: &str, priority: u8) -> String {
+        format!("{}q:{queue}:{priority}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_carries_the_tag_of_its_shard() {
+        let keys = Keys::of("legwork", 3);
+        assert_eq!(keys.fixed()[0], "{legwork:3}:jobs");
+        assert_eq!(keys.list("mail", 5), "{legwork:3}:q:mail:5");
+        assert!(keys.fixed().iter().all(|k| k.starts_with("{legwork:3}:")));
+    }
+
+    #[test]
+    fn the_prelude_unpacks_as_many_keys_as_are_passed() {
+        let prelude = include_str!("lua/prelude.lua");
+        let names = prelude.split("local jobs").nth(1).unwrap().split('=').next().unwrap();
+        assert_eq!(names.matches(',').count() + 1, FIXED.len());
+    }
+}

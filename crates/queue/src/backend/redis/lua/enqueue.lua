@@ -1,0 +1,87 @@
+-- Takes in jobs: -> available (tail of queue and priority) or scheduled.
+-- ARGV: time, lane, seq, schedule, expect, last (schedule '' unless a slot fires), then
+--   p QUEUE PRIO N (id record)*N       fresh, due now, without keys
+--   j id record QUEUE PRIO UNIQUE CHOSEN DUE MS ODD
+--     UNIQUE name NUL key, or ''; DUE now in at; ODD 1 where the header does not tell the place
+-- Returns ok and one letter a j: '.' taken in, or '=' and the id that stands in its place;
+--   old (a seq that went back), no (another scheduler was first).
+-- Invariant: a lane's last call, repeated, answers as it did and does nothing. No write comes
+-- before the first HSET, so that a full Redis refuses the whole.
+touch('HLEN', jobs, meta, uniq, n, ghost, fin, slast)
+touch('ZCARD', due)
+touch('SCARD', queues)
+local lane, seq, schedule = P .. 'lane:' .. ARGV[2], tonumber(ARGV[3]), ARGV[4]
+if schedule ~= '' then
+  local fired = call('HGET', slast, schedule)
+  if not fired or string.match(fired, '^-?%d+') ~= ARGV[5] then
+    return { 'no' }
+  end
+else
+  local known, answer = string.match(call('GET', lane) or '', '^(%d+) (.*)$')
+  known = tonumber(known)
+  if known and known >= seq then
+    return known == seq and { 'ok', answer } or { 'old' }
+  end
+end
+local ops, i = {}, 7
+while i <= #ARGV do
+  local plain = ARGV[i] == 'p'
+  local at = plain and i + 1 or i + 3
+  local queue, prio = ARGV[at], ARGV[at + 1]
+  touch('LLEN', P .. 'q:' .. queue .. ':' .. prio)
+  ops[#ops + 1] = { plain, i, queue, prio }
+  i = plain and i + 4 + 2 * ARGV[i + 3] or i + 10
+end
+
+local function taken(at, queue, prio)
+  local id, rec, unique, kind, ms = ARGV[at + 1], ARGV[at + 2], ARGV[at + 5], ARGV[at + 7], tonumber(ARGV[at + 8])
+  if ARGV[at + 6] == '1' and (call('HEXISTS', jobs, id) == 1 or call('HEXISTS', fin, id) == 1) then
+    return '=' .. id
+  end
+  if unique ~= '' then
+    local other = call('HGET', uniq, unique)
+    if other and call('HEXISTS', jobs, other) == 1 then
+      return '=' .. other
+    end
+  end
+  call('HSET', jobs, id, rec)
+  if unique ~= '' then
+    call('HSET', uniq, unique, id)
+  end
+  local m = ARGV[at + 9] == '1' and { q = queue, p = tonumber(prio) } or {}
+  local at_ms = kind == 'at' and ms or kind == 'in' and now + ms or now
+  if at_ms > now then
+    call('ZADD', due, at_ms, id)
+    call('SADD', queues, queue)
+    count(queue, 'scheduled', 1)
+  else
+    push('RPUSH', id, m, queue, prio)
+  end
+  remember(id, m)
+  return '.'
+end
+
+local answers = {}
+for _, op in ipairs(ops) do
+  local plain, at, queue, prio = unpack(op)
+  if plain then
+    local size, ids = tonumber(ARGV[at + 3]), {}
+    for k = 1, size do
+      ids[k] = ARGV[at + 2 + 2 * k]
+    end
+    call('HSET', jobs, unpack(ARGV, at + 4, at + 3 + 2 * size))
+    if call('RPUSH', P .. 'q:' .. queue .. ':' .. prio, unpack(ids)) == size then
+      call('SADD', queues, queue)
+      call('PUBLISH', P .. 'wake', queue)
+    end
+  else
+    answers[#answers + 1] = taken(at, queue, prio)
+  end
+end
+local answer = table.concat(answers)
+if schedule ~= '' then
+  call('HSET', slast, schedule, ARGV[6] .. ':1')
+else
+  call('SET', lane, ARGV[3] .. ' ' .. answer, 'EX', 900)
+end
+return done({ 'ok', answer })

@@ -1,0 +1,96 @@
+-- Behind the prelude, for verbs that move jobs: into a list, out of a serial key, to an end.
+
+local HOUR, WEEK, MOST_KEPT = 3600000, 604800000, 10000
+
+-- Makes a job available. An entry that a cancelled or moved job left behind (a ghost) must
+-- never stand for this one: the entry gets a generation that no ghost has.
+local function push(side, id, m, queue, prio)
+  m.g, m.st = nil, nil
+  while call('HEXISTS', ghost, id .. (m.g or '')) == 1 do
+    m.g = (m.g or 0) + 1
+  end
+  if call(side, P .. 'q:' .. queue .. ':' .. prio, id .. (m.g or '')) == 1 then
+    call('SADD', queues, queue)
+    call('PUBLISH', P .. 'wake', queue)
+  end
+end
+
+-- Frees the serial key that this job holds and lets the next one in, at the head.
+local function unlock(id, h)
+  if type(h.s) ~= 'string' or call('HGET', serial, h.s) ~= id then
+    return
+  end
+  call('HDEL', serial, h.s)
+  local waiting = call('LPOP', P .. 'sw:' .. h.s)
+  while waiting do
+    local rec, m = call('HGET', jobs, waiting), memo(waiting)
+    if rec and m.st == 'serial' then
+      local queue, prio = place(m, header(rec))
+      push('LPUSH', waiting, m, queue, prio)
+      remember(waiting, m)
+      return count(queue, 'blocked', -1)
+    end
+    waiting = call('LPOP', P .. 'sw:' .. h.s)
+  end
+end
+
+-- Notes finished jobs for retention; the oldest of this list go when there are too many.
+local function keep_all(queue, state, keep, entries)
+  local list = P .. 'fl:' .. queue .. ':' .. state .. ':' .. text(keep)
+  if call('RPUSH', list, unpack(entries)) == #entries then
+    call('ZADD', fls, now + keep, list)
+  end
+  count(queue, state, #entries)
+  local field = queue .. '\0' .. state
+  local over = (call('HGET', n, field) or 0) + tally[field] - MOST_KEPT
+  if over > 0 then
+    local old = call('LPOP', list, math.min(over, 1000)) or {}
+    for i, entry in ipairs(old) do
+      old[i] = string.sub(entry, 1, 16)
+    end
+    call('HDEL', fin, unpack(old))
+    count(queue, state, -#old)
+  end
+end
+
+-- Takes a live job's record, keys and marks away. Returns its progress.
+local function forget(id, rec, m)
+  local progress = call('HGET', prog, id)
+  call('HDEL', jobs, id)
+  call('HDEL', meta, id)
+  call('HDEL', prog, id)
+  if m.x then
+    call('SREM', cancels, id)
+  end
+  if string.byte(rec) == 42 then
+    local h = header(rec)
+    local key = tostring(h.n) .. '\0' .. tostring(h.u)
+    if call('HGET', uniq, key) == id then
+      call('HDEL', uniq, key)
+    end
+    unlock(id, h)
+  end
+  return progress or nil
+end
+
+-- Ends a live job. Somebody who waits for it finds it for a minute, whatever its retention.
+local function finish(id, rec, m, queue, state, keep, why, result)
+  local progress = forget(id, rec, m)
+  if call('ZREM', watch, id) == 1 then
+    keep = math.max(keep, 60000)
+  end
+  if keep > 0 then
+    call('HSET', fin, id, cjson.encode({ s = state, at = now, q = queue, k = keep, a = m.a, c = m.c,
+      sus = m.k, e = m.e, r = why, res = result, p = progress }) .. '\n' .. rec)
+    keep_all(queue, state, keep, { id .. text(now) })
+  end
+end
+
+-- Adds to a job's errors; the newest 25 stay.
+local function blame(m, attempt, said)
+  m.e = m.e or {}
+  table.insert(m.e, { at_ms = now, attempt = attempt, error = said })
+  if #m.e > 25 then
+    table.remove(m.e, 1)
+  end
+end

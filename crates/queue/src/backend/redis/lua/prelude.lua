@@ -1,0 +1,80 @@
+-- In front of every script: the keys, the clock, counters, and what is known of a job.
+-- KEYS: the shard's fixed keys in the order of keys.rs. ARGV[1]: a test's time in ms, or ''.
+-- Computed keys carry the same hash tag:
+--   q:QUEUE:PRIO  list of entries (id, then its generation when that is not 0)
+--   b:TOKEN list of the ids still leased, o:TOKEN all ids of the batch in one string,
+--   x:TOKEN hash id -> how it left the batch, where that was not by success
+--   sw:KEY list of ids that wait for a serial key, pk:NAME list of parked ids
+--   fl:QUEUE:STATE:KEEP list of finished ids, each with its instant, lane:LANE string
+-- Numbers of more than 14 digits (tokens) travel as text: cjson would round them.
+local jobs, meta, due, lease, batch, last, grace, uniq, serial, parked, n, ghost, gn, fin, fls,
+  watch, prog, cancels, queues, paused, workers, seen, sched, slast = unpack(KEYS)
+local P, call = string.sub(jobs, 1, -5), redis.call
+local clock = call('TIME')
+local micros = clock[1] * 1000000 + clock[2]
+if ARGV[1] ~= '' then
+  if string.sub(P, 1, 6) ~= '{test-' then
+    return redis.error_reply('CLOCK a test may set the time only in a namespace test-...')
+  end
+  micros = ARGV[1] * 1000
+end
+local now = math.floor(micros / 1000)
+
+-- Asks each key something of its type, so that a wrong type stops the script here,
+-- before its first write.
+local function touch(verb, ...)
+  for _, key in ipairs({ ... }) do
+    call(verb, key)
+  end
+end
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local tally = {}
+local function count(queue, what, by)
+  local field = queue .. '\0' .. what
+  tally[field] = (tally[field] or 0) + by
+end
+
+-- Writes the counters, once a script, and gives the reply.
+local function done(reply)
+  for field, by in pairs(tally) do
+    if by ~= 0 then
+      call('HINCRBY', n, field, by)
+    end
+  end
+  return reply
+end
+
+-- The header of a record as a table; empty when it is broken. A leading * marks a job
+-- that has a unique or a serial key.
+local function header(rec)
+  local from = string.byte(rec) == 42 and 2 or 1
+  local stop = string.find(rec, '\n', from, true)
+  local good, h = pcall(cjson.decode, string.sub(rec, from, (stop or 1) - 1))
+  return good and type(h) == 'table' and h or {}
+end
+
+-- What is known of a job that left the fast path: a attempts, c crashes, k suspect,
+-- x cancel requested, g generation of its list entry, st 'retryable' 'serial' 'parked',
+-- e errors, q and p its place where the header does not tell.
+local function memo(id)
+  local good, m = pcall(cjson.decode, call('HGET', meta, id) or '{}')
+  return good and type(m) == 'table' and m or {}
+end
+
+local function remember(id, m)
+  if next(m) then
+    call('HSET', meta, id, cjson.encode(m))
+  else
+    call('HDEL', meta, id)
+  end
+end
+
+-- Queue and priority.
+local function place(m, h)
+  local queue, prio = m.q or h.q, tonumber(m.p or h.p) or 5
+  return type(queue) == 'string' and queue or 'default', math.min(math.max(math.floor(prio), 0), 9)
+end

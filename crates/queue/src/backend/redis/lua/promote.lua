@@ -1,0 +1,17 @@
+-- Makes due jobs available, earliest first: scheduled, retryable -> available (tail).
+-- ARGV: time, limit. Returns ok, how many, and when the next is due or ''.
+call('ZREM', due, '')
+touch('HLEN', jobs, meta, ghost, n)
+touch('SCARD', queues)
+local ids = call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, ARGV[2])
+for _, id in ipairs(ids) do
+  local rec, m = call('HGET', jobs, id), memo(id)
+  call('ZREM', due, id)
+  if rec then
+    local queue, prio = place(m, header(rec))
+    count(queue, m.st == 'retryable' and 'retryable' or 'scheduled', -1)
+    push('RPUSH', id, m, queue, prio)
+    remember(id, m)
+  end
+end
+return done({ 'ok', #ids, call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or '' })

@@ -1,0 +1,32 @@
+-- Forgets finished jobs whose retention has passed, and workers not seen for an hour.
+-- ARGV: time, limit. Returns ok, how many jobs went.
+-- Invariant: a list holds one retention, so its head goes first; fls says when.
+call('ZREM', lease, '')
+touch('HLEN', fin, n, workers)
+touch('ZCARD', seen, watch)
+local left, gone = tonumber(ARGV[2]), 0
+for _, list in ipairs(call('ZRANGEBYSCORE', fls, '-inf', now, 'LIMIT', 0, 100)) do
+  local queue, state, keep = string.match(string.sub(list, #P + 1), '^fl:([^:]+):(%a+):(%d+)$')
+  local entries, old = call('LRANGE', list, 0, math.min(left, 1000) - 1), {}
+  while left > 0 and entries[#old + 1] and string.sub(entries[#old + 1], 17) + keep <= now do
+    old[#old + 1] = string.sub(entries[#old + 1], 1, 16)
+    left = left - 1
+  end
+  if #old > 0 then
+    call('LTRIM', list, #old, -1)
+    gone = gone + call('HDEL', fin, unpack(old))
+    count(queue, state, -#old)
+  end
+  local head = call('LINDEX', list, 0)
+  if head then
+    call('ZADD', fls, string.sub(head, 17) + keep, list)
+  else
+    call('ZREM', fls, list)
+  end
+end
+call('ZREMRANGEBYSCORE', watch, '-inf', now)
+for _, worker in ipairs(call('ZRANGEBYSCORE', seen, '-inf', now - HOUR, 'LIMIT', 0, 100)) do
+  call('HDEL', workers, worker)
+  call('ZREM', seen, worker)
+end
+return done({ 'ok', gone })

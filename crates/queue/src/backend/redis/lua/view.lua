@@ -1,0 +1,34 @@
+-- Reads jobs, and with watch keeps the end of each for a minute.
+-- ARGV: time, watch (0 or 1), id...
+-- Returns ok, then for each id either '' (there is none), or a table: 'fin' and what is kept;
+--   or state, record, memo, due, token, expires, worker, progress ('' where there is none).
+if ARGV[2] == '1' then
+  call('ZREM', watch, '')
+end
+local reply, held = { 'ok' }, nil
+if #ARGV > 6 then
+  held = {}
+  for _, token in ipairs(call('ZRANGE', lease, 0, -1)) do
+    for _, id in ipairs(call('LRANGE', P .. 'b:' .. token, 0, -1)) do
+      held[id] = token
+    end
+  end
+end
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  local rec = call('HGET', jobs, id)
+  if not rec then
+    local kept = call('HGET', fin, id)
+    reply[#reply + 1] = kept and { 'fin', kept } or ''
+  else
+    local m = memo(id)
+    local state, at, token = stand(id, m, held)
+    local worker = token and string.match(call('HGET', batch, token) or '', ' (.*)$')
+    reply[#reply + 1] = { state, rec, call('HGET', meta, id) or '', at or '', token or '',
+      token and call('ZSCORE', lease, token) or '', worker or '', call('HGET', prog, id) or '' }
+    if ARGV[2] == '1' then
+      call('ZADD', watch, now + 86400000, id)
+    end
+  end
+end
+return reply

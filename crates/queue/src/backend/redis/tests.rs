@@ -1,0 +1,236 @@
+//! What only Redis can get wrong: memory, scripts, types, connections.
+
+use super::*;
+use crate::backend::{Due, Outcome};
+use crate::testing::server::TestServer;
+use crate::{Envelope, ManualClock, State};
+use std::time::Duration;
+
+const TTL: i64 = 15_000;
+
+async fn open(server: &TestServer, name: &str) -> Redis {
+    let url = format!("{}?ns=test-{name}", server.url());
+    Redis::connect(&url, Clock::Manual(ManualClock::new(1_800_000_000_000))).await.unwrap()
+}
+
+fn jobs(count: usize) -> Vec<NewJob> {
+    let job = |_| {
+        let envelope = Envelope::new("a.job", "{\"n\":1}").unwrap();
+        NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false }
+    };
+    (0..count).map(job).collect()
+}
+
+async fn put(redis: &Redis, seq: u64, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+    redis.enqueue(&EnqueueBatch { lane: "lane".into(), seq, jobs }).await
+}
+
+async fn take(redis: &Redis, max: usize, alone: bool) -> Vec<Batch> {
+    let queues = vec![("default".to_owned(), max)];
+    redis.lease(&LeaseRequest { worker: "w".into(), queues, alone, ttl_ms: TTL }).await.unwrap()
+}
+
+fn settles(batches: &[Batch], outcome: &Outcome) -> Vec<Settle> {
+    let item = |token, id| Settle { token, id, outcome: outcome.clone(), keyed: false };
+    batches.iter().flat_map(|b| b.jobs.iter().map(move |j| item(b.token, j.id))).collect()
+}
+
+/// Every verb but those that take jobs in, with jobs in their way.
+async fn every_verb(redis: &Redis) -> Result<()> {
+    let batches = take(redis, 4, true).await;
+    let tokens: Vec<Token> = batches.iter().map(|b| b.token).collect();
+    redis.extend(&tokens, TTL).await?;
+    redis.note(tokens[0], batches[0].jobs[0].id, "1").await?;
+    let kept = Outcome::Succeeded { result: Some("1".into()), keep_ms: 60_000 };
+    let retry = Outcome::Retry { wait_ms: 0, error: "no".into() };
+    assert_eq!(redis.settle(&settles(&batches[..1], &kept)).await?, [Settled::Done]);
+    assert_eq!(redis.settle(&settles(&batches[1..2], &retry)).await?, [Settled::Done]);
+    assert_eq!(redis.settle(&settles(&batches[2..3], &Outcome::Park)).await?, [Settled::Done]);
+    assert_eq!(redis.promote(9).await?.count, 1);
+    let first = batches[0].jobs[0].id;
+    assert_eq!(redis.control(first, Action::Retry).await?, Controlled::Done(State::Available));
+    assert_eq!(redis.control(first, Action::Cancel).await?, Controlled::Done(State::Cancelled));
+    assert_eq!(redis.control(batches[3].jobs[0].id, Action::Cancel).await?, Controlled::Requested);
+    redis.watch(batches[3].jobs[0].id).await?;
+    redis.reap(9, true, TTL).await?;
+    redis.prune(9).await?;
+    redis.pause("other", Pause::Forever).await?;
+    redis.beat(&WorkerView { id: "w".into(), ..WorkerView::default() }).await?;
+    redis.leave("w").await?;
+    redis.schedules().await?;
+    redis.list(&Filter { limit: 9, ..Filter::default() }).await?;
+    redis.queues().await?;
+    while redis.purge("default", 100).await? > 0 {}
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_new_jobs_and_drains() {
+    let Some(server) = TestServer::start() else { return };
+    let redis = open(&server, "full").await;
+    put(&redis, 1, jobs(50)).await.unwrap();
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let error = put(&redis, 2, jobs(3)).await.unwrap_err();
+    assert!(error.is_refused() && error.to_string().contains("memory"), "{error:?}");
+    let mut late = jobs(1);
+    late[0].due = Due::In(60_000);
+    assert!(put(&redis, 2, late).await.unwrap_err().is_refused());
+    assert_eq!(redis.queues().await.unwrap()[0].count(State::Available), 50, "nothing was taken in");
+    every_verb(&redis).await.unwrap();
+    let schedule: ScheduleView = serde_json::from_str(
+        r#"{"name":"s","expression":"* * * * *","zone":"UTC","job":"a.job","payload":"1","queue":"default",
+            "missed":"skip","dst":"once","last_ms":5}"#,
+    )
+    .unwrap();
+    redis.put_schedule(&schedule).await.unwrap();
+    assert_eq!(redis.audit().await.unwrap(), Vec::<String>::new());
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    put(&redis, 2, jobs(3)).await.unwrap();
+}
+
+#[tokio::test]
+async fn forgotten_scripts_are_loaded_again() {
+    let Some(server) = TestServer::start() else { return };
+    let redis = open(&server, "flush").await;
+    for seq in 1..4 {
+        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        put(&redis, seq, jobs(5)).await.unwrap();
+        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        let batches = take(&redis, 5, false).await;
+        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        let gone = Outcome::Succeeded { result: None, keep_ms: 0 };
+        assert_eq!(redis.settle(&settles(&batches, &gone)).await.unwrap(), [Settled::Done; 5]);
+    }
+    put(&redis, 4, jobs(5)).await.unwrap();
+    server.command(&["SCRIPT", "FLUSH"]).unwrap();
+    every_verb(&redis).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_named_and_nothing_changes() {
+    let Some(server) = TestServer::start() else { return };
+    for (name, kind) in keys::FIXED {
+        let redis = open(&server, &format!("type-{name}")).await;
+        let key = redis.keys(0).named(name);
+        put(&redis, 1, jobs(3)).await.unwrap();
+        let held = take(&redis, 1, true).await;
+        let before = server.command(&["DEBUG", "DIGEST"]).unwrap();
+        server.command(&["RENAME", &key, "aside"]).unwrap();
+        let wrong: &[&str] = if kind == "string" { &["RPUSH", &key, "x"] } else { &["SET", &key, "x"] };
+        server.command(wrong).unwrap();
+        let broken = server.command(&["DEBUG", "DIGEST"]).unwrap();
+        let retry = Outcome::Retry { wait_ms: 0, error: "no".into() };
+        let id = held[0].jobs[0].id;
+        let request = LeaseRequest { worker: "w".into(), queues: vec![("default".into(), 2)], alone: false, ttl_ms: TTL };
+        let errors = [
+            put(&redis, 2, jobs(2)).await.err(),
+            redis.lease(&request).await.err(),
+            redis.settle(&settles(&held, &retry)).await.err(),
+            redis.control(id, Action::Cancel).await.err(),
+            redis.reap(9, true, TTL).await.err(),
+        ];
+        let mut met = 0;
+        for error in errors.into_iter().flatten() {
+            assert!(format!("{error:?}").starts_with("Corrupt") && error.to_string().contains(&key), "{name}: {error:?}");
+            met += 1;
+        }
+        // What does not touch the key may go on; what failed has changed nothing.
+        if met == 5 {
+            assert_eq!(server.command(&["DEBUG", "DIGEST"]).unwrap(), broken, "{name}");
+        }
+        if name == "jobs" || name == "meta" || name == "n" {
+            assert!(met >= 4, "{name}: {met}");
+        }
+        server.command(&["DEL", &key]).unwrap();
+        server.command(&["RENAME", "aside", &key]).unwrap();
+        if met == 5 {
+            assert_eq!(server.command(&["DEBUG", "DIGEST"]).unwrap(), before, "{name}");
+        }
+        server.command(&["FLUSHALL"]).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_broken_record_in_any_queue_is_counted_where_it_is() {
+    let Some(server) = TestServer::start() else { return };
+    let redis = open(&server, "broken").await;
+    let mut all = jobs(2);
+    for job in &mut all {
+        (job.envelope.queue, job.record) = ("odd".into(), b"junk".to_vec());
+    }
+    all[1].due = Due::In(0);
+    put(&redis, 1, all).await.unwrap();
+    for outcome in [Outcome::Retry { wait_ms: 0, error: "no".into() }, Outcome::HandBack, Outcome::Park] {
+        let queues = vec![("odd".to_owned(), 2)];
+        let request = LeaseRequest { worker: "w".into(), queues, alone: false, ttl_ms: TTL };
+        let batches = redis.lease(&request).await.unwrap();
+        assert_eq!(batches[0].jobs.len(), 2);
+        assert_eq!(redis.settle(&settles(&batches, &outcome)).await.unwrap(), [Settled::Done; 2]);
+        redis.promote(9).await.unwrap();
+        assert_eq!(redis.audit().await.unwrap(), Vec::<String>::new(), "{outcome:?}");
+    }
+    assert_eq!(redis.queues().await.unwrap()[0].parked, 2);
+    assert_eq!(redis.purge("odd", 9).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn it_reconnects_and_fails_quickly_in_between() {
+    let Some(mut server) = TestServer::start_tcp() else { return };
+    let redis = open(&server, "down").await;
+    let mut bell = redis.wakeups();
+    put(&redis, 1, jobs(1)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), bell.changed()).await.expect("a wake-up").unwrap();
+    server.kill();
+    for _ in 0..3 {
+        let error = redis.promote(1).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error:?}");
+    }
+    bell.mark_unchanged();
+    server.restart();
+    put(&redis, 2, jobs(1)).await.unwrap();
+    assert_eq!(take(&redis, 9, false).await[0].jobs.len(), 1);
+    let rung = async {
+        loop {
+            put(&redis, crate::clock::system_ms() as u64, jobs(1)).await.unwrap();
+            take(&redis, 9, false).await;
+            if bell.has_changed().unwrap() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), rung).await.expect("the subscriber came back");
+}
+
+#[tokio::test]
+async fn what_is_no_redis_is_told_apart() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let error = Redis::connect(&format!("redis://127.0.0.1:{port}"), Clock::Backend).await.err().unwrap();
+    assert!(error.to_string().contains("not a Redis server"), "{error:?}");
+    let error = Redis::connect("redis://:hush@127.0.0.1:1", Clock::Backend).await.err().unwrap();
+    assert!(error.is_unavailable() && !format!("{error:?}").contains("hush"), "{error:?}");
+    let clock = Clock::Manual(ManualClock::new(1));
+    assert!(Redis::connect("redis://127.0.0.1:1?ns=shop", clock).await.err().unwrap().is_invalid());
+}
+
+#[tokio::test]
+async fn newer_data_and_missing_rights_are_refused() {
+    let Some(server) = TestServer::start() else { return };
+    server.command(&["SET", "{test-new:0}:schema", "2"]).unwrap();
+    let connect = |ns: &str| format!("{}?ns={ns}", server.url());
+    let error = Redis::connect(&connect("test-new"), Clock::Backend).await.err().unwrap();
+    assert!(error.is_refused() && error.to_string().contains("version 2"), "{error:?}");
+    server.command(&["CONFIG", "SET", "requirepass", "hush"]).unwrap();
+    let error = Redis::connect(&connect("test-a"), Clock::Backend).await.err().unwrap();
+    assert!(error.is_refused() && error.to_string().contains("permission"), "{error:?}");
+    let with = format!("{}?ns=test-a&pass=hush", server.url());
+    Redis::connect(&with, Clock::Backend).await.unwrap();
+}
