@@ -1,0 +1,10 @@
+//! The simulation over real HTTP on loopback.
+
+mod control;
+mod limits;
+mod lists;
+mod oauth;
+mod recorded;
+mod support;
+mod tracks;
+mod webhooks;
