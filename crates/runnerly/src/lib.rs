@@ -1,5 +1,6 @@
 //! To come.
 
+pub mod import;
 pub mod run;
 pub mod stats;
 pub mod secret;

@@ -10,6 +10,7 @@ mod strava;
 mod streams;
 
 pub use streams::Streams;
+pub(crate) use streams::fill_gaps;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -29,7 +29,8 @@ pub fn vdot(distance_m: f64, seconds: f64) -> Option<f64> {
 /// assert_eq!(runnerly::stats::pace::clock(half), "1:28:33");
 /// ```
 pub fn equivalent_seconds(vdot: f64, distance_m: f64) -> Option<f64> {
-    if !(5.0..=120.0).contains(&vdot) || !(distance_m > 0.0 && distance_m.is_finite()) {
+    let sane = (5.0..=120.0).contains(&vdot) && distance_m > 0.0 && distance_m.is_finite();
+    if !sane {
         return None;
     }
     // VDOT falls as the time grows, between 15 m/s and a speed at which the formula leaves its range.
