@@ -1,5 +1,6 @@
 //! The simulation over real HTTP on loopback.
 
+mod binary;
 mod control;
 mod limits;
 mod lists;
