@@ -109,14 +109,14 @@ fn next<'a>(reader: &mut Reader<&'a [u8]>) -> Result<Event<'a>, String> {
 }
 
 fn local_name(element: &BytesStart<'_>) -> String {
-    String::from_utf8_lossy(element.local_name().as_ref()).into_owned()
+    String::from_utf8_lossy(element.local_name().into_inner()).into_owned()
 }
 
 fn character(reference: &BytesRef<'_>) -> Result<char, String> {
     if let Ok(Some(character)) = reference.resolve_char_ref() {
         return Ok(character);
     }
-    match reference.as_ref() {
+    match &**reference {
         b"lt" => Ok('<'),
         b"gt" => Ok('>'),
         b"amp" => Ok('&'),
