@@ -21,7 +21,14 @@ Example: legwork --url redis://localhost queues";
 pub(crate) struct Args {
     /// Where the queue is: redis://host[:port][/db][?ns=name], redis+unix:///path.sock or
     /// sqlite:path.db
-    #[arg(long, global = true, env = "LEGWORK_URL", hide_env_values = true, value_name = "URL", display_order = 100)]
+    #[arg(
+        long,
+        global = true,
+        env = "LEGWORK_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        display_order = 100
+    )]
     pub(crate) url: Option<String>,
 
     /// Prints JSON, one value on one line
@@ -57,7 +64,10 @@ Example: legwork enqueue runs.fetch '{\"runner\":7}' --delay 10m --unique 'runne
     Enqueue(Enqueue),
 
     /// Runs jobs now: waiting ones at once, finished ones once more
-    #[command(visible_alias = "redrive", after_help = "Example: legwork retry 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
+    #[command(
+        visible_alias = "redrive",
+        after_help = "Example: legwork retry 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00"
+    )]
     Retry(Ids),
 
     /// Calls jobs off; of one that runs, its worker is asked to
@@ -101,7 +111,9 @@ Example: legwork pause strava --for 15m")]
     Stats,
 
     /// Prints a completion script for a shell
-    #[command(after_help = "Example: legwork completions bash > ~/.local/share/bash-completion/completions/legwork")]
+    #[command(
+        after_help = "Example: legwork completions bash > ~/.local/share/bash-completion/completions/legwork"
+    )]
     Completions {
         /// The shell
         shell: Shell,

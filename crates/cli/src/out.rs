@@ -37,7 +37,8 @@ impl Out {
 
     /// One JSON value on a line of its own.
     pub(crate) fn value(&mut self, value: &impl Serialize) -> Result<(), Problem> {
-        let json = serde_json::to_string(value).map_err(|e| Problem::failed(format!("output: {e}")))?;
+        let json =
+            serde_json::to_string(value).map_err(|e| Problem::failed(format!("output: {e}")))?;
         // Outside ASCII there are only strings in JSON, so an escape changes no value; raw,
         // these would steer a terminal.
         for c in json.chars() {
@@ -62,7 +63,9 @@ impl Out {
         let mut table = Table::new();
         table.load_style(TableStyle::new());
         match self.width {
-            Some(width) => table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic),
+            Some(width) => table
+                .set_width(width)
+                .set_content_arrangement(ContentArrangement::Dynamic),
             None => table.set_content_arrangement(ContentArrangement::Disabled),
         };
         if self.colour {
@@ -71,7 +74,11 @@ impl Out {
             table.force_no_tty();
         }
         if !heading.is_empty() {
-            table.set_header(heading.iter().map(|h| Cell::new(h).add_attribute(Attribute::Bold)));
+            table.set_header(
+                heading
+                    .iter()
+                    .map(|h| Cell::new(h).add_attribute(Attribute::Bold)),
+            );
         }
         table
     }
@@ -92,8 +99,13 @@ impl Out {
     /// Writes all of it. A reader who has gone is no error.
     pub(crate) fn write(self) -> Result<(), Problem> {
         let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(self.text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Problem::failed(format!("stdout: {e}"))),
+        match stdout
+            .write_all(self.text.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+                Err(Problem::failed(format!("stdout: {e}")))
+            }
             _ => Ok(()),
         }
     }

@@ -59,7 +59,11 @@ impl Problem {
     }
 
     pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Problem {
-        Problem { exit, code, message: message.into() }
+        Problem {
+            exit,
+            code,
+            message: message.into(),
+        }
     }
 
     /// Says it on stderr, and returns how the process ends.
@@ -116,32 +120,51 @@ fn one_line(e: &clap::Error) -> String {
         return source.to_string();
     }
     if e.kind() == ErrorKind::InvalidUtf8 {
-        let arg = e.get(ContextKind::InvalidArg).map(|a| format!(" of {a}")).unwrap_or_default();
+        let arg = e
+            .get(ContextKind::InvalidArg)
+            .map(|a| format!(" of {a}"))
+            .unwrap_or_default();
         return format!("an argument{arg} is not UTF-8");
     }
     let rendered = e.render().to_string();
     let told = rendered.split("\n\nUsage:").next().unwrap_or_default();
-    let told = told.split("\n\nFor more information").next().unwrap_or_default();
-    let parts: Vec<&str> = told.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-    let line = parts.join("; ").replacen("error: ", "", 1).replace(":; ", ": ");
+    let told = told
+        .split("\n\nFor more information")
+        .next()
+        .unwrap_or_default();
+    let parts: Vec<&str> = told
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    let line = parts
+        .join("; ")
+        .replacen("error: ", "", 1)
+        .replace(":; ", ": ");
     format!("{line}; see legwork --help")
 }
 
-/// Replaces what stands before the `@` of anything that looks like a URL: a password may
-/// be in it, wherever on the command line it was put.
+/// Hides what may be a password in anything that looks like a URL, wherever on the command
+/// line it was put: what stands before an `@`, and the parameter `pass`.
 fn without_secrets(message: &str) -> String {
     let mut kept = String::new();
     let mut rest = message;
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"')).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"'))
+            .unwrap_or(after.len());
+        let login = after[..end].rfind('@');
         kept.push_str(before);
-        match after[..end].rfind('@') {
-            Some(login) => {
-                kept.push_str("***");
-                kept.push_str(&after[login..end]);
+        kept.push_str(login.map_or("", |_| "***"));
+        let place = &after[login.unwrap_or(0)..end];
+        match place.split_once("pass=") {
+            Some((first, secret)) => {
+                kept.push_str(first);
+                kept.push_str("pass=***");
+                kept.push_str(secret.find('&').map_or("", |next| &secret[next..]));
             }
-            None => kept.push_str(&after[..end]),
+            None => kept.push_str(place),
         }
         rest = &after[end..];
     }
@@ -155,6 +178,14 @@ mod tests {
     #[test]
     fn what_may_be_a_password_is_hidden() {
         let line = "no 'redis://me:pa@ss@h:1/0' but redis://h and redis://:x@h";
-        assert_eq!(without_secrets(line), "no 'redis://***@h:1/0' but redis://h and redis://***@h");
+        assert_eq!(
+            without_secrets(line),
+            "no 'redis://***@h:1/0' but redis://h and redis://***@h"
+        );
+        let line = "redis+unix:///s?user=me&pass=hush&ns=a is no server";
+        assert_eq!(
+            without_secrets(line),
+            "redis+unix:///s?user=me&pass=***&ns=a is no server"
+        );
     }
 }

@@ -21,7 +21,12 @@ pub(super) async fn discard(client: &Client, ids: &[JobId], out: &mut Out) -> Do
     each("discarded", ids, out, async |id| client.discard(id).await).await
 }
 
-async fn each(done: &str, ids: &[JobId], out: &mut Out, act: impl AsyncFn(JobId) -> legwork::Result<Controlled>) -> Done {
+async fn each(
+    done: &str,
+    ids: &[JobId],
+    out: &mut Out,
+    act: impl AsyncFn(JobId) -> legwork::Result<Controlled>,
+) -> Done {
     let (mut told, mut failed) = (Vec::new(), None);
     for id in ids {
         match act(*id).await {
@@ -34,11 +39,20 @@ async fn each(done: &str, ids: &[JobId], out: &mut Out, act: impl AsyncFn(JobId)
     }
     // What has been done is told, also when the backend went away in the middle.
     if out.json {
-        out.value(&told.iter().map(|(id, o)| value(*id, *o)).collect::<Vec<_>>())?;
+        out.value(
+            &told
+                .iter()
+                .map(|(id, o)| value(*id, *o))
+                .collect::<Vec<_>>(),
+        )?;
     } else if !told.is_empty() {
         let mut table = out.table(&[]);
         for (id, outcome) in &told {
-            let colour = if good(*outcome) { Color::Green } else { Color::Red };
+            let colour = if good(*outcome) {
+                Color::Green
+            } else {
+                Color::Red
+            };
             table.add_row([Cell::new(id), coloured(words(*outcome), Some(colour))]);
         }
         out.print(table, &[0]);
@@ -65,7 +79,9 @@ fn words(outcome: Controlled) -> String {
         Controlled::Done(state) => format!("is {state} now"),
         Controlled::Requested => "its worker has been asked to stop".into(),
         Controlled::Missing => "there is no such job".into(),
-        Controlled::Refused(State::Blocked) => "refused: another job with its serial key runs".into(),
+        Controlled::Refused(State::Blocked) => {
+            "refused: another job with its serial key runs".into()
+        }
         Controlled::Refused(state) => format!("refused: it is {state}"),
         Controlled::Duplicate(holder) => format!("refused: job {holder} holds its unique key"),
     }
@@ -77,6 +93,8 @@ fn value(id: JobId, outcome: Controlled) -> Value {
         Controlled::Requested => json!({"id": id, "outcome": "requested", "state": State::Leased}),
         Controlled::Missing => json!({"id": id, "outcome": "missing"}),
         Controlled::Refused(state) => json!({"id": id, "outcome": "refused", "state": state}),
-        Controlled::Duplicate(holder) => json!({"id": id, "outcome": "duplicate", "holder": holder}),
+        Controlled::Duplicate(holder) => {
+            json!({"id": id, "outcome": "duplicate", "holder": holder})
+        }
     }
 }

@@ -11,11 +11,19 @@ use legwork::{Client, Snapshot, State};
 
 pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
     let limit = which.limit;
-    let filter = Filter { state: which.state, queue: which.queue, name: which.name, limit };
+    let filter = Filter {
+        state: which.state,
+        queue: which.queue,
+        name: which.name,
+        limit,
+    };
     let page = client.jobs(&filter).await?;
     let seen = client.snapshot().await?;
     if out.json {
-        let all: Vec<_> = page.iter().map(|job| JobJson::of(job, seen.why(job))).collect();
+        let all: Vec<_> = page
+            .iter()
+            .map(|job| JobJson::of(job, seen.why(job)))
+            .collect();
         return out.value(&all);
     }
     if page.is_empty() {
@@ -37,23 +45,43 @@ pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
         let note = note(job, &seen);
         let note = out.width.map_or(note.clone(), |_| cut(&note, 120));
         if narrow {
-            table.add_row([id, state, Cell::new(format!("{name}\n{made}")), Cell::new(note)]);
+            table.add_row([
+                id,
+                state,
+                Cell::new(format!("{name}\n{made}")),
+                Cell::new(note),
+            ]);
         } else {
             let queue = shown(job.envelope.queue());
-            table.add_row([id, state, Cell::new(name), Cell::new(queue), Cell::new(made), Cell::new(job.attempts), Cell::new(note)]);
+            table.add_row([
+                id,
+                state,
+                Cell::new(name),
+                Cell::new(queue),
+                Cell::new(made),
+                Cell::new(job.attempts),
+                Cell::new(note),
+            ]);
         }
     }
     let whole: &[usize] = if narrow { &[0, 1] } else { &[0, 1, 2, 3, 4, 5] };
     out.print(table, whole);
     if page.len() == limit {
-        out.note(&format!("the first {limit}; there may be more (--limit takes up to 1000)"));
+        out.note(&format!(
+            "the first {limit}; there may be more (--limit takes up to 1000)"
+        ));
     }
     Ok(())
 }
 
 /// The one thing to know of a job in a list.
 fn note(job: &JobView, seen: &Snapshot) -> String {
-    let last = || job.errors.last().map(|e| e.error.as_str()).unwrap_or_default();
+    let last = || {
+        job.errors
+            .last()
+            .map(|e| e.error.as_str())
+            .unwrap_or_default()
+    };
     let text = match job.state {
         State::Leased if job.cancel_requested => "cancellation requested".into(),
         State::Leased => match &job.lease {
@@ -67,5 +95,9 @@ fn note(job: &JobView, seen: &Snapshot) -> String {
         _ => seen.why(job).unwrap_or_default(),
     };
     let text = text.trim_end_matches([':', ';', ' ']);
-    if text.is_empty() { "-".into() } else { shown(text) }
+    if text.is_empty() {
+        "-".into()
+    } else {
+        shown(text)
+    }
 }

@@ -61,24 +61,40 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
 }
 
 async fn connect(url: &str) -> Result<Client, Problem> {
-    let options = ClientOptions { patience: PATIENCE, ..ClientOptions::default() };
+    let options = ClientOptions {
+        patience: PATIENCE,
+        ..ClientOptions::default()
+    };
     match tokio::time::timeout(PATIENCE, Client::connect_with(url, options)).await {
         Ok(client) => Ok(client?),
-        Err(_) => Err(Problem::unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
+        Err(_) => Err(Problem::unreachable(format!(
+            "no answer within {} s",
+            PATIENCE.as_secs()
+        ))),
     }
 }
 
 /// Refuses the URL of an SQLite file that is not there: connecting would make it, and a
 /// mistyped path would look like an empty queue.
 fn must_exist(url: &str) -> Done {
-    let Some(path) = url.strip_prefix("sqlite:") else { return Ok(()) };
+    let Some(path) = url.strip_prefix("sqlite:") else {
+        return Ok(());
+    };
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or_default();
-    if path.is_empty() || path == ":memory:" || std::fs::exists(path).unwrap_or(true) {
+    let folder = std::path::Path::new(path)
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty());
+    // A missing directory is refused by the library, whatever the command.
+    let nowhere = folder.is_some_and(|folder| !folder.is_dir());
+    if path.is_empty() || path == ":memory:" || nowhere || std::fs::exists(path).unwrap_or(true) {
         return Ok(());
     }
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    Err(Problem::unreachable(format!("url: there is no file {}", whole.display())))
+    Err(Problem::unreachable(format!(
+        "url: there is no file {}",
+        whole.display()
+    )))
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut Out) -> Done {

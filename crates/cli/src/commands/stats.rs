@@ -38,12 +38,20 @@ pub(super) async fn tell(client: &Client, out: &mut Out) -> Done {
     let stats = Stats {
         now_ms: seen.now_ms,
         backend: client.backend().describe(),
-        counts: State::ALL.iter().map(|s| (s.as_str(), seen.queues.values().map(|q| q.count(*s)).sum())).collect(),
+        counts: State::ALL
+            .iter()
+            .map(|s| (s.as_str(), seen.queues.values().map(|q| q.count(*s)).sum()))
+            .collect(),
         processed: total(|q| q.processed),
         failed: total(|q| q.failed),
         workers: seen.workers.len(),
         running: seen.workers.iter().map(|w| w.running).sum(),
-        concurrency: seen.workers.iter().flat_map(|w| &w.queues).map(|(_, n)| n).sum(),
+        concurrency: seen
+            .workers
+            .iter()
+            .flat_map(|w| &w.queues)
+            .map(|(_, n)| n)
+            .sum(),
         queues: seen.queues.values().map(queue).collect(),
     };
     if out.json {
@@ -54,7 +62,12 @@ pub(super) async fn tell(client: &Client, out: &mut Out) -> Done {
 }
 
 fn queue(queue: &QueueView) -> QueueStats<'_> {
-    let waits = [State::Scheduled, State::Available, State::Retryable, State::Blocked];
+    let waits = [
+        State::Scheduled,
+        State::Available,
+        State::Retryable,
+        State::Blocked,
+    ];
     QueueStats {
         name: &queue.name,
         waiting: waits.iter().map(|s| queue.count(*s)).sum(),
@@ -66,8 +79,14 @@ fn queue(queue: &QueueView) -> QueueStats<'_> {
 
 fn people(stats: &Stats, out: &mut Out) {
     let mut table = out.table(&[]);
-    table.add_row([Cell::new("backend"), Cell::new(crate::words::shown(&stats.backend))]);
-    let workers = format!("{}, running {} of {} jobs at a time", stats.workers, stats.running, stats.concurrency);
+    table.add_row([
+        Cell::new("backend"),
+        Cell::new(crate::words::shown(&stats.backend)),
+    ]);
+    let workers = format!(
+        "{}, running {} of {} jobs at a time",
+        stats.workers, stats.running, stats.concurrency
+    );
     table.add_row([Cell::new("workers"), Cell::new(workers)]);
     out.print(table, &[0]);
     out.line("");
@@ -76,7 +95,10 @@ fn people(stats: &Stats, out: &mut Out) {
     for state in State::ALL {
         let count = stats.counts[state.as_str()];
         let tint = (count > 0).then(|| colour(state)).flatten();
-        table.add_row([coloured(state, tint), Cell::new(count).set_alignment(CellAlignment::Right)]);
+        table.add_row([
+            coloured(state, tint),
+            Cell::new(count).set_alignment(CellAlignment::Right),
+        ]);
     }
     out.print(table, &[0, 1]);
     out.line("");

@@ -15,14 +15,20 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
         out.line("no worker is running");
         return Ok(());
     }
-    let mut table = out.table(&["HOST:PID", "STATE", "RUNS", "QUEUES", "UP", "SEEN", "HANDLES", "WORKER"]);
+    let mut table = out.table(&[
+        "HOST:PID", "STATE", "RUNS", "QUEUES", "UP", "SEEN", "HANDLES", "WORKER",
+    ]);
     for worker in &seen.workers {
         let (state, colour) = match worker.stopping {
             true => ("stopping", Some(Color::Yellow)),
             false => ("running", Some(Color::Green)),
         };
         let permits: usize = worker.queues.iter().map(|(_, n)| n).sum();
-        let queues: Vec<String> = worker.queues.iter().map(|(q, n)| format!("{}:{n}", shown(q))).collect();
+        let queues: Vec<String> = worker
+            .queues
+            .iter()
+            .map(|(q, n)| format!("{}:{n}", shown(q)))
+            .collect();
         let handles: Vec<String> = worker.definitions.iter().map(|d| shown(&d.name)).collect();
         // On a terminal one a line; in a pipe a worker is one line.
         let between = if out.width.is_some() { "\n" } else { "," };

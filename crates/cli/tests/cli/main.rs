@@ -1,0 +1,10 @@
+//! The command line end to end: the real binary, on queues made through the library.
+
+mod backends;
+mod bad_input;
+mod enqueue;
+mod output;
+mod reading;
+mod run;
+mod steering;
+mod world;
