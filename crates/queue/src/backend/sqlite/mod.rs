@@ -1,1 +1,232 @@
-//! One SQLite file.
+//! One SQLite file, or a database in memory.
+//!
+//! The file is authoritative, and everything that moves a job happens in a transaction of
+//! the process's one [`writer`]; readers look beside it. Several processes may use one
+//! file: SQLite's write lock serializes their writers, counters are read within the lock,
+//! and time is the system's (one machine, one clock) or a test's.
+
+mod audit;
+mod batch;
+mod control;
+mod enqueue;
+mod fault;
+mod lease;
+mod open;
+mod read;
+mod settle;
+mod sweep;
+mod tx;
+mod wake;
+mod workers;
+mod writer;
+
+use super::*;
+use crate::Clock;
+use fault::Sql;
+use open::Place;
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite as Driver, SqlitePool};
+use std::future::Future;
+use writer::Writer;
+
+/// The backend on SQLite.
+///
+/// ```
+/// use legwork::backend::{Backend, sqlite::Sqlite};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> legwork::Result<()> {
+/// let backend = Sqlite::connect("sqlite::memory:", legwork::Clock::Backend).await?;
+/// assert!(backend.queues().await?.is_empty());
+/// # Ok(()) }
+/// ```
+pub struct Sqlite {
+    shown: String,
+    memory: bool,
+    clock: Clock,
+    read: SqlitePool,
+    writer: Writer,
+    bell: wake::Bell,
+}
+
+impl Sqlite {
+    /// Opens `sqlite:PATH`, `sqlite:///ABSOLUTE/PATH` or `sqlite::memory:`. A missing file
+    /// is created, readable by its owner only; a database in memory is this value's own
+    /// and ends with it.
+    ///
+    /// ```
+    /// # use legwork::{Clock, backend::sqlite::Sqlite};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let Err(error) = Sqlite::connect("sqlite:/no/such/directory/a.db", Clock::Backend).await else { panic!() };
+    /// assert!(error.to_string().contains("/no/such/directory"));
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// One line that names the file: the address or the directory is wrong, the file is
+    /// not a database or not ours, cannot be written, or has a newer schema.
+    pub async fn connect(url: &str, clock: Clock) -> Result<Sqlite> {
+        let place = open::place(url)?;
+        let pools = open::open(&place).await?;
+        let shown = match &place {
+            Place::Memory => "sqlite::memory:".into(),
+            Place::File(path) => format!("sqlite:{}", path.display()),
+        };
+        let bell = wake::Bell::new();
+        let writer = Writer::start(shown.clone(), pools.write, clock.clone(), bell.clone());
+        Ok(Sqlite {
+            shown,
+            memory: place == Place::Memory,
+            clock,
+            read: pools.read,
+            writer,
+            bell,
+        })
+    }
+
+    fn time(&self) -> i64 {
+        self.clock
+            .manual_ms()
+            .unwrap_or_else(crate::clock::system_ms)
+    }
+
+    /// Looks, on a connection that does not write.
+    async fn look<T, F>(&self, look: impl FnOnce(PoolConnection<Driver>) -> F) -> Result<T>
+    where
+        F: Future<Output = Sql<T>>,
+    {
+        let looked = async { look(self.read.acquire().await?).await };
+        looked.await.map_err(|e| fault::of(&self.shown, e))
+    }
+}
+
+impl Backend for Sqlite {
+    fn describe(&self) -> String {
+        self.shown.clone()
+    }
+
+    fn now(&self) -> Fut<'_, i64> {
+        Box::pin(async { Ok(self.time()) })
+    }
+
+    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Vec<Enqueued>> {
+        if batch.jobs.is_empty() {
+            return Box::pin(async { Ok(Vec::new()) });
+        }
+        Box::pin(async { self.writer.call(enqueue::Enqueue::of(batch)).await })
+    }
+
+    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>> {
+        Box::pin(self.writer.call(lease::Lease(request.clone())))
+    }
+
+    fn extend<'a>(&'a self, tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended> {
+        Box::pin(self.writer.call(lease::Extend(tokens.into(), ttl_ms)))
+    }
+
+    fn settle<'a>(&'a self, items: &'a [Settle]) -> Fut<'a, Vec<Settled>> {
+        if items.is_empty() {
+            return Box::pin(async { Ok(Vec::new()) });
+        }
+        Box::pin(self.writer.call(settle::SettleAll(items.into())))
+    }
+
+    fn note<'a>(&'a self, token: Token, id: JobId, progress: &'a str) -> Fut<'a, Settled> {
+        Box::pin(self.writer.call(lease::Note(token, id, progress.into())))
+    }
+
+    fn promote(&self, limit: usize) -> Fut<'_, Promoted> {
+        Box::pin(self.writer.call(sweep::Promote(limit)))
+    }
+
+    fn reap(&self, limit: usize, outage: bool, ttl_ms: i64) -> Fut<'_, Vec<Reaped>> {
+        Box::pin(self.writer.call(sweep::Reap {
+            limit,
+            outage,
+            ttl_ms,
+        }))
+    }
+
+    fn prune(&self, limit: usize) -> Fut<'_, usize> {
+        Box::pin(self.writer.call(sweep::Prune(limit)))
+    }
+
+    fn control<'a>(&'a self, id: JobId, action: Action) -> Fut<'a, Controlled> {
+        Box::pin(self.writer.call(control::Control(id, action)))
+    }
+
+    fn pause<'a>(&'a self, queue: &'a str, pause: Pause) -> Fut<'a, ()> {
+        Box::pin(self.writer.call(control::PauseQueue(queue.into(), pause)))
+    }
+
+    fn purge<'a>(&'a self, queue: &'a str, limit: usize) -> Fut<'a, usize> {
+        Box::pin(self.writer.call(control::Purge(queue.into(), limit)))
+    }
+
+    fn get(&self, id: JobId) -> Fut<'_, Option<JobView>> {
+        Box::pin(self.look(async move |mut conn| read::get(&mut conn, id).await))
+    }
+
+    fn watch(&self, id: JobId) -> Fut<'_, Option<JobView>> {
+        Box::pin(async move {
+            self.writer.call(control::Watch(id)).await?;
+            self.get(id).await
+        })
+    }
+
+    fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>> {
+        Box::pin(self.look(async move |mut conn| read::list(&mut conn, filter).await))
+    }
+
+    fn queues(&self) -> Fut<'_, Vec<QueueView>> {
+        let now = self.time();
+        Box::pin(self.look(async move |mut conn| read::queues(&mut conn, now).await))
+    }
+
+    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, ()> {
+        Box::pin(self.writer.call(workers::Beat(worker.clone())))
+    }
+
+    fn leave<'a>(&'a self, worker: &'a str) -> Fut<'a, ()> {
+        Box::pin(self.writer.call(workers::Leave(worker.into())))
+    }
+
+    fn workers(&self) -> Fut<'_, Vec<WorkerView>> {
+        let now = self.time();
+        Box::pin(self.look(async move |mut conn| read::workers(&mut conn, now).await))
+    }
+
+    fn put_schedule<'a>(&'a self, schedule: &'a ScheduleView) -> Fut<'a, ScheduleView> {
+        Box::pin(self.writer.call(workers::PutSchedule(schedule.clone())))
+    }
+
+    fn drop_schedule<'a>(&'a self, name: &'a str) -> Fut<'a, bool> {
+        Box::pin(self.writer.call(workers::DropSchedule(name.into())))
+    }
+
+    fn schedules(&self) -> Fut<'_, Vec<ScheduleView>> {
+        Box::pin(self.look(async move |mut conn| read::schedules(&mut conn).await))
+    }
+
+    fn fire<'a>(
+        &'a self,
+        name: &'a str,
+        expect: i64,
+        last: i64,
+        jobs: &'a [NewJob],
+    ) -> Fut<'a, bool> {
+        let rows = jobs.iter().map(enqueue::Row::of).collect();
+        Box::pin(self.writer.call(workers::Fire {
+            name: name.into(),
+            expect,
+            last,
+            rows,
+        }))
+    }
+
+    fn wakeups(&self) -> watch::Receiver<u64> {
+        self.bell.listen((!self.memory).then(|| self.read.clone()))
+    }
+
+    fn audit(&self) -> Fut<'_, Vec<String>> {
+        Box::pin(self.look(async move |mut conn| audit::audit(&mut conn).await))
+    }
+}

@@ -1,0 +1,220 @@
+//! Taking jobs in.
+
+use super::fault::Sql;
+use super::tx::{Tx, job_id};
+use super::writer::Verb;
+use crate::backend::{Due, EnqueueBatch, Enqueued, NewJob};
+use crate::{JobId, State};
+use sqlx::{QueryBuilder, Sqlite};
+use std::collections::HashSet;
+
+/// Rows in one statement. Few sizes, so that few statements are prepared.
+const CHUNKS: [usize; 3] = [128, 16, 1];
+
+/// What the table needs of a new job.
+pub(super) struct Row {
+    id: JobId,
+    record: Vec<u8>,
+    name: String,
+    queue: String,
+    priority: u8,
+    due: Due,
+    unique: Option<String>,
+    serial: Option<String>,
+    chosen: bool,
+}
+
+impl Row {
+    pub(super) fn of(job: &NewJob) -> Row {
+        let e = &job.envelope;
+        Row {
+            id: e.id,
+            record: job.record.clone(),
+            name: e.name.clone(),
+            queue: e.queue.clone(),
+            priority: e.priority.min(9),
+            due: job.due,
+            unique: e.unique.clone(),
+            serial: e.serial.clone(),
+            chosen: job.chosen,
+        }
+    }
+
+    /// The state it comes in, and when it is due if that is later.
+    fn start(&self, now: i64) -> (State, Option<i64>) {
+        let due = match self.due {
+            Due::Now => now,
+            Due::In(ms) => now.saturating_add(ms),
+            Due::At(ms) => ms,
+        };
+        if due <= now {
+            (State::Available, None)
+        } else {
+            (State::Scheduled, Some(due))
+        }
+    }
+}
+
+pub(super) struct Enqueue {
+    lane: String,
+    seq: i64,
+    rows: Vec<Row>,
+}
+
+impl Enqueue {
+    pub(super) fn of(batch: &EnqueueBatch) -> Enqueue {
+        let rows = batch.jobs.iter().map(Row::of).collect();
+        Enqueue {
+            lane: batch.lane.clone(),
+            seq: batch.seq as i64,
+            rows,
+        }
+    }
+}
+
+impl Verb for Enqueue {
+    type Answer = Vec<Enqueued>;
+
+    async fn apply(&self, tx: &mut Tx) -> Sql<Vec<Enqueued>> {
+        let asked = "SELECT answer FROM lanes WHERE lane = ? AND seq = ?";
+        let before = sqlx::query_scalar::<_, Vec<u8>>(asked)
+            .bind(&self.lane)
+            .bind(self.seq);
+        if let Some(answer) = before.fetch_optional(&mut *tx.conn).await? {
+            return unpack(&answer);
+        }
+        let answers = insert(tx, &self.rows).await?;
+        let keep = sqlx::query(
+            "INSERT OR REPLACE INTO lanes (lane, seq, answer, at_ms) VALUES (?, ?, ?, ?)",
+        );
+        let keep = keep
+            .bind(&self.lane)
+            .bind(self.seq)
+            .bind(pack(&answers))
+            .bind(tx.now);
+        keep.execute(&mut *tx.conn).await?;
+        Ok(answers)
+    }
+}
+
+/// A lane's answer as bytes: 0 for created, 1 and an id for existing.
+fn pack(answers: &[Enqueued]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(answers.len());
+    for answer in answers {
+        match answer {
+            Enqueued::Created => bytes.push(0),
+            Enqueued::Existing(id) => {
+                bytes.push(1);
+                bytes.extend_from_slice(id.as_bytes());
+            }
+        }
+    }
+    bytes
+}
+
+fn unpack(mut bytes: &[u8]) -> Sql<Vec<Enqueued>> {
+    let mut answers = Vec::new();
+    while let Some((&first, rest)) = bytes.split_first() {
+        bytes = rest;
+        answers.push(match first {
+            0 => Enqueued::Created,
+            _ => {
+                let id = job_id(&bytes[..bytes.len().min(16)])?;
+                bytes = &bytes[16..];
+                Enqueued::Existing(id)
+            }
+        });
+    }
+    Ok(answers)
+}
+
+/// Takes jobs in, in order; one answer each.
+pub(super) async fn insert(tx: &mut Tx, mut rows: &[Row]) -> Sql<Vec<Enqueued>> {
+    let mut answers = Vec::with_capacity(rows.len());
+    while !rows.is_empty() {
+        let size = CHUNKS.into_iter().find(|n| *n <= rows.len()).unwrap_or(1);
+        let (chunk, rest) = rows.split_at(size);
+        rows = rest;
+        let first = tx.tail(size);
+        let plain = chunk.iter().all(|r| !r.chosen && r.unique.is_none());
+        if plain
+            && statement(chunk, first, tx.now, "")
+                .build()
+                .execute(&mut *tx.conn)
+                .await
+                .is_ok()
+        {
+            answers.extend(chunk.iter().map(|row| taken(tx, row)));
+            continue;
+        }
+        // Also after a plain chunk was refused, which changes nothing: its call repeats
+        // one whose lane has gone on, and some of its jobs are there already.
+        answers.extend(carefully(tx, chunk, first).await?);
+    }
+    Ok(answers)
+}
+
+fn taken(tx: &mut Tx, row: &Row) -> Enqueued {
+    let (state, _) = row.start(tx.now);
+    tx.count(&row.queue, None, Some(state), 1);
+    // A delayed job is of interest too: whoever promotes must learn when it is due.
+    tx.woke = true;
+    Enqueued::Created
+}
+
+/// Takes a chunk in, leaving out what exists, and finds what stands in its place.
+async fn carefully(tx: &mut Tx, chunk: &[Row], first: i64) -> Sql<Vec<Enqueued>> {
+    let mut insert = statement(chunk, first, tx.now, " ON CONFLICT DO NOTHING RETURNING id");
+    let ids: Vec<Vec<u8>> = insert.build_query_scalar().fetch_all(&mut *tx.conn).await?;
+    let mut created: HashSet<JobId> = ids.iter().map(|id| job_id(id)).collect::<Sql<_>>()?;
+    let mut answers = Vec::with_capacity(chunk.len());
+    for row in chunk {
+        // Removed, so that the second of two equal ids is not answered as the first.
+        answers.push(match created.remove(&row.id) {
+            true => taken(tx, row),
+            false => existing(tx, row).await?,
+        });
+    }
+    Ok(answers)
+}
+
+async fn existing(tx: &mut Tx, row: &Row) -> Sql<Enqueued> {
+    let here = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?)");
+    if here
+        .bind(&row.id.as_bytes()[..])
+        .fetch_one(&mut *tx.conn)
+        .await?
+    {
+        return Ok(if row.chosen {
+            Enqueued::Existing(row.id)
+        } else {
+            Enqueued::Created
+        });
+    }
+    let holder = sqlx::query_scalar::<_, Vec<u8>>(include_str!("sql/unique.sql"));
+    let holder = holder
+        .bind(&row.name)
+        .bind(&row.unique)
+        .fetch_one(&mut *tx.conn)
+        .await?;
+    Ok(Enqueued::Existing(job_id(&holder)?))
+}
+
+fn statement(chunk: &[Row], first: i64, now: i64, end: &'static str) -> QueryBuilder<Sqlite> {
+    let mut insert = QueryBuilder::new(include_str!("sql/enqueue.sql"));
+    insert.push_values(chunk.iter().zip(first..), |mut values, (row, ord)| {
+        let (state, due_ms) = row.start(now);
+        values.push_bind(&row.id.as_bytes()[..]);
+        values.push_bind(&row.record[..]);
+        values.push_bind(&*row.name);
+        values.push_bind(&*row.queue);
+        values.push_bind(row.priority);
+        values.push_bind(state as i64);
+        values.push_bind(ord);
+        values.push_bind(due_ms);
+        values.push_bind(row.unique.as_deref());
+        values.push_bind(row.serial.as_deref());
+    });
+    insert.push(end);
+    insert
+}

@@ -1,0 +1,240 @@
+//! Opening the file: the address, the pools, the schema's version.
+
+use super::fault::{self, Sql};
+use crate::error::Kind;
+use crate::{Error, Result};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The migrations in order; the schema's version is how many have been applied.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_start.sql")];
+
+/// The version of the schema that this program writes.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// How long a process waits for the others before it gives up.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the data are.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Place {
+    Memory,
+    File(PathBuf),
+}
+
+/// The place that an address names.
+pub(super) fn place(url: &str) -> Result<Place> {
+    let allowed = "use sqlite::memory:, sqlite:PATH or sqlite:///ABSOLUTE/PATH";
+    let refuse = |why: &str| Err(Error::invalid(format!("url: {url:?}: {why}; {allowed}")));
+    let Some(rest) = url.strip_prefix("sqlite:") else {
+        return refuse("not an address of SQLite");
+    };
+    if rest == ":memory:" {
+        return Ok(Place::Memory);
+    }
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    // Parameters (`?ns=`) mean something to Redis only: a file is a namespace.
+    let path = rest.split_once('?').map_or(rest, |(path, _)| path);
+    match path {
+        "" => refuse("the path is empty"),
+        _ if path.contains('\0') => refuse("the path holds a NUL"),
+        _ => Ok(Place::File(PathBuf::from(path))),
+    }
+}
+
+/// The connections: one that writes, and some that read beside it. In memory they are
+/// one and the same.
+pub(super) struct Pools {
+    pub(super) write: SqlitePool,
+    pub(super) read: SqlitePool,
+}
+
+/// Opens or creates the database and brings its schema up to date.
+pub(super) async fn open(place: &Place) -> Result<Pools> {
+    let pool = |max| {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(max)
+            .test_before_acquire(false);
+        pool.acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let options = SqliteConnectOptions::new()
+        .disable_statement_logging()
+        .row_buffer_size(512);
+    match place {
+        Place::Memory => {
+            let options = options.filename(":memory:");
+            let write = pool(1).min_connections(1).connect_with(options).await;
+            let write = write.map_err(|e| fault::of("sqlite::memory:", e))?;
+            let mut conn = write
+                .acquire()
+                .await
+                .map_err(|e| fault::of("sqlite::memory:", e))?;
+            migrate(&mut conn)
+                .await
+                .map_err(|e| fault::of("sqlite::memory:", e))?;
+            drop(conn);
+            Ok(Pools {
+                read: write.clone(),
+                write,
+            })
+        }
+        Place::File(path) => {
+            create(path)?;
+            let shown = format!("sqlite:{}", path.display());
+            let options = options
+                .filename(path)
+                .synchronous(SqliteSynchronous::Full)
+                // Only what no transaction waits for: the writer tries again by itself.
+                .busy_timeout(Duration::from_millis(20))
+                .pragma("wal_autocheckpoint", "4000")
+                .pragma("journal_size_limit", "67108864")
+                .pragma("cache_size", "-65536")
+                .pragma("temp_store", "memory");
+            prepare(&options, &shown).await?;
+            let read = options.clone().busy_timeout(Duration::from_secs(5));
+            let write = pool(1)
+                .connect_with(options)
+                .await
+                .map_err(|e| fault::of(&shown, e))?;
+            let read = pool(4).connect_with(read.pragma("query_only", "on")).await;
+            Ok(Pools {
+                write,
+                read: read.map_err(|e| fault::of(&shown, e))?,
+            })
+        }
+    }
+}
+
+/// Turns the journal into a WAL and applies migrations; several processes may do so at once.
+async fn prepare(options: &SqliteConnectOptions, shown: &str) -> Result<()> {
+    let options = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let started = Instant::now();
+    loop {
+        let tried = async {
+            let mut conn = options.connect().await?;
+            migrate(&mut conn).await?;
+            conn.close().await
+        };
+        match tried.await {
+            Ok(()) => return Ok(()),
+            Err(e) if fault::busy(&e) && started.elapsed() < PATIENCE => {
+                tokio::time::sleep(super::writer::jitter(started)).await;
+            }
+            Err(sqlx::Error::Configuration(line)) => {
+                return Err(Error::new(Kind::Refused, format!("{shown}: {line}")));
+            }
+            Err(e) => return Err(fault::of(shown, e)),
+        }
+    }
+}
+
+async fn migrate(conn: &mut SqliteConnection) -> Sql<()> {
+    if version(conn).await? == VERSION {
+        return Ok(());
+    }
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+    let applied = async {
+        let from = version(conn).await?;
+        for (n, migration) in MIGRATIONS.iter().enumerate().skip(from as usize) {
+            sqlx::raw_sql(*migration).execute(&mut *conn).await?;
+            let set = sqlx::query("UPDATE legwork SET version = ?").bind(n as i64 + 1);
+            set.execute(&mut *conn).await?;
+        }
+        sqlx::query("COMMIT").execute(&mut *conn).await.map(drop)
+    };
+    let applied = applied.await;
+    if applied.is_err() {
+        // Already rolled back where the error did so itself.
+        let _ = sqlx::query("ROLLBACK").execute(&mut *conn).await;
+    }
+    applied
+}
+
+/// The schema's version; 0 for an empty file. Refuses newer ones and strangers' files.
+async fn version(conn: &mut SqliteConnection) -> Sql<i64> {
+    let ours = "SELECT count(*), coalesce(sum(name = 'legwork'), 0) FROM sqlite_schema WHERE type = 'table'";
+    let (tables, ours): (i64, i64) = sqlx::query_as(ours).fetch_one(&mut *conn).await?;
+    let refuse = |line: String| Err(sqlx::Error::Configuration(line.into()));
+    if ours == 0 {
+        return match tables {
+            0 => Ok(0),
+            _ => refuse(
+                "this SQLite database belongs to another application; use a file of its own".into(),
+            ),
+        };
+    }
+    let version: i64 = sqlx::query_scalar("SELECT version FROM legwork")
+        .fetch_one(conn)
+        .await?;
+    if !(0..=VERSION).contains(&version) {
+        return refuse(newer(version));
+    }
+    Ok(version)
+}
+
+/// The line for a schema that is newer than this program.
+pub(super) fn newer(version: i64) -> String {
+    format!(
+        "the schema's version {version} is newer than this program knows ({VERSION}); use a newer program"
+    )
+}
+
+/// Checks what SQLite would report less clearly, and creates a missing file for its owner only.
+fn create(path: &Path) -> Result<()> {
+    let shown = format!("sqlite:{}", path.display());
+    let refuse = |kind, why: String| Err(Error::new(kind, format!("{shown}: {why}")));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|p| !p.is_dir()) {
+        return refuse(
+            Kind::Invalid,
+            format!("there is no directory {}", folder.display()),
+        );
+    }
+    if path.is_dir() {
+        return refuse(Kind::Invalid, "this is a directory; name a file".into());
+    }
+    let mut file = std::fs::OpenOptions::new();
+    file.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    match file.open(path) {
+        Ok(_) => Ok(()),
+        Err(e) => refuse(
+            Kind::Refused,
+            format!("the file cannot be opened for writing ({e})"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let file = |path: &str| Place::File(path.into());
+        assert_eq!(place("sqlite::memory:").unwrap(), Place::Memory);
+        assert_eq!(place("sqlite:a/b.db").unwrap(), file("a/b.db"));
+        assert_eq!(place("sqlite:/a.db").unwrap(), file("/a.db"));
+        assert_eq!(place("sqlite:///a.db?ns=x").unwrap(), file("/a.db"));
+        assert_eq!(place("sqlite://a.db").unwrap(), file("a.db"));
+        for bad in [
+            "",
+            "sqlite",
+            "sqlite:",
+            "sqlite://",
+            "sqlite:?x",
+            "redis://a",
+            "sqlite:a\0b",
+        ] {
+            let line = place(bad).unwrap_err().to_string();
+            assert!(line.starts_with("url: ") && !line.contains('\n'), "{line}");
+        }
+    }
+}

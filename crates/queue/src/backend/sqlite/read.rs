@@ -1,0 +1,194 @@
+//! Looking, without the write lock.
+
+use super::fault::{Sql, broken};
+use super::tx::{job_id, state};
+use crate::backend::{
+    ErrorRecord, Filter, JobView, LeaseView, QueueView, Record, ScheduleView, Token, WorkerView,
+};
+use crate::{Envelope, JobId, State};
+use serde_json::value::RawValue;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, SqliteConnection};
+use std::collections::HashMap;
+
+/// One job, whole.
+pub(super) async fn get(conn: &mut SqliteConnection, id: JobId) -> Sql<Option<JobView>> {
+    let mut find = QueryBuilder::new(include_str!("sql/view.sql"));
+    find.push(" WHERE j.id = ").push_bind(&id.as_bytes()[..]);
+    find.build()
+        .fetch_optional(conn)
+        .await?
+        .as_ref()
+        .map(view)
+        .transpose()
+}
+
+/// A page of jobs: what runs next first, what ended last first, the newest ids first.
+pub(super) async fn list(conn: &mut SqliteConnection, filter: &Filter) -> Sql<Vec<JobView>> {
+    let mut find = QueryBuilder::new(include_str!("sql/view.sql"));
+    find.push(match filter.state {
+        None => " WHERE true",
+        Some(State::Scheduled) => " WHERE j.state = 0 AND j.state IN (0, 3)",
+        Some(State::Available) => " WHERE j.state = 1",
+        // By way of the batches: leased jobs have no index of their own.
+        Some(State::Leased) => " WHERE j.state = 2 AND j.id IN (",
+        Some(State::Retryable) => " WHERE j.state = 3 AND j.state IN (0, 3)",
+        Some(State::Blocked) => " WHERE j.state = 4",
+        Some(State::Succeeded) => " WHERE j.state = 5 AND j.state >= 5",
+        Some(State::Discarded) => " WHERE j.state = 6 AND j.state >= 5",
+        Some(State::Cancelled) => " WHERE j.state = 7 AND j.state >= 5",
+    });
+    if filter.state == Some(State::Leased) {
+        find.push(include_str!("sql/leased.sql")).push(")");
+    }
+    if let Some(queue) = &filter.queue {
+        find.push(" AND j.queue = ").push_bind(queue);
+    }
+    if let Some(name) = &filter.name {
+        find.push(" AND j.name = ").push_bind(name);
+    }
+    find.push(match filter.state {
+        None => " ORDER BY j.id DESC",
+        Some(State::Scheduled | State::Retryable) => " ORDER BY j.due_ms, j.id",
+        Some(State::Available) => " ORDER BY j.queue, j.priority, j.ord",
+        Some(State::Leased) => " ORDER BY j.token DESC, j.ord",
+        Some(State::Blocked) => " ORDER BY j.queue, j.ord",
+        Some(_) => " ORDER BY j.finished_ms DESC, j.id DESC",
+    });
+    find.push(" LIMIT ")
+        .push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+    find.build()
+        .fetch_all(conn)
+        .await?
+        .iter()
+        .map(view)
+        .collect()
+}
+
+/// A row of `view.sql`.
+fn view(row: &SqliteRow) -> Sql<JobView> {
+    let id = job_id(row.try_get("id")?)?;
+    let state = state(row.try_get("state")?)?;
+    let errors: Option<&str> = row.try_get("errors")?;
+    let errors: Option<Vec<ErrorRecord>> = errors
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(broken)?;
+    let lease = match (
+        state,
+        row.try_get("token")?,
+        row.try_get("worker")?,
+        row.try_get("expires_ms")?,
+    ) {
+        (State::Leased, Some::<i64>(token), Some(worker), Some(expires_ms)) => Some(LeaseView {
+            worker,
+            token: Token(token as u64),
+            expires_ms,
+        }),
+        _ => None,
+    };
+    Ok(JobView {
+        id,
+        state,
+        envelope: Record::of(id, row.try_get("record")?),
+        attempts: row.try_get("attempts")?,
+        crashes: row.try_get("crashes")?,
+        suspect: row.try_get("suspect")?,
+        errors: errors.unwrap_or_default(),
+        due_ms: row.try_get("due_ms")?,
+        lease,
+        cancel_requested: row.try_get("cancel")?,
+        parked: row.try_get("parked")?,
+        finished_ms: row.try_get("finished_ms")?,
+        reason: row.try_get("reason")?,
+        result: raw(row.try_get("result")?),
+        progress: raw(row.try_get("progress")?),
+    })
+}
+
+fn raw(text: Option<String>) -> Option<Box<RawValue>> {
+    text.and_then(|text| RawValue::from_string(text).ok())
+}
+
+/// Every queue, with its counts.
+pub(super) async fn queues(conn: &mut SqliteConnection, now: i64) -> Sql<Vec<QueueView>> {
+    let rows = sqlx::query("SELECT * FROM queues ORDER BY name")
+        .fetch_all(&mut *conn)
+        .await?;
+    let parked = "SELECT queue, count(*) FROM jobs WHERE parked IS NOT NULL GROUP BY queue";
+    let parked: Vec<(String, i64)> = sqlx::query_as(parked).fetch_all(&mut *conn).await?;
+    let parked: HashMap<_, _> = parked.into_iter().collect();
+    let mut queues = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut queue = queue(row, now)?;
+        queue.parked = parked.get(&queue.name).copied().unwrap_or(0) as u64;
+        if queue.count(State::Available) > 0 {
+            queue.oldest_ms = oldest(conn, &queue.name).await?;
+        }
+        queues.push(queue);
+    }
+    Ok(queues)
+}
+
+fn queue(row: &SqliteRow, now: i64) -> Sql<QueueView> {
+    let mut queue = QueueView {
+        name: row.try_get("name")?,
+        ..QueueView::default()
+    };
+    for (state, column) in State::ALL
+        .iter()
+        .zip(["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7"])
+    {
+        let count: i64 = row.try_get(column)?;
+        queue
+            .counts
+            .insert(state.as_str().into(), count.max(0) as u64);
+    }
+    let until: Option<i64> = row.try_get("paused_until")?;
+    queue.paused = until
+        .filter(|ms| *ms > now)
+        .map(|ms| (ms != i64::MAX).then_some(ms));
+    queue.processed = row.try_get::<i64, _>("processed")?.max(0) as u64;
+    queue.failed = row.try_get::<i64, _>("failed")?.max(0) as u64;
+    Ok(queue)
+}
+
+/// When the oldest of the jobs was made that are next in each priority.
+async fn oldest(conn: &mut SqliteConnection, queue: &str) -> Sql<Option<i64>> {
+    let heads = sqlx::query_as(include_str!("sql/oldest.sql")).bind(queue);
+    let heads: Vec<(Vec<u8>, Vec<u8>)> = heads.fetch_all(conn).await?;
+    let mut oldest = None::<i64>;
+    for (id, record) in heads {
+        let id = job_id(&id)?;
+        let made = Envelope::decode(id, &record).map_or_else(|_| id.created_ms(), |e| e.made_ms());
+        oldest = [oldest, made].into_iter().flatten().min();
+    }
+    Ok(oldest)
+}
+
+/// The workers seen within the last hour.
+pub(super) async fn workers(conn: &mut SqliteConnection, now: i64) -> Sql<Vec<WorkerView>> {
+    let seen = "SELECT view, seen_ms FROM workers WHERE seen_ms >= ? ORDER BY id";
+    let rows = sqlx::query_as(seen).bind(now - super::lease::HOUR_MS);
+    let rows: Vec<(String, i64)> = rows.fetch_all(conn).await?;
+    let view = |(view, seen_ms): (String, i64)| {
+        let worker: WorkerView = serde_json::from_str(&view).map_err(broken)?;
+        Ok(WorkerView { seen_ms, ..worker })
+    };
+    rows.into_iter().map(view).collect()
+}
+
+/// All schedules by name.
+pub(super) async fn schedules(conn: &mut SqliteConnection) -> Sql<Vec<ScheduleView>> {
+    let all = sqlx::query_as("SELECT view, last_ms, fired FROM schedules ORDER BY name");
+    let rows: Vec<(String, i64, bool)> = all.fetch_all(conn).await?;
+    let view = |(view, last_ms, fired): (String, i64, bool)| {
+        let schedule: ScheduleView = serde_json::from_str(&view).map_err(broken)?;
+        Ok(ScheduleView {
+            last_ms,
+            fired,
+            ..schedule
+        })
+    };
+    rows.into_iter().map(view).collect()
+}

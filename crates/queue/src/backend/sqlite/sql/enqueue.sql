@@ -1,0 +1,2 @@
+INSERT INTO jobs
+    (id, record, name, queue, priority, state, ord, due_ms, unique_key, serial_key)

@@ -1,0 +1,2 @@
+INSERT INTO batches (token, worker, queue, expires_ms, ttl_ms, open, members, ended)
+VALUES (?, ?, ?, ?, ?, ?, ?, x'')

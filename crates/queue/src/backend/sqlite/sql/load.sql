@@ -1,0 +1,3 @@
+SELECT name, queue, state, serial_key, unique_key, token, attempts, crashes, cancel,
+       watched, parked IS NOT NULL, errors
+FROM jobs WHERE id = ?

@@ -1,0 +1,3 @@
+SELECT id FROM jobs
+WHERE serial_key = ? AND state = 4 AND parked IS NULL
+ORDER BY priority, ord LIMIT 1

@@ -1,0 +1,390 @@
+//! One transaction of the writer: its time, its counters, and the moves of single jobs
+//! from which the verbs are made.
+
+use super::fault::{Sql, broken};
+use crate::backend::{ErrorRecord, MAX_ERRORS};
+use crate::{JobId, State};
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
+use std::collections::HashMap;
+
+/// What a queue's counters change by.
+#[derive(Default)]
+struct Change {
+    jobs: [i64; 8],
+    processed: i64,
+    failed: i64,
+}
+
+/// A transaction that holds the write lock.
+pub(super) struct Tx {
+    pub(super) conn: PoolConnection<Sqlite>,
+    /// The time of its decisions.
+    pub(super) now: i64,
+    /// Whether work may have become available.
+    pub(super) woke: bool,
+    pub(super) version: i64,
+    pub(super) outage: i64,
+    tail: i64,
+    head: i64,
+    token: i64,
+    stored: [i64; 4],
+    changes: HashMap<String, Change>,
+}
+
+/// At which end of its queue and priority a job becomes available.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum End {
+    Head,
+    Tail,
+}
+
+/// A job that is about to be moved.
+pub(super) struct Job {
+    pub(super) id: JobId,
+    pub(super) name: String,
+    pub(super) queue: String,
+    pub(super) state: State,
+    pub(super) serial: Option<String>,
+    pub(super) unique: Option<String>,
+    pub(super) token: Option<i64>,
+    pub(super) attempts: u32,
+    pub(super) crashes: u32,
+    pub(super) cancel: bool,
+    pub(super) watched: bool,
+    pub(super) parked: bool,
+    pub(super) errors: Vec<ErrorRecord>,
+}
+
+/// How a job ends.
+#[derive(Default)]
+pub(super) struct Ending<'a> {
+    pub(super) keep_ms: i64,
+    pub(super) reason: Option<&'a str>,
+    pub(super) result: Option<&'a str>,
+}
+
+/// How long the record of a job that somebody waits for stays at least.
+pub(super) const WATCHED_MS: i64 = 60_000;
+
+impl Tx {
+    /// What a transaction that has begun knows of the counters; gives the connection back
+    /// where they cannot be read.
+    pub(super) async fn new(
+        mut conn: PoolConnection<Sqlite>,
+    ) -> Result<Tx, (PoolConnection<Sqlite>, sqlx::Error)> {
+        let counters = "SELECT version, tail, head, token, outage FROM legwork";
+        let row = sqlx::query_as(counters).fetch_one(&mut *conn).await;
+        let (version, tail, head, token, outage) = match row {
+            Ok(row) => row,
+            Err(e) => return Err((conn, e)),
+        };
+        let stored = [tail, head, token, outage];
+        let changes = HashMap::new();
+        Ok(Tx {
+            conn,
+            now: 0,
+            woke: false,
+            version,
+            outage,
+            tail,
+            head,
+            token,
+            stored,
+            changes,
+        })
+    }
+
+    /// Writes the counters that have changed.
+    pub(super) async fn flush(&mut self) -> Sql<()> {
+        let counters = [self.tail, self.head, self.token, self.outage];
+        if counters != self.stored {
+            let set = sqlx::query("UPDATE legwork SET tail = ?, head = ?, token = ?, outage = ?");
+            counters
+                .into_iter()
+                .fold(set, |q, n| q.bind(n))
+                .execute(&mut *self.conn)
+                .await?;
+        }
+        for (queue, change) in self.changes.drain() {
+            let Change {
+                jobs,
+                processed,
+                failed,
+            } = change;
+            if processed == 0 && failed == 0 && jobs == [0; 8] {
+                continue;
+            }
+            let count = sqlx::query(include_str!("sql/count.sql"))
+                .bind(queue)
+                .bind(processed)
+                .bind(failed);
+            jobs.into_iter()
+                .fold(count, |q, n| q.bind(n))
+                .execute(&mut *self.conn)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The places of `n` more jobs at the tail: the first of them.
+    pub(super) fn tail(&mut self, n: usize) -> i64 {
+        let first = self.tail + 1;
+        self.tail += n as i64;
+        first
+    }
+
+    /// The next token; grows whatever was lost, because the clock does.
+    pub(super) fn next_token(&mut self) -> i64 {
+        self.token = (self.token + 1).max(self.now.saturating_mul(1_000));
+        self.token
+    }
+
+    fn change(&mut self, queue: &str) -> &mut Change {
+        if !self.changes.contains_key(queue) {
+            self.changes.insert(queue.into(), Change::default());
+        }
+        self.changes.get_mut(queue).expect("inserted above")
+    }
+
+    /// Counts jobs that leave a state, that enter one, or both.
+    pub(super) fn count(&mut self, queue: &str, from: Option<State>, to: Option<State>, n: usize) {
+        let jobs = &mut self.change(queue).jobs;
+        if let Some(from) = from {
+            jobs[from as usize] -= n as i64;
+        }
+        if let Some(to) = to {
+            jobs[to as usize] += n as i64;
+        }
+    }
+
+    pub(super) fn processed(&mut self, queue: &str, n: usize) {
+        self.change(queue).processed += n as i64;
+    }
+
+    pub(super) fn failed(&mut self, queue: &str) {
+        self.change(queue).failed += 1;
+    }
+
+    /// One job.
+    pub(super) async fn load(&mut self, id: JobId) -> Sql<Option<Job>> {
+        let find = sqlx::query_as(include_str!("sql/load.sql")).bind(&id.as_bytes()[..]);
+        let row: Option<Columns> = find.fetch_optional(&mut *self.conn).await?;
+        row.map(|row| Job::of(id, row)).transpose()
+    }
+
+    /// The record of one job.
+    pub(super) async fn record(&mut self, id: JobId) -> Sql<Vec<u8>> {
+        let find =
+            sqlx::query_scalar("SELECT record FROM jobs WHERE id = ?").bind(&id.as_bytes()[..]);
+        find.fetch_one(&mut *self.conn).await
+    }
+
+    /// Stores the attempts, crashes and errors of a job; once suspect, it stays so.
+    pub(super) async fn store(&mut self, job: &Job, suspect: bool) -> Sql<()> {
+        let errors = match job.errors.is_empty() {
+            true => None,
+            false => Some(serde_json::to_string(&job.errors).map_err(broken)?),
+        };
+        let store = sqlx::query(include_str!("sql/store.sql")).bind(&job.id.as_bytes()[..]);
+        let store = store
+            .bind(job.attempts)
+            .bind(job.crashes)
+            .bind(suspect)
+            .bind(errors);
+        store.execute(&mut *self.conn).await.map(drop)
+    }
+
+    /// Makes a job available.
+    pub(super) async fn available(&mut self, job: &Job, end: End) -> Sql<()> {
+        let ord = match end {
+            End::Tail => self.tail(1),
+            End::Head => {
+                self.head -= 1;
+                self.head
+            }
+        };
+        let put = sqlx::query(include_str!("sql/available.sql"))
+            .bind(&job.id.as_bytes()[..])
+            .bind(ord);
+        put.execute(&mut *self.conn).await?;
+        self.count(&job.queue, Some(job.state), Some(State::Available), 1);
+        self.woke = true;
+        Ok(())
+    }
+
+    /// Puts a job off until an instant, `scheduled` or `retryable`.
+    pub(super) async fn delay(&mut self, job: &Job, state: State, due_ms: i64) -> Sql<()> {
+        let put =
+            sqlx::query("UPDATE jobs SET state = ?2, due_ms = ?3, token = NULL WHERE id = ?1");
+        let put = put
+            .bind(&job.id.as_bytes()[..])
+            .bind(state as i64)
+            .bind(due_ms);
+        put.execute(&mut *self.conn).await?;
+        self.count(&job.queue, Some(job.state), Some(state), 1);
+        Ok(())
+    }
+
+    /// Blocks a job: for its serial key, or parked for a version that a worker must know.
+    pub(super) async fn block(&mut self, job: &Job, parked: Option<u32>) -> Sql<()> {
+        let put = sqlx::query("UPDATE jobs SET state = 4, parked = ?2, token = NULL WHERE id = ?1");
+        put.bind(&job.id.as_bytes()[..])
+            .bind(parked)
+            .execute(&mut *self.conn)
+            .await?;
+        self.count(&job.queue, Some(job.state), Some(State::Blocked), 1);
+        Ok(())
+    }
+
+    /// Ends a job; it stays for its retention, or goes at once.
+    pub(super) async fn finish(&mut self, job: &Job, state: State, ending: Ending<'_>) -> Sql<()> {
+        let keep = if job.watched {
+            ending.keep_ms.max(WATCHED_MS)
+        } else {
+            ending.keep_ms
+        };
+        if keep <= 0 {
+            return self.remove(job).await;
+        }
+        let put = sqlx::query(include_str!("sql/finish.sql")).bind(&job.id.as_bytes()[..]);
+        let put = put
+            .bind(state as i64)
+            .bind(self.now)
+            .bind(self.now.saturating_add(keep));
+        put.bind(ending.reason)
+            .bind(ending.result)
+            .execute(&mut *self.conn)
+            .await?;
+        self.count(&job.queue, Some(job.state), Some(state), 1);
+        Ok(())
+    }
+
+    /// Removes a job for good.
+    pub(super) async fn remove(&mut self, job: &Job) -> Sql<()> {
+        let remove = sqlx::query("DELETE FROM jobs WHERE id = ?").bind(&job.id.as_bytes()[..]);
+        remove.execute(&mut *self.conn).await?;
+        self.count(&job.queue, Some(job.state), None, 1);
+        Ok(())
+    }
+
+    /// Whether a leased job holds this serial key.
+    pub(super) async fn serial_held(&mut self, key: &str) -> Sql<bool> {
+        let held = "SELECT EXISTS (SELECT 1 FROM jobs WHERE serial_key = ? AND state = 2)";
+        sqlx::query_scalar(held)
+            .bind(key)
+            .fetch_one(&mut *self.conn)
+            .await
+    }
+
+    /// Lets in the next job that waits for a serial key, if nobody holds it. Called
+    /// whenever a job with the key stops being leased or available, so that no chain of
+    /// waiting jobs is left without somebody to wake it.
+    pub(super) async fn release(&mut self, key: Option<&str>) -> Sql<()> {
+        let Some(key) = key else { return Ok(()) };
+        if self.serial_held(key).await? {
+            return Ok(());
+        }
+        let next = sqlx::query_scalar::<_, Vec<u8>>(include_str!("sql/next_serial.sql")).bind(key);
+        let Some(id) = next.fetch_optional(&mut *self.conn).await? else {
+            return Ok(());
+        };
+        match self.load(job_id(&id)?).await? {
+            Some(next) => self.available(&next, End::Head).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The columns of `load.sql`.
+type Columns = (
+    String,
+    String,
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    u32,
+    u32,
+    bool,
+    bool,
+    bool,
+    Option<String>,
+);
+
+impl Job {
+    fn of(id: JobId, columns: Columns) -> Sql<Job> {
+        let (name, queue, number, serial, unique, token, ..) = columns;
+        let (.., attempts, crashes, cancel, watched, parked, errors) = columns;
+        let state = state(number)?;
+        let errors = errors
+            .map_or(Ok(Vec::new()), |e| serde_json::from_str(&e))
+            .map_err(broken)?;
+        Ok(Job {
+            id,
+            name,
+            queue,
+            state,
+            serial,
+            unique,
+            token,
+            attempts,
+            crashes,
+            cancel,
+            watched,
+            parked,
+            errors,
+        })
+    }
+
+    /// Remembers an error: the newest few, each cut to 4 KiB.
+    pub(super) fn blow(&mut self, at_ms: i64, attempt: u32, error: &str) {
+        let mut end = error.len().min(4096);
+        while !error.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mark = if end < error.len() { "…" } else { "" };
+        self.errors.push(ErrorRecord {
+            at_ms,
+            attempt,
+            error: format!("{}{mark}", &error[..end]),
+        });
+        let extra = self.errors.len().saturating_sub(MAX_ERRORS);
+        self.errors.drain(..extra);
+    }
+}
+
+/// The state with this number.
+pub(super) fn state(number: i64) -> Sql<State> {
+    let state = usize::try_from(number)
+        .ok()
+        .and_then(|n| State::ALL.get(n))
+        .copied();
+    state.ok_or_else(|| broken(format!("the state {number} of a job is not known")))
+}
+
+/// The id in these bytes.
+pub(super) fn job_id(bytes: &[u8]) -> Sql<JobId> {
+    JobId::from_slice(bytes).ok_or_else(|| broken("a job's id is not 16 bytes"))
+}
+
+/// Ids as a JSON array of hexadecimal texts, for `unhex(value) FROM json_each(?)`.
+pub(super) fn ids_json<'a>(ids: impl IntoIterator<Item = &'a JobId>) -> String {
+    let mut json = String::from("[");
+    for id in ids {
+        json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
+        push_hex(&mut json, id);
+        json.push('"');
+    }
+    json.push(']');
+    json
+}
+
+/// Appends an id as 32 hexadecimal digits.
+pub(super) fn push_hex(text: &mut String, id: &JobId) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in id.as_bytes() {
+        text.push(DIGITS[usize::from(byte >> 4)] as char);
+        text.push(DIGITS[usize::from(byte & 15)] as char);
+    }
+}

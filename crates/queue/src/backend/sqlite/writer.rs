@@ -1,0 +1,225 @@
+//! The one writer of a process: takes calls off a channel and commits many at once.
+//!
+//! Answers are sent after COMMIT only. A call that fails would spoil its neighbours'
+//! transaction, so after a failure everything is rolled back and each call is tried in a
+//! transaction of its own.
+
+use super::fault::{self, Sql};
+use super::open::{self, PATIENCE};
+use super::tx::Tx;
+use super::wake::Bell;
+use crate::{Clock, Error, Result};
+use sqlx::SqlitePool;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// At most this many calls in one transaction.
+const MAX_CALLS: usize = 256;
+
+/// After this long without a pause, other processes get a chance at the lock.
+const TURN: Duration = Duration::from_millis(50);
+
+/// A verb that writes. It may be applied more than once: only the last one is committed.
+pub(super) trait Verb: Send + Sync + 'static {
+    type Answer: Send + 'static;
+    fn apply<'t>(&'t self, tx: &'t mut Tx) -> impl Future<Output = Sql<Self::Answer>> + Send + 't;
+}
+
+/// A verb on its way, with whoever waits for it.
+trait Call: Send {
+    fn apply<'t>(
+        &'t mut self,
+        tx: &'t mut Tx,
+    ) -> Pin<Box<dyn Future<Output = Sql<()>> + Send + 't>>;
+    fn answer(&mut self, failed: Option<Error>);
+}
+
+struct Waiting<V: Verb> {
+    verb: V,
+    answer: Option<V::Answer>,
+    reply: Option<oneshot::Sender<Result<V::Answer>>>,
+}
+
+impl<V: Verb> Call for Waiting<V> {
+    fn apply<'t>(
+        &'t mut self,
+        tx: &'t mut Tx,
+    ) -> Pin<Box<dyn Future<Output = Sql<()>> + Send + 't>> {
+        Box::pin(async move {
+            self.answer = Some(self.verb.apply(tx).await?);
+            Ok(())
+        })
+    }
+
+    fn answer(&mut self, failed: Option<Error>) {
+        let answer = match (failed, self.answer.take()) {
+            (None, Some(answer)) => Ok(answer),
+            (Some(e), _) => Err(e),
+            (None, None) => return,
+        };
+        if let Some(reply) = self.reply.take() {
+            // A caller that stopped waiting has its call carried out all the same.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// The way to the writer.
+#[derive(Clone)]
+pub(super) struct Writer(mpsc::Sender<Box<dyn Call>>);
+
+impl Writer {
+    /// Starts the task on the current runtime; it ends when the last `Writer` is dropped.
+    pub(super) fn start(shown: String, pool: SqlitePool, clock: Clock, bell: Bell) -> Writer {
+        let (calls, inbox) = mpsc::channel(4 * MAX_CALLS);
+        tokio::spawn(
+            Desk {
+                shown,
+                pool,
+                clock,
+                bell,
+            }
+            .run(inbox),
+        );
+        Writer(calls)
+    }
+
+    /// Applies a verb and answers after its commit.
+    pub(super) async fn call<V: Verb>(&self, verb: V) -> Result<V::Answer> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::unavailable("the runtime on which the backend was made has ended");
+        let call = Waiting {
+            verb,
+            answer: None,
+            reply: Some(reply),
+        };
+        self.0.send(Box::new(call)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+struct Desk {
+    shown: String,
+    pool: SqlitePool,
+    clock: Clock,
+    bell: Bell,
+}
+
+/// Where a transaction failed: before anything was applied, or on the way.
+enum Failed {
+    Begin(sqlx::Error),
+    Within(sqlx::Error),
+}
+
+impl Desk {
+    async fn run(self, mut inbox: mpsc::Receiver<Box<dyn Call>>) {
+        let mut calls = Vec::with_capacity(MAX_CALLS);
+        let mut turn = Instant::now();
+        while inbox.recv_many(&mut calls, MAX_CALLS).await > 0 {
+            self.serve(&mut calls).await;
+            calls.clear();
+            if inbox.is_empty() {
+                turn = Instant::now();
+            } else if turn.elapsed() > TURN {
+                // SQLite's lock knows no queue: who never pauses starves the others.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                turn = Instant::now();
+            }
+        }
+    }
+
+    async fn serve(&self, calls: &mut [Box<dyn Call>]) {
+        match self.transact(calls).await {
+            Ok(()) => calls.iter_mut().for_each(|c| c.answer(None)),
+            Err(Failed::Begin(e)) => self.refuse(calls, e),
+            Err(Failed::Within(e)) if calls.len() == 1 => self.refuse(calls, e),
+            Err(Failed::Within(_)) => {
+                for call in calls.chunks_mut(1) {
+                    match self.transact(call).await {
+                        Ok(()) => call[0].answer(None),
+                        Err(Failed::Begin(e) | Failed::Within(e)) => self.refuse(call, e),
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, calls: &mut [Box<dyn Call>], e: sqlx::Error) {
+        let error = fault::of(&self.shown, e);
+        calls.iter_mut().for_each(|c| c.answer(Some(error.again())));
+    }
+
+    async fn transact(&self, calls: &mut [Box<dyn Call>]) -> Result<(), Failed> {
+        let mut tx = self.begin().await.map_err(Failed::Begin)?;
+        let applied = async {
+            for call in calls {
+                tx.now = self.now();
+                call.apply(&mut tx).await?;
+            }
+            tx.flush().await?;
+            sqlx::query("COMMIT").execute(&mut *tx.conn).await
+        };
+        match applied.await {
+            Ok(_) => {
+                if tx.woke {
+                    self.bell.ring();
+                }
+                Ok(())
+            }
+            Err(e) => {
+                // Some errors roll back by themselves; then this one says so, and is right.
+                let _ = sqlx::query("ROLLBACK").execute(&mut *tx.conn).await;
+                if fault::fatal(&e) && !self.shown.ends_with(":memory:") {
+                    drop(tx.conn.detach());
+                }
+                Err(Failed::Within(e))
+            }
+        }
+    }
+
+    /// Takes the write lock, however many processes want it.
+    async fn begin(&self) -> Sql<Tx> {
+        let started = Instant::now();
+        let mut conn = self.pool.acquire().await?;
+        loop {
+            match sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await {
+                Ok(_) => break,
+                Err(e) if fault::busy(&e) && started.elapsed() < PATIENCE => {
+                    tokio::time::sleep(jitter(started)).await;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        match Tx::new(conn).await {
+            Ok(tx) if tx.version == open::VERSION => Ok(tx),
+            Ok(mut tx) => {
+                sqlx::query("ROLLBACK").execute(&mut *tx.conn).await?;
+                Err(fault::broken(open::newer(tx.version)))
+            }
+            Err((mut conn, e)) => {
+                let _ = sqlx::query("ROLLBACK").execute(&mut *conn).await;
+                Err(e)
+            }
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.clock
+            .manual_ms()
+            .unwrap_or_else(crate::clock::system_ms)
+    }
+}
+
+/// How long to wait before the lock is tried again: a few milliseconds, by chance, so that
+/// waiting processes do not march in step, and shorter for those who have waited long.
+pub(super) fn jitter(started: Instant) -> Duration {
+    let most = if started.elapsed() > Duration::from_secs(1) {
+        2
+    } else {
+        8
+    };
+    let chance = u64::from(uuid::Uuid::now_v7().as_bytes()[15]);
+    Duration::from_micros(300 + chance * most * 4)
+}
