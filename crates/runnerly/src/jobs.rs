@@ -176,7 +176,7 @@ pub struct ImportFile {
     /// The athlete to whom it belongs.
     pub athlete: i64,
     /// The id of the stored upload.
-    pub upload: i64,
+    pub upload: String,
 }
 
 impl Job for ImportFile {
@@ -189,6 +189,6 @@ impl Job for ImportFile {
     }
 
     fn unique(&self) -> Option<String> {
-        Some(self.upload.to_string())
+        Some(self.upload.clone())
     }
 }

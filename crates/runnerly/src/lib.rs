@@ -6,3 +6,5 @@ pub mod stats;
 pub mod secret;
 pub mod storage;
 pub mod strava;
+pub mod jobs;
+pub mod app;

@@ -151,10 +151,10 @@ async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
     match scheme {
         #[cfg(feature = "redis")]
         "redis" | "rediss" | "redis+unix" | "unix" | "valkey" => {
-            Err(Error::invalid("url: soon"))
+            Ok(Arc::new(crate::backend::redis::Redis::connect(url, clock).await?))
         }
         #[cfg(feature = "sqlite")]
-        "sqlite" => Err(Error::invalid("url: soon")),
+        "sqlite" => Ok(Arc::new(crate::backend::sqlite::Sqlite::connect(url, clock).await?)),
         _ => {
             let _ = clock;
             Err(Error::invalid(format!(

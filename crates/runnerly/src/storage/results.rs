@@ -59,6 +59,11 @@ fn index(index: usize) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
 }
 
+/// Collected beforehand: a closure held over an await would cost the future its `Send`.
+fn marks(records: &[Record]) -> Vec<(&Record, &Mark)> {
+    records.iter().flat_map(|record| record.progression.iter().map(move |mark| (record, mark))).collect()
+}
+
 impl Storage {
     /// Replaces the best efforts of an activity. Says whether it is there.
     ///
@@ -166,7 +171,7 @@ impl Storage {
         in_transaction!(self, tx => {
             take_turn!(tx, athlete);
             sqlx::query(CLEAR).bind(athlete).execute(&mut *tx).await.map(drop)?;
-            for (record, mark) in records.iter().flat_map(|record| record.progression.iter().map(move |mark| (record, mark))) {
+            for (record, mark) in marks(records) {
                 if activity_is_there!(tx, athlete, mark.activity) {
                     let save = sqlx::query(SAVE).bind(athlete).bind(record.distance_m).bind(&record.name);
                     let save = save.bind(mark.activity).bind(mark.seconds).bind(mark.day.to_string());

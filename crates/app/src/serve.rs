@@ -1,0 +1,44 @@
+//! Everything in one process: web front, worker, scheduler and, without credentials, the
+//! simulated Strava.
+
+use crate::{Simulator, simulator};
+use legwork::shutdown_signal;
+use runnerly::app::{Places, listen};
+use runnerly_scheduler::{Times, scheduler};
+use runnerly_web::WebOptions;
+use runnerly_worker::{Concurrency, Recorder, worker};
+use std::net::SocketAddr;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) async fn serve(mut places: Places, simulator: Simulator, at: SocketAddr) -> anyhow::Result<()> {
+    // The port first: whoever starts a second one by mistake learns it before anything runs.
+    let listener = listen(at).await?;
+    let at = listener.local_addr()?;
+    let recorder = Recorder::install()?;
+    let sim = simulator::stand_in(&mut places, &simulator).await?;
+    let app = places.open().await?;
+
+    let stop = CancellationToken::new();
+    let running = worker(app.clone(), Concurrency::default()).start().await?;
+    let scheduling = scheduler(app.jobs.clone(), &Times::default())?.run_until(stop.clone().cancelled_owned());
+    let scheduling = tokio::spawn(scheduling);
+    let options = WebOptions { metrics: Some(recorder.handle()), ..WebOptions::default() };
+    let serving = tokio::spawn(runnerly_web::serve(listener, app.clone(), options, stop.clone()));
+
+    println!("Runnerly is ready: open http://{at} in a browser");
+    if let Some(sim) = &sim {
+        println!("No Strava credentials were given, so a simulated Strava with invented data runs at {}", sim.base);
+    }
+    println!("Data is kept in {}; Ctrl-C ends", places.data_dir.display());
+
+    shutdown_signal().await;
+    tracing::info!("stopping");
+    stop.cancel();
+    serving.await??;
+    scheduling.await??;
+    running.stop().await;
+    if let Some(sim) = sim {
+        sim.stop().await;
+    }
+    Ok(())
+}
