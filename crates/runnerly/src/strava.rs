@@ -10,6 +10,8 @@ mod client;
 mod error;
 mod limits;
 mod oauth;
+#[cfg(test)]
+mod recorded;
 mod settings;
 
 pub use access::access_token;

@@ -194,7 +194,7 @@ impl Athlete {
 }
 
 impl Page {
-    fn read(json: Value, read_at: DateTime<Utc>) -> Result<Self, Error> {
+    pub(super) fn read(json: Value, read_at: DateTime<Utc>) -> Result<Self, Error> {
         let Value::Array(records) = json else {
             return Err(Error::malformed("expected a list of activities"));
         };
@@ -220,7 +220,7 @@ impl Page {
 }
 
 impl Stats {
-    fn read(json: &Value) -> Self {
+    pub(super) fn read(json: &Value) -> Self {
         let totals = |name| RunTotals::read(json.get(name).unwrap_or(&Value::Null));
         Self {
             recent: totals("recent_run_totals"),
@@ -255,7 +255,7 @@ fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(float)
 }
 
-fn read_streams(json: &Value) -> Result<Option<Streams>, Error> {
+pub(super) fn read_streams(json: &Value) -> Result<Option<Streams>, Error> {
     let has = |name| json.get(name).is_some_and(|stream| !stream.is_null());
     let nothing = json.is_null() || json.as_array().is_some_and(Vec::is_empty);
     if nothing || (json.is_object() && !(has("time") && has("distance"))) {

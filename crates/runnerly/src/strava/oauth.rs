@@ -115,7 +115,7 @@ impl Strava {
     }
 }
 
-fn tokens(json: &Value, now: DateTime<Utc>) -> Result<Tokens, Error> {
+pub(super) fn tokens(json: &Value, now: DateTime<Utc>) -> Result<Tokens, Error> {
     let text = |name: &str| match json.get(name).and_then(Value::as_str) {
         Some(text) if !text.is_empty() => Ok(SecretString::from(text)),
         _ => Err(Error::malformed(format!(
