@@ -111,7 +111,7 @@ impl Key {
 ///
 /// ```
 /// use runnerly::secret::Keyring;
-/// let keys = Keyring::parse(&format!("{}=", "A1b2".repeat(10) + "A1b")).unwrap();
+/// let keys = Keyring::random().unwrap();
 /// let sealed = keys.seal("strava", 7, b"token").unwrap();
 /// assert_eq!(keys.open("strava", 7, &sealed).unwrap(), b"token");
 /// assert!(keys.open("strava", 8, &sealed).is_err());

@@ -353,11 +353,13 @@ async fn limits_are_announced_and_then_enforced() {
     world.strava.athlete(&token).await.unwrap();
 }
 
+type Expected = fn(&Error) -> bool;
+
 #[tokio::test]
 async fn every_fault_has_its_error() {
     let (world, storage) = (World::start().await, memory().await);
     let (_, token) = world.connect(&storage).await;
-    let cases: [(Value, fn(&Error) -> bool); 7] = [
+    let cases: [(Value, Expected); 7] = [
         (json!({"status": 500}), |e| {
             matches!(e, Error::Unavailable { .. })
         }),
