@@ -8,12 +8,17 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 pub(crate) use comfy_table::Color;
 
+/// A table is not squeezed below this many columns: a terminal that wraps its lines reads
+/// better than words of one letter a line.
+const LEAST: u16 = 72;
+
 pub(crate) struct Out {
     pub(crate) json: bool,
     /// The columns of the terminal; `None` in a pipe, where nothing is wrapped or cut.
     pub(crate) width: Option<u16>,
     colour: bool,
     text: String,
+    notes: Vec<String>,
 }
 
 impl Out {
@@ -26,6 +31,7 @@ impl Out {
             width: terminal.then(|| Table::new().width().unwrap_or(80)),
             colour: terminal && silent("NO_COLOR") && !dumb,
             text: String::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -39,11 +45,13 @@ impl Out {
     pub(crate) fn value(&mut self, value: &impl Serialize) -> Result<(), Problem> {
         let json =
             serde_json::to_string(value).map_err(|e| Problem::failed(format!("output: {e}")))?;
-        // Outside ASCII there are only strings in JSON, so an escape changes no value; raw,
-        // these would steer a terminal.
+        // Outside ASCII there are only strings in JSON, so an escape changes no value, while
+        // raw these would steer a terminal. A raw line break is space between values: a
+        // payload is kept as its maker wrote it.
         for c in json.chars() {
             match c {
                 '\u{7f}'..='\u{9f}' => self.text.push_str(&format!("\\u{:04x}", c as u32)),
+                '\n' | '\r' | '\t' => self.text.push(' '),
                 c => self.text.push(c),
             }
         }
@@ -51,10 +59,11 @@ impl Out {
         Ok(())
     }
 
-    /// Something for people to know that is not an error; programs find it in the value.
-    pub(crate) fn note(&self, note: &str) {
+    /// Something for people to know that is not an error, told on stderr after the rest;
+    /// programs find it in the value.
+    pub(crate) fn note(&mut self, note: &str) {
         if !self.json {
-            let _ = writeln!(std::io::stderr(), "legwork: note: {note}");
+            self.notes.push(format!("legwork: note: {note}"));
         }
     }
 
@@ -64,7 +73,7 @@ impl Out {
         table.load_style(TableStyle::new());
         match self.width {
             Some(width) => table
-                .set_width(width)
+                .set_width(width.max(LEAST))
                 .set_content_arrangement(ContentArrangement::Dynamic),
             None => table.set_content_arrangement(ContentArrangement::Disabled),
         };
@@ -83,26 +92,38 @@ impl Out {
         table
     }
 
-    /// A finished table; the columns named keep the width of their content.
-    pub(crate) fn print(&mut self, mut table: Table, whole: &[usize]) {
+    /// Prints a finished table; the columns named keep the width of their content.
+    pub(crate) fn print(&mut self, table: Table, whole: &[usize]) {
+        for line in self.lines(table, whole) {
+            self.line(line);
+        }
+    }
+
+    /// The lines of a finished table.
+    pub(crate) fn lines(&self, mut table: Table, whole: &[usize]) -> Vec<String> {
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 2));
             if whole.contains(&index) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }
-        for line in table.lines() {
-            self.line(line.trim_end());
-        }
+        table
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect()
     }
 
     /// Writes all of it. A reader who has gone is no error.
     pub(crate) fn write(self) -> Result<(), Problem> {
         let mut stdout = std::io::stdout().lock();
-        match stdout
+        let written = stdout
             .write_all(self.text.as_bytes())
-            .and_then(|()| stdout.flush())
-        {
+            .and_then(|()| stdout.flush());
+        for note in self.notes {
+            // Nothing is left to be done for a stderr that is closed.
+            let _ = writeln!(std::io::stderr(), "{note}");
+        }
+        match written {
             Err(e) if e.kind() != ErrorKind::BrokenPipe => {
                 Err(Problem::failed(format!("stdout: {e}")))
             }

@@ -8,7 +8,6 @@ use crate::words::{instant, relative, shown, shown_lines, span};
 use comfy_table::{Attribute, Cell, Table};
 use legwork::backend::{JobView, Record};
 use legwork::{Client, Envelope, JobId, Lookup, Policy, Snapshot, State};
-use serde::Deserialize;
 
 pub(super) async fn tell(client: &Client, id: JobId, out: &mut Out) -> Done {
     let Some(job) = client.job(id).await? else {
@@ -135,7 +134,7 @@ impl Story {
         let of = most.map(|n| format!(" of {n}")).unwrap_or_default();
         self.say(
             "attempts",
-            format!("{}{of} spent, crashes {}", job.attempts, job.crashes),
+            format!("{}{of} failed, {} crashed", job.attempts, job.crashes),
         );
         if job.suspect {
             self.say(
@@ -144,11 +143,8 @@ impl Story {
             );
         }
         if let Some(lease) = &job.lease {
-            let worker = seen.workers.iter().find(|w| w.id == lease.worker);
-            let place = worker
-                .map(|w| format!(" ({}:{})", shown(&w.host), w.pid))
-                .unwrap_or_default();
-            self.say("worker", format!("{}{place}", shown(&lease.worker)));
+            let place = super::place(&lease.worker, seen);
+            self.say("worker", format!("{} ({place})", shown(&lease.worker)));
             let ends = relative(lease.expires_ms, seen.now_ms);
             self.say(
                 "lease",
@@ -156,24 +152,11 @@ impl Story {
             );
         }
         if let Some(progress) = &job.progress {
-            self.say("progress", self::progress(progress.get()));
+            self.say("progress", super::progress(progress.get()));
         }
         if let Some(result) = &job.result {
             self.say("result", shown_lines(result.get()));
         }
-    }
-}
-
-/// Share and note as a handler gives them; any other JSON as it is.
-fn progress(text: &str) -> String {
-    #[derive(Deserialize)]
-    struct Progress {
-        share: f64,
-        note: String,
-    }
-    match serde_json::from_str::<Progress>(text) {
-        Ok(p) => format!("{:.0} % {}", p.share * 100.0, shown(&p.note)),
-        Err(_) => shown(text),
     }
 }
 

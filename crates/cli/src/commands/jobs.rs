@@ -5,7 +5,7 @@ use crate::args::Jobs;
 use crate::json::{JobJson, made_ms};
 use crate::out::{Out, coloured};
 use crate::words::{cut, relative, shown};
-use comfy_table::Cell;
+use comfy_table::{Cell, ContentArrangement};
 use legwork::backend::{Filter, JobView};
 use legwork::{Client, Snapshot, State};
 
@@ -30,42 +30,10 @@ pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
         out.line("no such jobs");
         return Ok(());
     }
-    let narrow = out.width.is_some_and(|width| width < 110);
-    let heading: &[&str] = match narrow {
-        true => &["ID", "STATE", "JOB", "NOTE"],
-        false => &["ID", "STATE", "NAME", "QUEUE", "MADE", "ATTEMPTS", "NOTE"],
-    };
-    let mut table = out.table(heading);
-    for job in &page {
-        let made = made_ms(job).map_or("-".into(), |ms| relative(ms, seen.now_ms));
-        let name = shown(job.envelope.name());
-        let state = coloured(job.state, colour(job.state));
-        let id = Cell::new(job.id);
-        // In a pipe a line is a record, and nothing of it is cut.
-        let note = note(job, &seen);
-        let note = out.width.map_or(note.clone(), |_| cut(&note, 120));
-        if narrow {
-            table.add_row([
-                id,
-                state,
-                Cell::new(format!("{name}\n{made}")),
-                Cell::new(note),
-            ]);
-        } else {
-            let queue = shown(job.envelope.queue());
-            table.add_row([
-                id,
-                state,
-                Cell::new(name),
-                Cell::new(queue),
-                Cell::new(made),
-                Cell::new(job.attempts),
-                Cell::new(note),
-            ]);
-        }
+    match out.width {
+        Some(width) if width < 110 => narrow(&page, &seen, width.into(), out),
+        _ => wide(&page, &seen, out),
     }
-    let whole: &[usize] = if narrow { &[0, 1] } else { &[0, 1, 2, 3, 4, 5] };
-    out.print(table, whole);
     if page.len() == limit {
         out.note(&format!(
             "the first {limit}; there may be more (--limit takes up to 1000)"
@@ -74,30 +42,85 @@ pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
     Ok(())
 }
 
+fn wide(page: &[JobView], seen: &Snapshot, out: &mut Out) {
+    let mut table = out.table(&["ID", "STATE", "NAME", "QUEUE", "MADE", "FAILED", "NOTE"]);
+    for job in page {
+        // In a pipe a line is a record, and nothing of it is cut.
+        let note = note(job, seen).unwrap_or_else(|| "-".into());
+        let note = out.width.map_or(note.clone(), |_| cut(&note, 120));
+        table.add_row([
+            Cell::new(job.id),
+            coloured(job.state, colour(job.state)),
+            Cell::new(shown(job.envelope.name())),
+            Cell::new(shown(job.envelope.queue())),
+            Cell::new(made(job, seen)),
+            Cell::new(job.attempts),
+            Cell::new(note),
+        ]);
+    }
+    out.print(table, &[0, 1, 2, 3, 4, 5]);
+}
+
+/// Where there is no room for a column of notes, each stands under its job.
+fn narrow(page: &[JobView], seen: &Snapshot, width: usize, out: &mut Out) {
+    let mut table = out.table(&["ID", "STATE", "MADE", "NAME"]);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    for job in page {
+        table.add_row([
+            Cell::new(job.id),
+            coloured(job.state, colour(job.state)),
+            Cell::new(made(job, seen)),
+            Cell::new(shown(job.envelope.name())),
+        ]);
+    }
+    let notes = page.iter().map(|job| note(job, seen));
+    let notes: Vec<_> = [None].into_iter().chain(notes).collect();
+    for (line, note) in out.lines(table, &[]).iter().zip(notes) {
+        out.line(line);
+        if let Some(note) = note {
+            out.line(format!("    {}", cut(&note, width.saturating_sub(5))));
+        }
+    }
+}
+
+fn made(job: &JobView, seen: &Snapshot) -> String {
+    made_ms(job).map_or_else(|| "-".into(), |ms| relative(ms, seen.now_ms))
+}
+
 /// The one thing to know of a job in a list.
-fn note(job: &JobView, seen: &Snapshot) -> String {
-    let last = || {
-        job.errors
-            .last()
-            .map(|e| e.error.as_str())
-            .unwrap_or_default()
-    };
+fn note(job: &JobView, seen: &Snapshot) -> Option<String> {
+    let last = job
+        .errors
+        .last()
+        .map(|e| e.error.as_str())
+        .unwrap_or_default();
+    let reason = job.reason.as_deref().unwrap_or_default();
     let text = match job.state {
-        State::Leased if job.cancel_requested => "cancellation requested".into(),
-        State::Leased => match &job.lease {
-            Some(lease) => format!("held by worker {}", lease.worker),
-            None => String::new(),
-        },
+        State::Leased => leased(job, seen),
         State::Succeeded => String::new(),
-        State::Discarded => [job.reason.as_deref().unwrap_or_default(), last()].join(": "),
-        State::Cancelled => job.reason.clone().unwrap_or_default(),
-        State::Retryable => [seen.why(job).as_deref().unwrap_or("due"), last()].join("; "),
+        State::Discarded => format!("{reason}: {last}"),
+        State::Cancelled => reason.into(),
+        State::Retryable => format!("{}; {last}", seen.why(job).as_deref().unwrap_or("due")),
         _ => seen.why(job).unwrap_or_default(),
     };
     let text = text.trim_end_matches([':', ';', ' ']);
-    if text.is_empty() {
-        "-".into()
+    (!text.is_empty()).then(|| shown(text))
+}
+
+fn leased(job: &JobView, seen: &Snapshot) -> String {
+    let asked = if job.cancel_requested {
+        "asked to stop, "
     } else {
-        shown(text)
-    }
+        ""
+    };
+    let holder = job
+        .lease
+        .as_ref()
+        .map(|l| super::place(&l.worker, seen))
+        .unwrap_or_default();
+    let progress = job
+        .progress
+        .as_ref()
+        .map(|p| format!(", {}", super::progress(p.get())));
+    format!("{asked}on {holder}{}", progress.unwrap_or_default())
 }

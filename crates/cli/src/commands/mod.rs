@@ -12,8 +12,10 @@ mod workers;
 use crate::args::{Args, Command};
 use crate::out::{Color, Out};
 use crate::problem::{Exit, Problem};
+use crate::words::shown;
 use clap::CommandFactory;
-use legwork::{Client, ClientOptions, State};
+use legwork::{Client, ClientOptions, Snapshot, State};
+use serde::Deserialize;
 use std::time::Duration;
 
 /// How long to wait for a backend before it counts as unreachable.
@@ -61,6 +63,11 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
 }
 
 async fn connect(url: &str) -> Result<Client, Problem> {
+    if url.starts_with("redis") && has_encoded_control(url) {
+        return Err(Problem::invalid(
+            "url: holds an encoded control character, as %0d",
+        ));
+    }
     let options = ClientOptions {
         patience: PATIENCE,
         ..ClientOptions::default()
@@ -72,6 +79,17 @@ async fn connect(url: &str) -> Result<Client, Problem> {
             PATIENCE.as_secs()
         ))),
     }
+}
+
+/// Whether a percent escape stands for a control character: no user, password or socket
+/// has one, and what follows a line break could be taken for a command.
+fn has_encoded_control(url: &str) -> bool {
+    url.split('%').skip(1).any(|rest| {
+        let code = rest
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        code.is_some_and(|code| code.is_ascii_control())
+    })
 }
 
 /// Refuses the URL of an SQLite file that is not there: connecting would make it, and a
@@ -113,5 +131,26 @@ fn colour(state: State) -> Option<Color> {
         State::Discarded => Some(Color::Red),
         State::Cancelled => Some(Color::DarkGrey),
         State::Scheduled | State::Available => None,
+    }
+}
+
+/// Where a worker runs, as `host:pid`, or that it is not heard of any more.
+fn place(worker: &str, seen: &Snapshot) -> String {
+    match seen.workers.iter().find(|w| w.id == worker) {
+        Some(w) => format!("{}:{}", shown(&w.host), w.pid),
+        None => format!("lost worker {}", shown(worker)),
+    }
+}
+
+/// Share and note as a handler gives them; any other JSON as it is.
+fn progress(text: &str) -> String {
+    #[derive(Deserialize)]
+    struct Progress {
+        share: f64,
+        note: String,
+    }
+    match serde_json::from_str::<Progress>(text) {
+        Ok(p) => format!("{:.0} % {}", p.share * 100.0, shown(&p.note)),
+        Err(_) => shown(text),
     }
 }

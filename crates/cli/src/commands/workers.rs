@@ -3,8 +3,9 @@
 use super::Done;
 use crate::out::{Color, Out, coloured};
 use crate::words::{relative, shown, span};
-use comfy_table::Cell;
-use legwork::Client;
+use comfy_table::{Attribute, Cell};
+use legwork::backend::WorkerView;
+use legwork::{Client, Snapshot};
 
 pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
     let seen = client.snapshot().await?;
@@ -15,34 +16,79 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
         out.line("no worker is running");
         return Ok(());
     }
-    let mut table = out.table(&[
+    match out.width {
+        Some(width) if width < 110 => narrow(&seen, out),
+        _ => wide(&seen, out),
+    }
+    Ok(())
+}
+
+fn wide(seen: &Snapshot, out: &mut Out) {
+    let heading = [
         "HOST:PID", "STATE", "RUNS", "QUEUES", "UP", "SEEN", "HANDLES", "WORKER",
-    ]);
+    ];
+    let mut table = out.table(&heading);
+    // On a terminal one a line; in a pipe a worker is one line.
+    let between = if out.width.is_some() { "\n" } else { "," };
     for worker in &seen.workers {
-        let (state, colour) = match worker.stopping {
-            true => ("stopping", Some(Color::Yellow)),
-            false => ("running", Some(Color::Green)),
-        };
-        let permits: usize = worker.queues.iter().map(|(_, n)| n).sum();
-        let queues: Vec<String> = worker
-            .queues
-            .iter()
-            .map(|(q, n)| format!("{}:{n}", shown(q)))
-            .collect();
-        let handles: Vec<String> = worker.definitions.iter().map(|d| shown(&d.name)).collect();
-        // On a terminal one a line; in a pipe a worker is one line.
-        let between = if out.width.is_some() { "\n" } else { "," };
         table.add_row([
-            Cell::new(format!("{}:{}", shown(&worker.host), worker.pid)),
-            coloured(state, colour),
-            Cell::new(format!("{} of {permits}", worker.running)),
-            Cell::new(queues.join(between)),
+            Cell::new(place(worker)),
+            state(worker),
+            Cell::new(runs(worker)),
+            Cell::new(queues(worker).join(between)),
             Cell::new(span(seen.now_ms - worker.started_ms)),
             Cell::new(relative(worker.seen_ms, seen.now_ms)),
-            Cell::new(handles.join(between)),
+            Cell::new(names(worker).join(between)),
             Cell::new(shown(&worker.id)),
         ]);
     }
-    out.print(table, &[1, 2, 3, 4, 5]);
-    Ok(())
+    out.print(table, &[1, 2, 3, 4, 5, 7]);
+}
+
+/// Where there is no room for a column each, each has a line.
+fn narrow(seen: &Snapshot, out: &mut Out) {
+    for (index, worker) in seen.workers.iter().enumerate() {
+        if index > 0 {
+            out.line("");
+        }
+        let up = span(seen.now_ms - worker.started_ms);
+        let beat = relative(worker.seen_ms, seen.now_ms);
+        let mut table = out.table(&[]);
+        let head = Cell::new("worker").add_attribute(Attribute::Bold);
+        table.add_row([head, Cell::new(shown(&worker.id))]);
+        table.add_row([Cell::new("state"), state(worker)]);
+        table.add_row(["runs", &format!("{} jobs", runs(worker))]);
+        table.add_row(["at", &format!("{}, up {up}, seen {beat}", place(worker))]);
+        table.add_row(["queues", &queues(worker).join(", ")]);
+        table.add_row(["handles", &names(worker).join(", ")]);
+        out.print(table, &[0]);
+    }
+}
+
+fn place(worker: &WorkerView) -> String {
+    format!("{}:{}", shown(&worker.host), worker.pid)
+}
+
+fn state(worker: &WorkerView) -> Cell {
+    match worker.stopping {
+        true => coloured("stopping", Some(Color::Yellow)),
+        false => coloured("running", Some(Color::Green)),
+    }
+}
+
+fn runs(worker: &WorkerView) -> String {
+    let permits: usize = worker.queues.iter().map(|(_, n)| n).sum();
+    format!("{} of {permits}", worker.running)
+}
+
+fn queues(worker: &WorkerView) -> Vec<String> {
+    worker
+        .queues
+        .iter()
+        .map(|(queue, n)| format!("{}:{n}", shown(queue)))
+        .collect()
+}
+
+fn names(worker: &WorkerView) -> Vec<String> {
+    worker.definitions.iter().map(|d| shown(&d.name)).collect()
 }

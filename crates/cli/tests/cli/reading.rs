@@ -80,7 +80,10 @@ async fn queues_are_listed_with_the_reason_they_stand_still() {
     let words: Vec<&str> = lines[1].split_whitespace().take(9).collect();
     assert_eq!(words, ["default", "0", "3", "0", "0", "0", "0", "0", "0"]);
     assert!(lines[1].ends_with("no worker is running"), "{ran:?}");
-    assert!(lines[2].ends_with("yes     paused"), "{ran:?}");
+    assert!(
+        lines[2].contains(" yes ") && lines[2].ends_with(" paused"),
+        "{ran:?}"
+    );
     assert!(lines[4].contains("paused for another 14m"), "{ran:?}");
 }
 
@@ -242,15 +245,14 @@ async fn a_job_tells_its_story_in_every_state() {
             "acts, priority 2",
             r#"{"say":"hello"}"#,
             "result    \"hello\"",
-            "made",
-            "ago",
+            "  made",
         ],
     );
     tells(
         failed,
         &[
             "retryable",
-            "1 of 7 spent",
+            "1 of 7 failed, 0 crashed",
             "not due for 59m",
             "attempt 1 failed: the server was busy",
             "due for another attempt",
@@ -278,7 +280,7 @@ async fn a_job_tells_its_story_in_every_state() {
             "scheduled",
             "not due for 59m",
             "at most 2 attempts, timeout 1m 30s",
-            "0 of 2 spent",
+            "0 of 2 failed",
             "runner 7",
         ],
     );
