@@ -106,7 +106,8 @@ fn is_odd(job: &NewJob) -> bool {
 fn single(cmd: &mut Cmd, job: &NewJob) {
     let e = &job.envelope;
     cmd.arg("j").arg(e.id.as_bytes().as_slice());
-    if e.unique.is_some() || e.serial.is_some() {
+    // The mark of jobs with keys; also before a record that begins with it by chance.
+    if e.unique.is_some() || e.serial.is_some() || job.record.starts_with(b"*") {
         cmd.arg([b"*", job.record.as_slice()].concat());
     } else {
         cmd.arg(job.record.as_slice());
@@ -129,6 +130,12 @@ pub(super) struct Settles<'a> {
 }
 
 impl<'a> Settles<'a> {
+    /// Whether all are plain successes: the script then asks fewer keys for their type.
+    fn are_plain(&self) -> bool {
+        let plain = |(_, item): &(usize, &Settle)| !item.keyed && matches!(item.outcome, Outcome::Succeeded { .. });
+        self.groups.iter().all(|group| plain(&group[0]))
+    }
+
     pub(super) fn of(items: &'a [Settle]) -> Settles<'a> {
         let (mut groups, mut backward) = (Vec::<Vec<_>>::new(), Vec::new());
         let mut open: HashMap<_, usize> = HashMap::new();
@@ -154,6 +161,7 @@ impl<'a> Settles<'a> {
     }
 
     pub(super) fn write(&self, cmd: &mut Cmd) {
+        cmd.arg(u8::from(self.are_plain()));
         for group in &self.groups {
             let (_, first) = group[0];
             match &first.outcome {

@@ -4,9 +4,13 @@
 --   and notes: index, attempts, crashes, suspect of the jobs that have any.
 -- Invariant: a record is only read; an id leaves its list in the step that puts it in a batch.
 call('ZREM', lease, '')
-touch('HLEN', jobs, batch, n, serial, fin, gn, uniq)
-touch('ZCARD', watch)
+touch('HLEN', jobs, batch, n, serial)
 local metas, ghosts = call('HLEN', meta) > 0, call('HLEN', ghost) > 0
+if metas or ghosts then
+  touch('HLEN', fin, gn, uniq, prog)
+  touch('ZCARD', watch, fls)
+  touch('SCARD', cancels, queues)
+end
 local worker, ttl, alone = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
 local top, out, lists = tonumber(call('GET', last) or 0), {}, {}
 
@@ -49,9 +53,12 @@ local function take(queue, prio, entries, ids, recs, notes)
   end
   local found = call('HMGET', jobs, unpack(names))
   local known = metas and call('HMGET', meta, unpack(names))
+  local plain = not dead and not known and not alone
   for i, id in ipairs(names) do
     local rec, special = found[i], known and known[i]
-    if dead and dead[i] then
+    if plain and rec and string.byte(rec) ~= 42 then
+      ids[#ids + 1], recs[#recs + 1] = id, rec
+    elseif dead and dead[i] then
       call('HDEL', ghost, entries[i])
       call('HINCRBY', gn, queue .. ':' .. prio, -1)
     elseif rec then
@@ -79,11 +86,20 @@ end
 
 for i = 5, #ARGV, 2 do
   local stop = call('HGET', paused, ARGV[i])
-  for prio = 0, (stop and (stop == '0' or tonumber(stop) > now)) and -1 or 9 do
-    local length = call('LLEN', P .. 'q:' .. ARGV[i] .. ':' .. prio)
+  local free, names = not stop or (stop ~= '0' and tonumber(stop) <= now), {}
+  for prio = 0, 9 do
+    names[prio + 1] = P .. 'q:' .. ARGV[i] .. ':' .. prio
+  end
+  local filled, prio = free and call('EXISTS', unpack(names)) or 0, 0
+  while filled > 0 do
+    -- Most jobs have the middle priority: when it alone holds any, one look is enough.
+    local at = (filled == 1 and prio == 0 and call('EXISTS', names[6]) == 1) and 5 or prio
+    local length = call('LLEN', names[at + 1])
     if length > 0 then
-      lists[#lists + 1] = { ARGV[i], prio, length, i }
+      lists[#lists + 1] = { ARGV[i], at, length, i }
+      filled = filled - 1
     end
+    prio = prio + 1
   end
   if stop and stop ~= '0' and tonumber(stop) <= now then
     call('HDEL', paused, ARGV[i])

@@ -15,9 +15,11 @@ local function push(side, id, m, queue, prio)
   end
 end
 
--- Frees the serial key that this job holds and lets the next one in, at the head.
+-- Frees the serial key that this job holds and lets the next one in, at the head. So it is
+-- for a job that was let in and goes away before it is leased: nobody holds the key then.
 local function unlock(id, h)
-  if type(h.s) ~= 'string' or call('HGET', serial, h.s) ~= id then
+  local holder = type(h.s) == 'string' and call('HGET', serial, h.s)
+  if type(h.s) ~= 'string' or (holder and holder ~= id) then
     return
   end
   call('HDEL', serial, h.s)

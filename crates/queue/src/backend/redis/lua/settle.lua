@@ -1,14 +1,18 @@
 -- Ends leases: leased -> succeeded, retryable, scheduled, discarded, cancelled, available, blocked.
--- ARGV: time, then
+-- ARGV: time, plain (1 when no i follows), then
 --   s TOKEN KEEP N RESULTS id*N [result*N]    successes without keys; RESULTS 0 or 1
 --   i TOKEN id OUTCOME MS TEXT REASON         one job; MS keep or wait; TEXT error or result
 -- Returns ok and one letter a job, in order: d done, s stale.
 -- Invariant: a job moves only if it was in the list of the batch whose token is given, and
 -- leaves that list in the same step; what left a batch is remembered a minute after its end.
 call('ZREM', lease, '')
-touch('HLEN', jobs, meta, prog, batch, fin, n, uniq, serial, gn, parked)
-touch('SCARD', cancels)
-touch('ZCARD', due, fls, watch)
+touch('HLEN', jobs, fin, n, batch)
+touch('ZCARD', fls)
+if ARGV[2] == '0' or call('HLEN', meta) + call('HLEN', prog) + call('ZCARD', watch) > 0 then
+  touch('HLEN', meta, prog, uniq, serial, parked, ghost)
+  touch('SCARD', cancels, queues)
+  touch('ZCARD', due, watch)
+end
 local answers, homes = {}, {}
 
 -- The queue of a live batch, or false.
@@ -31,10 +35,13 @@ local function gone(token, id, outcome)
   return how == outcome and 'd' or 's'
 end
 
--- Takes ids out of a batch; those that were in it, by id.
+-- Takes ids out of a batch; true for all of it in its order, else those that were in it, by id.
 local function out(token, ids)
   local key, was = P .. 'b:' .. token, {}
-  if #ids <= 8 then
+  if call('LLEN', key) == #ids and table.concat(call('LRANGE', key, 0, -1)) == table.concat(ids) then
+    call('UNLINK', key)
+    return true
+  elseif #ids <= 8 then
     for _, id in ipairs(ids) do
       was[id] = call('LREM', key, 1, id) == 1 or was[id]
     end
@@ -58,24 +65,31 @@ local function out(token, ids)
   return was
 end
 
-local i = 2
+local i = 3
 while i <= #ARGV do
   local token = ARGV[i + 1]
   local queue = home(token)
   if ARGV[i] == 's' then
-    local keep, size, ids, results = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), {}, nil
-    local asked, good = { unpack(ARGV, i + 5, i + 4 + size) }, {}
+    local keep, size, ids, good = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), {}, {}
+    local asked = { unpack(ARGV, i + 5, i + 4 + size) }
+    local results = ARGV[i + 4] == '1' and { unpack(ARGV, i + 5 + size, i + 4 + 2 * size) }
     local was = queue and out(token, asked) or {}
-    results = ARGV[i + 4] == '1' and {} or nil
-    for k, id in ipairs(asked) do
-      if was[id] and not good[id] then
-        good[id] = true
-        ids[#ids + 1] = id
-        if results then
-          results[#ids] = ARGV[i + 4 + size + k]
+    if was == true then
+      ids = asked
+      answers[#answers + 1] = string.rep('d', size)
+    else
+      local all = results
+      results = all and {}
+      for k, id in ipairs(asked) do
+        if was[id] and not good[id] then
+          good[id] = true
+          ids[#ids + 1] = id
+          if all then
+            results[#ids] = all[k]
+          end
         end
+        answers[#answers + 1] = good[id] and 'd' or gone(token, id, 'succeeded')
       end
-      answers[#answers + 1] = good[id] and 'd' or gone(token, id, 'succeeded')
     end
     if #ids > 0 then
       succeed(queue, keep, ids, results)
