@@ -1,6 +1,7 @@
 //! The commands that only look.
 
 use crate::world::{Act, World};
+use legwork::backend::{Due, EnqueueBatch, NewJob};
 use legwork::{JobId, Missed, Schedule, Scheduler, State};
 use std::time::Duration;
 
@@ -302,6 +303,44 @@ async fn a_job_tells_its_story_in_every_state() {
     );
     worker.stop().await;
     tells(held, &["available", "no worker is running"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_is_shown_as_it_is() {
+    let world = World::new().await;
+    let envelope = legwork::Envelope::new("a.job", "1").expect("an envelope");
+    let id = envelope.id;
+    let record = b"junk \x1b[31m\xff\nmore".to_vec();
+    let job = NewJob {
+        envelope,
+        record,
+        due: Due::Now,
+        chosen: true,
+    };
+    let batch = EnqueueBatch {
+        lane: "broken".into(),
+        seq: 1,
+        jobs: vec![job],
+    };
+    world
+        .client
+        .backend()
+        .enqueue(&batch)
+        .await
+        .expect("enqueued");
+
+    let ran = world.cli(&["job", &id.to_string()]);
+    for part in [
+        "undecodable  envelope: ",
+        "raw          junk \\u{1b}[31m\u{fffd}",
+        "more",
+    ] {
+        assert!(ran.good().contains(part), "no {part:?} in {ran:?}");
+    }
+    let value = world.json(&["job", &id.to_string()]);
+    assert_eq!(value["raw"], "junk \u{1b}[31m\u{fffd}\nmore");
+    assert!(value["undecodable"].is_string() && value.get("payload").is_none());
+    assert!(world.cli(&["jobs"]).good().contains(&id.to_string()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,7 @@ impl World {
         Worker::new(self.client.clone(), ())
             .handle(act)
             .queue("acts", 4)
+            .drain(Duration::from_millis(100))
             .start()
             .await
             .expect("a worker")
