@@ -14,19 +14,50 @@ impl Postgres {
     /// Makes and starts a cluster; none where PostgreSQL is not installed.
     pub fn start() -> Option<Postgres> {
         let bin = bin_dir()?;
-        let dir = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").ok()?;
+        let dir = tempfile::Builder::new()
+            .prefix("pg")
+            .tempdir_in("/tmp")
+            .ok()?;
         let postgres = Postgres { dir };
         let (data, sockets) = (postgres.path().join("data"), postgres.path());
         if is_root() {
             let owned = Command::new("chown").arg("postgres").arg(sockets).status();
-            assert!(owned.is_ok_and(|s| s.success()), "the directory cannot be given to the user postgres");
+            assert!(
+                owned.is_ok_and(|s| s.success()),
+                "the directory cannot be given to the user postgres"
+            );
         }
-        let made = run(&bin.join("initdb"), &["-A", "trust", "-U", "postgres", "--no-sync", "-D", &data.to_string_lossy()]);
+        let made = run(
+            &bin.join("initdb"),
+            &[
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "--no-sync",
+                "-D",
+                &data.to_string_lossy(),
+            ],
+        );
         assert!(made, "initdb failed");
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off", sockets.display());
+        let options = format!(
+            "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off",
+            sockets.display()
+        );
         let started = run(
             &bin.join("pg_ctl"),
-            &["-w", "-t", "30", "-D", &data.to_string_lossy(), "-l", &sockets.join("log").to_string_lossy(), "-o", &options, "start"],
+            &[
+                "-w",
+                "-t",
+                "30",
+                "-D",
+                &data.to_string_lossy(),
+                "-l",
+                &sockets.join("log").to_string_lossy(),
+                "-o",
+                &options,
+                "start",
+            ],
         );
         assert!(started, "pg_ctl start failed");
         Some(postgres)
@@ -47,7 +78,10 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         if let Some(bin) = bin_dir() {
             let data = self.path().join("data");
-            run(&bin.join("pg_ctl"), &["-D", &data.to_string_lossy(), "-m", "immediate", "stop"]);
+            run(
+                &bin.join("pg_ctl"),
+                &["-D", &data.to_string_lossy(), "-m", "immediate", "stop"],
+            );
         }
     }
 }
@@ -63,7 +97,10 @@ fn bin_dir() -> Option<PathBuf> {
 }
 
 fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"))
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|o| o.stdout.starts_with(b"0\n"))
 }
 
 /// Runs a program of the cluster as a user that is not root.
@@ -75,6 +112,12 @@ fn run(program: &Path, args: &[&str]) -> bool {
     } else {
         Command::new(program)
     };
-    let status = command.args(args).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = command
+        .args(args)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     status.is_ok_and(|s| s.success())
 }

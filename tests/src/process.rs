@@ -8,19 +8,29 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 /// Where a binary of this workspace is; all of them are built once per test process, so
-/// that `cargo test -p tests` alone tests what is in the tree.
+/// that `cargo test -p tests` alone tests what is in the tree. `TESTS_BUILT` says that they
+/// have been.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| {
+        if std::env::var_os("TESTS_BUILT").is_some() {
+            return;
+        }
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
         let built = Command::new(cargo)
             .args(["build", "-q", "--workspace", "--bins"])
             .current_dir(crate::root())
             .status();
-        assert!(built.is_ok_and(|s| s.success()), "the binaries do not build");
+        assert!(
+            built.is_ok_and(|s| s.success()),
+            "the binaries do not build"
+        );
     });
     let own = std::env::current_exe().expect("a test knows its own path");
-    let debug = own.parent().and_then(Path::parent).expect("a test lies in deps");
+    let debug = own
+        .parent()
+        .and_then(Path::parent)
+        .expect("a test lies in deps");
     debug.join(name)
 }
 
@@ -39,13 +49,22 @@ impl Program {
                 command.env_remove(key);
             }
         }
-        command.env("RUST_LOG", "info").env("NO_COLOR", "1").current_dir(crate::root());
-        Program { command, name: name.into() }
+        command
+            .env("RUST_LOG", "info")
+            .env("NO_COLOR", "1")
+            .current_dir(crate::root());
+        Program {
+            command,
+            name: name.into(),
+        }
     }
 
     /// Adds arguments.
     #[must_use]
-    pub fn args<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(mut self, args: I) -> Program {
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(
+        mut self,
+        args: I,
+    ) -> Program {
         self.command.args(args);
         self
     }
@@ -61,7 +80,10 @@ impl Program {
     pub fn start(mut self) -> Process {
         use std::os::unix::process::CommandExt;
         let log = tempfile::NamedTempFile::new().expect("a file for the output");
-        let out = File::options().append(true).open(log.path()).expect("the file opens again");
+        let out = File::options()
+            .append(true)
+            .open(log.path())
+            .expect("the file opens again");
         let err = out.try_clone().expect("a file can be had twice");
         let child = self
             .command
@@ -71,7 +93,11 @@ impl Program {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|e| panic!("{} does not start: {e}", self.name));
-        Process { child, log, name: self.name }
+        Process {
+            child,
+            log,
+            name: self.name,
+        }
     }
 
     /// Runs it to its end; panics after `limit`.
@@ -79,17 +105,31 @@ impl Program {
         let out = tempfile::NamedTempFile::new().expect("a file for the output");
         let err = tempfile::NamedTempFile::new().expect("a file for the output");
         self.command.stdin(Stdio::null());
-        self.command.stdout(out.reopen().expect("the file opens")).stderr(err.reopen().expect("the file opens"));
-        let mut child = self.command.spawn().unwrap_or_else(|e| panic!("{} does not start: {e}", self.name));
+        self.command
+            .stdout(out.reopen().expect("the file opens"))
+            .stderr(err.reopen().expect("the file opens"));
+        let mut child = self
+            .command
+            .spawn()
+            .unwrap_or_else(|e| panic!("{} does not start: {e}", self.name));
         let status = wait(&mut child, limit);
-        let read = |file: &tempfile::NamedTempFile| std::fs::read_to_string(file.path()).unwrap_or_default();
+        let read = |file: &tempfile::NamedTempFile| {
+            std::fs::read_to_string(file.path()).unwrap_or_default()
+        };
         let (stdout, stderr) = (read(&out), read(&err));
         let Some(status) = status else {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("{} did not end within {limit:?}\n{stdout}\n{stderr}", self.name);
+            panic!(
+                "{} did not end within {limit:?}\n{stdout}\n{stderr}",
+                self.name
+            );
         };
-        Done { code: status.code(), stdout, stderr }
+        Done {
+            code: status.code(),
+            stdout,
+            stderr,
+        }
     }
 }
 
@@ -130,8 +170,15 @@ impl Process {
 
     /// Sends a signal by name, as `KILL`, `TERM`, `STOP` or `CONT`.
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
-        assert!(sent.is_ok_and(|s| s.success()), "{} cannot be signalled", self.name);
+        let sent = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.child.id().to_string())
+            .status();
+        assert!(
+            sent.is_ok_and(|s| s.success()),
+            "{} cannot be signalled",
+            self.name
+        );
     }
 
     /// Kills it with -9 and waits until it is gone.
@@ -142,8 +189,13 @@ impl Process {
 
     /// Waits for its end; panics after `limit`.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
-        wait(&mut self.child, limit)
-            .unwrap_or_else(|| panic!("{} did not end within {limit:?}\n{}", self.name, self.output()))
+        wait(&mut self.child, limit).unwrap_or_else(|| {
+            panic!(
+                "{} did not end within {limit:?}\n{}",
+                self.name,
+                self.output()
+            )
+        })
     }
 
     /// Whether it still runs.
@@ -160,7 +212,11 @@ impl Process {
                 return line.into();
             }
             assert!(self.alive(), "{} ended early\n{said}", self.name);
-            assert!(started.elapsed() < limit, "{} did not say {mark:?} within {limit:?}\n{said}", self.name);
+            assert!(
+                started.elapsed() < limit,
+                "{} did not say {mark:?} within {limit:?}\n{said}",
+                self.name
+            );
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }
@@ -169,7 +225,10 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        let _ = Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .stderr(Stdio::null())
+            .status();
         self.kill();
         if std::thread::panicking() {
             eprintln!("--- {} said\n{}", self.name, self.output());

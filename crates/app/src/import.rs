@@ -30,7 +30,11 @@ impl Import {
             places.strava_client_id = Some("none".into());
             places.strava_client_secret = Some("none".into());
         }
-        let files = self.files.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let files = self
+            .files
+            .iter()
+            .map(|path| read(path))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let app = places.open().await?;
         let athlete = self.owner(&app).await?;
         let own = with_worker::unless_alive(&app, ImportFile::NAME).await?;
@@ -45,14 +49,19 @@ impl Import {
         }
         match failed {
             0 => Ok(()),
-            n => anyhow::bail!("import: {n} of {} files could not be imported", self.files.len()),
+            n => anyhow::bail!(
+                "import: {n} of {} files could not be imported",
+                self.files.len()
+            ),
         }
     }
 
     /// The athlete named, the only one known, or a local one made for the purpose.
     async fn owner(&self, app: &App) -> anyhow::Result<i64> {
         if self.athlete.is_none() && app.storage.athletes().await?.is_empty() {
-            app.storage.save_athlete(0, "You", &serde_json::json!({})).await?;
+            app.storage
+                .save_athlete(0, "You", &serde_json::json!({}))
+                .await?;
             return Ok(0);
         }
         crate::stats::choose(&app.storage, self.athlete).await
@@ -60,8 +69,13 @@ impl Import {
 
     fn print(&self, name: &str, outcome: Result<i64, String>) {
         match outcome {
-            Ok(activity) if self.json => println!("{}", serde_json::json!({ "file": name, "activity": activity })),
-            Err(error) if self.json => println!("{}", serde_json::json!({ "file": name, "error": error })),
+            Ok(activity) if self.json => println!(
+                "{}",
+                serde_json::json!({ "file": name, "activity": activity })
+            ),
+            Err(error) if self.json => {
+                println!("{}", serde_json::json!({ "file": name, "error": error }))
+            }
             Ok(activity) => println!("{name}: imported as activity {activity}"),
             Err(error) => eprintln!("runnerly: {error}"),
         }
@@ -69,7 +83,9 @@ impl Import {
 }
 
 fn read(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
-    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let refuse = |why: String| Usage(format!("FILE: {}: {why}", path.display()));
     let meta = std::fs::metadata(path).map_err(|e| refuse(e.to_string()))?;
     if !meta.is_file() {
@@ -84,10 +100,20 @@ fn read(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
 
 async fn one(app: &App, athlete: i64, name: &str, bytes: &[u8]) -> Result<i64, String> {
     let upload = legwork::JobId::new().to_string();
-    app.storage.save_upload(&upload, athlete, name, bytes).await.map_err(|e| e.to_string())?;
-    let receipt = app.jobs.enqueue(ImportFile { athlete, upload }).await.map_err(|e| e.to_string())?;
-    app.jobs.wait::<ImportFile>(receipt.id).await.map_err(|e| match e {
-        WaitError::Discarded(why) => why,
-        other => other.to_string(),
-    })
+    app.storage
+        .save_upload(&upload, athlete, name, bytes)
+        .await
+        .map_err(|e| e.to_string())?;
+    let receipt = app
+        .jobs
+        .enqueue(ImportFile { athlete, upload })
+        .await
+        .map_err(|e| e.to_string())?;
+    app.jobs
+        .wait::<ImportFile>(receipt.id)
+        .await
+        .map_err(|e| match e {
+            WaitError::Discarded(why) => why,
+            other => other.to_string(),
+        })
 }

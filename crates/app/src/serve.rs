@@ -10,7 +10,11 @@ use runnerly_worker::{Concurrency, Recorder, worker};
 use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) async fn serve(mut places: Places, simulator: Simulator, at: SocketAddr) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    mut places: Places,
+    simulator: Simulator,
+    at: SocketAddr,
+) -> anyhow::Result<()> {
     // The port first: whoever starts a second one by mistake learns it before anything runs.
     let listener = listen(at).await?;
     let at = listener.local_addr()?;
@@ -20,14 +24,26 @@ pub(crate) async fn serve(mut places: Places, simulator: Simulator, at: SocketAd
 
     let stop = CancellationToken::new();
     let running = worker(app.clone(), Concurrency::default()).start().await?;
-    let scheduling = scheduler(app.jobs.clone(), &Times::default())?.run_until(stop.clone().cancelled_owned());
+    let scheduling =
+        scheduler(app.jobs.clone(), &Times::default())?.run_until(stop.clone().cancelled_owned());
     let scheduling = tokio::spawn(scheduling);
-    let options = WebOptions { metrics: Some(recorder.handle()), ..WebOptions::default() };
-    let serving = tokio::spawn(runnerly_web::serve(listener, app.clone(), options, stop.clone()));
+    let options = WebOptions {
+        metrics: Some(recorder.handle()),
+        ..WebOptions::default()
+    };
+    let serving = tokio::spawn(runnerly_web::serve(
+        listener,
+        app.clone(),
+        options,
+        stop.clone(),
+    ));
 
     println!("Runnerly is ready: open http://{at} in a browser");
     if let Some(sim) = &sim {
-        println!("No Strava credentials were given, so a simulated Strava with invented data runs at {}", sim.base);
+        println!(
+            "No Strava credentials were given, so a simulated Strava with invented data runs at {}",
+            sim.base
+        );
     }
     println!("Data is kept in {}; Ctrl-C ends", places.data_dir.display());
 

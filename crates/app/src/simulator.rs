@@ -30,10 +30,15 @@ impl Running {
 
 /// Points `places` to a simulated Strava where no credentials are given, and starts it
 /// unless another process serves one from the same data directory.
-pub(crate) async fn stand_in(places: &mut Places, simulator: &Simulator) -> anyhow::Result<Option<Running>> {
+pub(crate) async fn stand_in(
+    places: &mut Places,
+    simulator: &Simulator,
+) -> anyhow::Result<Option<Running>> {
     if places.has_credentials() {
         if simulator.recordings.is_some() {
-            anyhow::bail!(Usage("--recordings: is for the simulated Strava; leave the credentials out".into()));
+            anyhow::bail!(Usage(
+                "--recordings: is for the simulated Strava; leave the credentials out".into()
+            ));
         }
         return Ok(None);
     }
@@ -43,11 +48,20 @@ pub(crate) async fn stand_in(places: &mut Places, simulator: &Simulator) -> anyh
     if let Some(dir) = &simulator.recordings
         && !dir.join("strava-activities-1132.jsonl").is_file()
     {
-        anyhow::bail!(Usage(format!("--recordings: {} holds no strava-activities-1132.jsonl", dir.display())));
+        anyhow::bail!(Usage(format!(
+            "--recordings: {} holds no strava-activities-1132.jsonl",
+            dir.display()
+        )));
     }
     let dir = places.data_dir.join("strava-sim");
-    std::fs::create_dir_all(&dir).with_context(|| format!("data directory: {} cannot be made", dir.display()))?;
-    let mut address = File::options().create(true).truncate(false).read(true).write(true).open(dir.join("address"))?;
+    std::fs::create_dir_all(&dir)
+        .with_context(|| format!("data directory: {} cannot be made", dir.display()))?;
+    let mut address = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(dir.join("address"))?;
     let running = match address.try_lock() {
         Ok(()) => {
             let sim = strava_sim::start(options(&dir, simulator)).await?;
@@ -56,9 +70,15 @@ pub(crate) async fn stand_in(places: &mut Places, simulator: &Simulator) -> anyh
             address.rewind()?;
             address.write_all(base.as_bytes())?;
             address.flush()?;
-            Running { base, own: Some((sim, address)) }
+            Running {
+                base,
+                own: Some((sim, address)),
+            }
         }
-        Err(_) => Running { base: served_by_another(&mut address).await?, own: None },
+        Err(_) => Running {
+            base: served_by_another(&mut address).await?,
+            own: None,
+        },
     };
     places.strava_client_id = Some(CLIENT.0.into());
     places.strava_client_secret = Some(CLIENT.1.into());
@@ -71,7 +91,11 @@ fn options(dir: &std::path::Path, simulator: &Simulator) -> Options {
     Options {
         data_dir: dir.into(),
         recordings: simulator.recordings.clone(),
-        limits: if simulator.sim_limits == "real" { Limits::real() } else { Limits::demo() },
+        limits: if simulator.sim_limits == "real" {
+            Limits::real()
+        } else {
+            Limits::demo()
+        },
         client_id: CLIENT.0.into(),
         client_secret: CLIENT.1.into(),
         ..Options::default()
@@ -89,7 +113,9 @@ async fn served_by_another(address: &mut File) -> anyhow::Result<String> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    anyhow::bail!("the simulated Strava of another process on this data directory does not say where it is")
+    anyhow::bail!(
+        "the simulated Strava of another process on this data directory does not say where it is"
+    )
 }
 
 /// Consents for the simulator's default athlete, or the one named, without a browser.
@@ -100,9 +126,16 @@ pub(crate) async fn consent(base: &str, athlete: Option<i64>) -> anyhow::Result<
     }
     let scope = runnerly::strava::SCOPES;
     let body = serde_json::json!({ "athlete": athlete, "scope": scope });
-    let answer = reqwest::Client::new().post(format!("{base}/sim/authorize")).json(&body).send().await?;
+    let answer = reqwest::Client::new()
+        .post(format!("{base}/sim/authorize"))
+        .json(&body)
+        .send()
+        .await?;
     if !answer.status().is_success() {
-        anyhow::bail!(Usage(format!("--athlete: the simulated Strava has no athlete {}", athlete.unwrap_or_default())));
+        anyhow::bail!(Usage(format!(
+            "--athlete: the simulated Strava has no athlete {}",
+            athlete.unwrap_or_default()
+        )));
     }
     let consent: Consent = answer.json().await?;
     Ok((consent.code, scope.into()))

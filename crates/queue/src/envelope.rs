@@ -26,6 +26,7 @@ const FORMAT: u8 = 1;
 #[derive(Debug, Clone, Serialize)]
 pub struct Envelope {
     /// The id; in the backend it is the key of the record, not a part of it.
+    #[serde(skip_serializing)]
     pub id: JobId,
     /// The job's name.
     pub name: String,
@@ -93,7 +94,7 @@ impl Envelope {
     pub fn new(name: &str, payload: &str) -> Result<Envelope, Error> {
         crate::check_job_name(name)?;
         let payload: Box<RawValue> = serde_json::from_str(payload).map_err(|e| {
-            Error::invalid(format!("payload: not JSON at line {}, column {}: {e}", e.line(), e.column()))
+            Error::invalid(format!("payload: not JSON: {e}"))
         })?;
         Ok(Envelope::from_raw(name, payload))
     }
@@ -169,7 +170,10 @@ impl Envelope {
     /// The record is not a header line and a JSON payload of a version known here.
     pub fn decode(id: JobId, record: &[u8]) -> Result<Envelope, Error> {
         let broken = |what: &str| Error::corrupt(format!("envelope: {what}"));
-        let split = record.iter().position(|b| *b == b'\n').ok_or_else(|| broken("no header line"))?;
+        let split = record
+            .iter()
+            .position(|b| *b == b'\n')
+            .ok_or_else(|| broken("no header line"))?;
         let header: Header = serde_json::from_slice(&record[..split])
             .map_err(|e| broken(&format!("the header is not what it must be: {e}")))?;
         if header.v != FORMAT {
@@ -224,7 +228,9 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_refused() {
-        let line = Envelope::decode(JobId::new(), b"{\"v\":9,\"n\":\"a\"}\n1").unwrap_err().to_string();
+        let line = Envelope::decode(JobId::new(), b"{\"v\":9,\"n\":\"a\"}\n1")
+            .unwrap_err()
+            .to_string();
         assert_eq!(line, "envelope: format 9 is not known here");
     }
 }

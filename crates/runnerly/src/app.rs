@@ -18,28 +18,76 @@ use tokio::net::TcpListener;
 #[derive(Debug, Clone, Args)]
 pub struct Places {
     /// The directory for what is kept: databases, the token key
-    #[arg(long, value_name = "DIR", env = "RUNNERLY_DATA_DIR", default_value = "runnerly-data", global = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "RUNNERLY_DATA_DIR",
+        default_value = "runnerly-data",
+        global = true
+    )]
     pub data_dir: PathBuf,
     /// The queue: redis://host:port or sqlite:path; by default queue.db in the data directory
-    #[arg(long, value_name = "URL", env = "RUNNERLY_QUEUE", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "RUNNERLY_QUEUE",
+        hide_env_values = true,
+        global = true
+    )]
     pub queue: Option<String>,
     /// The database: sqlite:path or postgres://host/name; by default runnerly.db in the data directory
-    #[arg(long, value_name = "URL", env = "RUNNERLY_DATABASE", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "RUNNERLY_DATABASE",
+        hide_env_values = true,
+        global = true
+    )]
     pub database: Option<String>,
     /// The client id of your Strava application
-    #[arg(long, value_name = "ID", env = "RUNNERLY_STRAVA_CLIENT_ID", global = true)]
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "RUNNERLY_STRAVA_CLIENT_ID",
+        global = true
+    )]
     pub strava_client_id: Option<String>,
     /// Its secret
-    #[arg(long, value_name = "SECRET", env = "RUNNERLY_STRAVA_CLIENT_SECRET", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "RUNNERLY_STRAVA_CLIENT_SECRET",
+        hide_env_values = true,
+        global = true
+    )]
     pub strava_client_secret: Option<String>,
     /// Where Strava's API is
-    #[arg(long, value_name = "URL", env = "RUNNERLY_STRAVA_API", default_value = "https://www.strava.com/api/v3", global = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "RUNNERLY_STRAVA_API",
+        default_value = "https://www.strava.com/api/v3",
+        global = true
+    )]
     pub strava_api: String,
     /// Where Strava's consent page is
-    #[arg(long, value_name = "URL", env = "RUNNERLY_STRAVA_OAUTH", default_value = "https://www.strava.com", global = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "RUNNERLY_STRAVA_OAUTH",
+        default_value = "https://www.strava.com",
+        global = true
+    )]
     pub strava_oauth: String,
     /// How fast a simulated Strava's clock runs: waits for its windows are divided by it
-    #[arg(long, value_name = "FACTOR", env = "RUNNERLY_STRAVA_SPEED", default_value_t = 1.0, global = true, hide = true)]
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        env = "RUNNERLY_STRAVA_SPEED",
+        default_value_t = 1.0,
+        global = true,
+        hide = true
+    )]
     pub strava_speed: f64,
 }
 
@@ -69,9 +117,16 @@ impl Places {
     pub async fn open(&self) -> anyhow::Result<App> {
         let (id, secret) = match (&self.strava_client_id, &self.strava_client_secret) {
             (Some(id), Some(secret)) => (id.clone(), SecretString::from(secret.clone())),
-            (None, None) => anyhow::bail!(Usage("strava: no application given; set --strava-client-id and --strava-client-secret".into())),
-            (None, _) => anyhow::bail!(Usage("--strava-client-id: missing, though a secret is given".into())),
-            (_, None) => anyhow::bail!(Usage("--strava-client-secret: missing, though an id is given".into())),
+            (None, None) => anyhow::bail!(Usage(
+                "strava: no application given; set --strava-client-id and --strava-client-secret"
+                    .into()
+            )),
+            (None, _) => anyhow::bail!(Usage(
+                "--strava-client-id: missing, though a secret is given".into()
+            )),
+            (_, None) => anyhow::bail!(Usage(
+                "--strava-client-secret: missing, though an id is given".into()
+            )),
         };
         let settings = Settings::new(id, secret)
             .with_bases(&self.strava_api, &self.strava_oauth)
@@ -79,8 +134,17 @@ impl Places {
         let jobs = self.open_queue().await?;
         let storage = self.open_storage().await?;
         let strava = Strava::new(settings)?;
-        let strava_speed = if self.strava_speed.is_finite() { self.strava_speed.max(1.0) } else { 1.0 };
-        Ok(App { jobs, storage, strava, strava_speed })
+        let strava_speed = if self.strava_speed.is_finite() {
+            self.strava_speed.max(1.0)
+        } else {
+            1.0
+        };
+        Ok(App {
+            jobs,
+            storage,
+            strava,
+            strava_speed,
+        })
     }
 
     /// Opens the queue alone.
@@ -89,7 +153,10 @@ impl Places {
     /// As [`Places::open`].
     pub async fn open_queue(&self) -> anyhow::Result<Client> {
         self.make_dir()?;
-        let url = self.queue.clone().unwrap_or_else(|| sqlite(&self.data_dir, "queue.db"));
+        let url = self
+            .queue
+            .clone()
+            .unwrap_or_else(|| sqlite(&self.data_dir, "queue.db"));
         Ok(Client::connect_with(&url, ClientOptions::default()).await?)
     }
 
@@ -101,7 +168,10 @@ impl Places {
         self.make_dir()?;
         let key = std::env::var(KEY_VARIABLE).ok().map(SecretString::from);
         let keys = Keyring::load(key.as_ref(), &self.data_dir).map_err(|e| Usage(e.to_string()))?;
-        let url = self.database.clone().unwrap_or_else(|| sqlite(&self.data_dir, "runnerly.db"));
+        let url = self
+            .database
+            .clone()
+            .unwrap_or_else(|| sqlite(&self.data_dir, "runnerly.db"));
         Ok(Storage::open(&url, keys).await?)
     }
 
@@ -109,9 +179,15 @@ impl Places {
         use std::os::unix::fs::DirBuilderExt;
         let dir = &self.data_dir;
         if dir.exists() && !dir.is_dir() {
-            anyhow::bail!(Usage(format!("data directory: {} is not a directory", dir.display())));
+            anyhow::bail!(Usage(format!(
+                "data directory: {} is not a directory",
+                dir.display()
+            )));
         }
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir);
         made.with_context(|| format!("data directory: {} cannot be made", dir.display()))
     }
 }
@@ -136,9 +212,14 @@ impl App {
         athlete: i64,
         dead: Option<&SecretString>,
     ) -> Result<SecretString, RefreshError<strava::Error>> {
-        let margin = TimeDelta::minutes(10);
-        let refresh = async |old: strava::Tokens| self.strava.refresh(&old.refresh).await;
-        Ok(self.storage.fresh_token(athlete, margin, dead, refresh).await?.access)
+        strava::access_token(
+            &self.storage,
+            &self.strava,
+            athlete,
+            TimeDelta::minutes(10),
+            dead,
+        )
+        .await
     }
 
     /// Connects an athlete from the code that Strava's consent page handed over, and
@@ -148,7 +229,12 @@ impl App {
     /// Strava does not accept the code, or database or queue fail.
     pub async fn connect(&self, code: &str, scope: &str) -> anyhow::Result<i64> {
         let athlete = self.link(code, scope).await?;
-        self.jobs.enqueue(crate::jobs::SyncAthlete { athlete, full: true }).await?;
+        self.jobs
+            .enqueue(crate::jobs::SyncAthlete {
+                athlete,
+                full: true,
+            })
+            .await?;
         Ok(athlete)
     }
 
@@ -159,7 +245,15 @@ impl App {
     pub async fn link(&self, code: &str, scope: &str) -> anyhow::Result<i64> {
         let connected = self.strava.exchange(code).await?;
         let athlete = connected.athlete;
-        self.storage.connect_athlete(athlete.id, &athlete.name, &athlete.raw, scope, &connected.tokens).await?;
+        self.storage
+            .connect_athlete(
+                athlete.id,
+                &athlete.name,
+                &athlete.raw,
+                scope,
+                &connected.tokens,
+            )
+            .await?;
         Ok(athlete.id)
     }
 }
@@ -182,7 +276,13 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             return 2;
         }
         if let Some(e) = cause.downcast_ref::<legwork::Error>() {
-            return if e.is_invalid() { 2 } else if e.is_unavailable() { 3 } else { 1 };
+            return if e.is_invalid() {
+                2
+            } else if e.is_unavailable() {
+                3
+            } else {
+                1
+            };
         }
         if let Some(e) = cause.downcast_ref::<crate::storage::Error>() {
             return match e {
@@ -200,7 +300,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 /// # Errors
 /// One line that names the address: taken, or not this machine's.
 pub async fn listen(at: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(at).await.map_err(|e| anyhow::anyhow!("listen: {at} cannot be used: {e}"))
+    TcpListener::bind(at)
+        .await
+        .map_err(|e| anyhow::anyhow!("listen: {at} cannot be used: {e}"))
 }
 
 /// Runs a program to its exit code: one line for an error, and nothing of a secret.
@@ -220,7 +322,9 @@ pub fn end(name: &str, outcome: anyhow::Result<()>) -> std::process::ExitCode {
 pub fn log() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second call in one process changes nothing.
     let _ = match std::env::var("RUNNERLY_LOG").as_deref() {
         Ok("json") => builder.json().try_init(),

@@ -9,7 +9,7 @@ mod streams;
 mod sync;
 mod token;
 
-pub use metrics::{serve_health, Recorder};
+pub use metrics::{Recorder, serve_health};
 
 use legwork::Worker;
 use runnerly::app::App;
@@ -31,7 +31,10 @@ pub struct Concurrency {
 
 impl Default for Concurrency {
     fn default() -> Concurrency {
-        Concurrency { strava: 4, default: 8 }
+        Concurrency {
+            strava: 4,
+            default: 8,
+        }
     }
 }
 

@@ -34,7 +34,10 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let recorder = Recorder::install()?;
     let app = cli.places.open().await?;
-    let concurrency = Concurrency { strava: cli.strava_concurrency.into(), default: cli.concurrency.into() };
+    let concurrency = Concurrency {
+        strava: cli.strava_concurrency.into(),
+        default: cli.concurrency.into(),
+    };
     let listener = match cli.listen {
         Some(at) => Some(runnerly::app::listen(at).await?),
         None => None,
@@ -42,7 +45,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let running = worker(app, concurrency).start().await?;
     println!("runnerly-worker {} is up", running.id());
     if let Some(listener) = listener {
-        println!("runnerly-worker listens on http://{}", listener.local_addr()?);
+        println!(
+            "runnerly-worker listens on http://{}",
+            listener.local_addr()?
+        );
         tokio::spawn(serve_health(listener, recorder, running.readiness()));
     }
     shutdown_signal().await;

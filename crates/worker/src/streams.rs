@@ -16,25 +16,49 @@ pub(crate) async fn fetch(job: FetchStreams, cx: Context<App>) -> Result<bool, F
         return Err(Failure::cancel("the activity is gone"));
     }
     let id = job.activity;
-    let streams = call(&cx, job.athlete, move |strava, token| async move { strava.streams(&token, id).await }).await?;
+    let streams = call(&cx, job.athlete, move |strava, token| async move {
+        strava.streams(&token, id).await
+    })
+    .await?;
     match &streams {
         Some(streams) => keep(storage, job.athlete, job.activity, streams).await?,
         None => {
-            storage.mark_streams_absent(job.athlete, job.activity).await?;
+            storage
+                .mark_streams_absent(job.athlete, job.activity)
+                .await?;
         }
     }
     // The last of many starts the computation of what they change together.
-    if storage.runs_without_streams(job.athlete, 1).await?.is_empty() {
-        cx.client().enqueue(ComputeStats { athlete: job.athlete }).await?;
+    if storage
+        .runs_without_streams(job.athlete, 1)
+        .await?
+        .is_empty()
+    {
+        cx.client()
+            .enqueue(ComputeStats {
+                athlete: job.athlete,
+            })
+            .await?;
     }
     Ok(streams.is_some())
 }
 
 /// Efforts and splits first: once the streams are there nobody asks for them again.
-pub(crate) async fn keep(storage: &Storage, athlete: i64, activity: i64, streams: &Streams) -> Result<(), Failure> {
-    storage.save_efforts(athlete, activity, &best_efforts(streams)).await?;
-    storage.save_splits(athlete, activity, "km", &splits(streams, KM)).await?;
-    storage.save_splits(athlete, activity, "mile", &splits(streams, MILE)).await?;
+pub(crate) async fn keep(
+    storage: &Storage,
+    athlete: i64,
+    activity: i64,
+    streams: &Streams,
+) -> Result<(), Failure> {
+    storage
+        .save_efforts(athlete, activity, &best_efforts(streams))
+        .await?;
+    storage
+        .save_splits(athlete, activity, "km", &splits(streams, KM))
+        .await?;
+    storage
+        .save_splits(athlete, activity, "mile", &splits(streams, MILE))
+        .await?;
     storage.save_streams(athlete, activity, streams).await?;
     Ok(())
 }

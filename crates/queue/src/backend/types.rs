@@ -122,7 +122,7 @@ pub struct Settle {
 /// What happened to a leased job.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// Becomes `succeeded`, kept for `keep_ms` (0: gone at once).
+    /// An attempt is spent; becomes `succeeded`, kept for `keep_ms` (0: gone at once).
     Succeeded {
         /// The result, JSON, or none where the output is `()`.
         result: Option<String>,
@@ -150,7 +150,7 @@ pub enum Outcome {
         /// Retention in milliseconds.
         keep_ms: i64,
     },
-    /// `cancelled`.
+    /// No attempt is spent; `cancelled`.
     Cancel {
         /// Why.
         reason: String,
@@ -373,7 +373,9 @@ pub struct QueueView {
     pub counts: std::collections::BTreeMap<String, u64>,
     /// Jobs that are parked, among the blocked.
     pub parked: u64,
-    /// Paused: `Some(None)` for good, `Some(Some(ms))` until that instant.
+    /// Paused: `Some(None)` for good, `Some(Some(ms))` until that instant. As JSON: `false`,
+    /// `true`, or the instant.
+    #[serde(serialize_with = "paused_json")]
     pub paused: Option<Option<i64>>,
     /// When the oldest available job was made, where there is one.
     pub oldest_ms: Option<i64>,
@@ -381,6 +383,13 @@ pub struct QueueView {
     pub processed: u64,
     /// Attempts that failed since the namespace was made.
     pub failed: u64,
+}
+
+fn paused_json<S: serde::Serializer>(paused: &Option<Option<i64>>, to: S) -> Result<S::Ok, S::Error> {
+    match paused {
+        Some(Some(ms)) => to.serialize_i64(*ms),
+        other => to.serialize_bool(other.is_some()),
+    }
 }
 
 impl QueueView {

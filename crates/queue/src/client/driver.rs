@@ -31,7 +31,10 @@ impl Driver {
     pub(crate) async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
         let (answer, answered) = oneshot::channel();
         let gone = || Error::unavailable("the runtime on which the client was made has ended");
-        self.orders.send(Order { jobs, answer }).await.map_err(|_| gone())?;
+        self.orders
+            .send(Order { jobs, answer })
+            .await
+            .map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -67,7 +70,11 @@ async fn send(backend: &dyn Backend, patience: Duration, lane: &str, seq: u64, o
         waiting.push((order.jobs.len(), order.answer));
         jobs.append(&mut order.jobs);
     }
-    let batch = EnqueueBatch { lane: lane.into(), seq, jobs };
+    let batch = EnqueueBatch {
+        lane: lane.into(),
+        seq,
+        jobs,
+    };
     let answer = patiently(patience, || backend.enqueue(&batch)).await;
     match answer {
         Ok(all) => {
@@ -94,10 +101,10 @@ pub(crate) async fn patiently<'a, T>(
     let mut wait = Duration::from_millis(20);
     loop {
         match call().await {
-            Err(e) if e.is_unavailable() && started.elapsed() + wait < patience => {
+            Err(e) if e.is_unavailable() && started.elapsed().saturating_add(wait) < patience => {
                 tracing::warn!(error = %e, "the backend does not answer; trying again");
                 tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(Duration::from_secs(1));
+                wait = (wait * 2).min(Duration::from_millis(250));
             }
             other => return other,
         }

@@ -93,7 +93,10 @@ impl Client {
     ///
     /// # Errors
     /// As a single enqueue; the steps before the failing one have been taken in.
-    pub async fn enqueue_many<J: Job>(&self, jobs: impl IntoIterator<Item = J>) -> Result<Vec<Receipt>> {
+    pub async fn enqueue_many<J: Job>(
+        &self,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<Vec<Receipt>> {
         let all: Vec<NewJob> = jobs
             .into_iter()
             .map(|job| self.new_job(typed(&job)?, Due::Now, false))
@@ -102,7 +105,11 @@ impl Client {
         for step in all.chunks(driver::MAX_BATCH) {
             let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
             let answers = self.inner.driver.enqueue(step.to_vec()).await?;
-            receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| receipt(id, answer)));
+            receipts.extend(
+                ids.into_iter()
+                    .zip(answers)
+                    .map(|(id, answer)| receipt(id, answer)),
+            );
         }
         Ok(receipts)
     }
@@ -111,15 +118,24 @@ impl Client {
     pub(crate) fn new_job(&self, envelope: Envelope, due: Due, chosen: bool) -> Result<NewJob> {
         check(&envelope, self.options().max_payload)?;
         let record = envelope.encode();
-        Ok(NewJob { envelope, record, due, chosen })
+        Ok(NewJob {
+            envelope,
+            record,
+            due,
+            chosen,
+        })
     }
 }
 
 /// The envelope of a typed job under its type's policy.
 pub(crate) fn typed<J: Job>(job: &J) -> Result<Envelope> {
     crate::check_job_name(J::NAME)?;
-    let payload = serde_json::value::to_raw_value(job)
-        .map_err(|e| Error::invalid(format!("payload of {}: cannot be written as JSON: {e}", J::NAME)))?;
+    let payload = serde_json::value::to_raw_value(job).map_err(|e| {
+        Error::invalid(format!(
+            "payload of {}: cannot be written as JSON: {e}",
+            J::NAME
+        ))
+    })?;
     let mut envelope = Envelope::from_raw(J::NAME, payload);
     envelope.version = J::VERSION;
     envelope.unique = job.unique();
@@ -138,10 +154,15 @@ pub(crate) fn apply(envelope: &mut Envelope, policy: &Policy) {
 fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
     crate::check_queue_name(&envelope.queue)?;
     if envelope.priority > 9 {
-        return Err(Error::invalid(format!("priority: {} is not 0 (first) to 9 (last)", envelope.priority)));
+        return Err(Error::invalid(format!(
+            "priority: {} is not 0 (first) to 9 (last)",
+            envelope.priority
+        )));
     }
     if envelope.max_attempts == Some(0) {
-        return Err(Error::invalid("max_attempts: 0 is not allowed; use 1 or more"));
+        return Err(Error::invalid(
+            "max_attempts: 0 is not allowed; use 1 or more",
+        ));
     }
     for (field, key) in [("unique", &envelope.unique), ("serial", &envelope.serial)] {
         if let Some(key) = key {
@@ -166,7 +187,13 @@ fn receipt(id: JobId, answer: Enqueued) -> Receipt {
 
 impl<J> Enqueue<J> {
     fn new(client: &Client, envelope: Result<Envelope>) -> Enqueue<J> {
-        Enqueue { client: client.clone(), envelope, due: Due::Now, chosen: false, job: PhantomData }
+        Enqueue {
+            client: client.clone(),
+            envelope,
+            due: Due::Now,
+            chosen: false,
+            job: PhantomData,
+        }
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
@@ -174,6 +201,12 @@ impl<J> Enqueue<J> {
             change(envelope);
         }
         self
+    }
+
+    /// Takes over a policy: for callers that have it without the type, as a worker
+    /// published it. Say it before anything that differs from it.
+    pub fn policy(self, policy: &Policy) -> Self {
+        self.edit(|e| apply(e, policy))
     }
 
     /// Another queue than the policy's.
@@ -199,9 +232,13 @@ impl<J> Enqueue<J> {
 
     /// Due at this instant; one that has passed means at once.
     pub fn at(mut self, instant: SystemTime) -> Self {
-        let ms = instant.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+        let ms = instant
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_millis());
         if ms > 253_402_300_799_000 {
-            self.envelope = Err(Error::invalid("at: an instant after the year 9999 is not allowed"));
+            self.envelope = Err(Error::invalid(
+                "at: an instant after the year 9999 is not allowed",
+            ));
         } else {
             self.due = Due::At(ms as i64);
         }
@@ -254,12 +291,21 @@ impl<J: 'static> IntoFuture for Enqueue<J> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Enqueue { client, envelope, due, chosen, .. } = self;
+        let Enqueue {
+            client,
+            envelope,
+            due,
+            chosen,
+            ..
+        } = self;
         Box::pin(async move {
             let job = client.new_job(envelope?, due, chosen)?;
             let id = job.envelope.id;
             let answers = client.inner.driver.enqueue(vec![job]).await?;
-            let answer = answers.into_iter().next().ok_or_else(|| Error::corrupt("enqueue: no answer"))?;
+            let answer = answers
+                .into_iter()
+                .next()
+                .ok_or_else(|| Error::corrupt("enqueue: no answer"))?;
             Ok(receipt(id, answer))
         })
     }

@@ -117,7 +117,14 @@ impl Client {
 
     fn build(backend: Arc<dyn Backend>, options: ClientOptions, url: Option<String>) -> Client {
         let driver = driver::Driver::start(backend.clone(), options.patience);
-        Client { inner: Arc::new(Inner { backend, options, driver, url }) }
+        Client {
+            inner: Arc::new(Inner {
+                backend,
+                options,
+                driver,
+                url,
+            }),
+        }
     }
 
     /// The backend under this client: for what the client has no words for.
@@ -140,7 +147,9 @@ impl Client {
     /// that was handed in, or lives in this process alone, is shared instead.
     pub(crate) async fn reopen(&self) -> Result<Arc<dyn Backend>> {
         match &self.inner.url {
-            Some(url) if !url.contains(":memory:") => open(url, self.inner.options.clock.clone()).await,
+            Some(url) if !url.contains(":memory:") => {
+                open(url, self.inner.options.clock.clone()).await
+            }
             _ => Ok(self.inner.backend.clone()),
         }
     }
@@ -150,16 +159,22 @@ async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         #[cfg(feature = "redis")]
-        "redis" | "rediss" | "redis+unix" | "unix" | "valkey" => {
-            Ok(Arc::new(crate::backend::redis::Redis::connect(url, clock).await?))
-        }
+        "redis" | "rediss" | "redis+unix" | "unix" | "valkey" => Ok(Arc::new(
+            crate::backend::redis::Redis::connect(url, clock).await?,
+        )),
         #[cfg(feature = "sqlite")]
-        "sqlite" => Ok(Arc::new(crate::backend::sqlite::Sqlite::connect(url, clock).await?)),
+        "sqlite" => Ok(Arc::new(
+            crate::backend::sqlite::Sqlite::connect(url, clock).await?,
+        )),
         _ => {
             let _ = clock;
             Err(Error::invalid(format!(
                 "url: {:?} is not a queue; use redis://host:port, redis+unix:///path.sock or sqlite:path.db",
-                if scheme.is_empty() { "no scheme" } else { scheme }
+                if scheme.is_empty() {
+                    "no scheme"
+                } else {
+                    scheme
+                }
             )))
         }
     }

@@ -103,11 +103,26 @@ impl<S> Context<S> {
     /// When the backend cannot be reached. A lost lease is no error here: the handler is
     /// about to be dropped anyway.
     pub async fn progress(&self, share: f64, note: &str) -> Result<()> {
-        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
-        let cut = note.char_indices().nth(500).map_or(note.len(), |(at, _)| at);
-        let text = serde_json::to_string(&Progress { share, note: &note[..cut] }).unwrap_or_default();
+        let share = if share.is_finite() {
+            share.clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let cut = note
+            .char_indices()
+            .nth(500)
+            .map_or(note.len(), |(at, _)| at);
+        let text = serde_json::to_string(&Progress {
+            share,
+            note: &note[..cut],
+        })
+        .unwrap_or_default();
         let inner = &self.inner;
-        let settled = inner.client.backend().note(inner.token, inner.id, &text).await?;
+        let settled = inner
+            .client
+            .backend()
+            .note(inner.token, inner.id, &text)
+            .await?;
         if settled == Settled::Stale {
             tracing::debug!(id = %inner.id, "progress of a job whose lease is lost");
         }

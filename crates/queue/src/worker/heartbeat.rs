@@ -50,7 +50,13 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Error::with(crate::error::Kind::Refused, "worker: no runtime for the heartbeat", e))?;
+        .map_err(|e| {
+            Error::with(
+                crate::error::Kind::Refused,
+                "worker: no runtime for the heartbeat",
+                e,
+            )
+        })?;
     let done = CancellationToken::new();
     let until = done.clone();
     let thread = std::thread::Builder::new()
@@ -58,7 +64,13 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
         .spawn(move || {
             runtime.block_on(until.run_until_cancelled(beat.run(until.clone())));
         })
-        .map_err(|e| Error::with(crate::error::Kind::Refused, "worker: no thread for the heartbeat", e))?;
+        .map_err(|e| {
+            Error::with(
+                crate::error::Kind::Refused,
+                "worker: no thread for the heartbeat",
+                e,
+            )
+        })?;
     Ok(Beating { done, thread })
 }
 
@@ -67,9 +79,11 @@ impl Beat {
         let backend = loop {
             match self.client.reopen().await {
                 Ok(backend) => break backend,
-                Err(e) => tracing::warn!(error = %e, "the heartbeat has no connection; trying again"),
+                Err(e) => {
+                    tracing::warn!(error = %e, "the heartbeat has no connection; trying again")
+                }
             }
-            self.end_overdue();
+            self.held.end_overdue(Instant::now());
             tokio::time::sleep(RETRY).await;
         };
         let maintenance = async {
@@ -77,7 +91,11 @@ impl Beat {
                 maintain::run(backend.clone(), self.settings.lease, done).await;
             }
         };
-        tokio::join!(self.renew(&*backend), self.show_life(&*backend), maintenance);
+        tokio::join!(
+            self.renew(&*backend),
+            self.show_life(&*backend),
+            maintenance
+        );
     }
 
     /// Renews every third of a lease, so that two renewals may fail before one is lost.
@@ -99,7 +117,10 @@ impl Beat {
                                 false => self.held.lost(*token),
                             }
                         }
-                        extended.cancel.into_iter().for_each(|id| self.held.cancel(id));
+                        extended
+                            .cancel
+                            .into_iter()
+                            .for_each(|id| self.held.cancel(id));
                     }
                     Ok(Err(e)) => {
                         tracing::warn!(error = %e, "leases could not be renewed; trying again");
@@ -111,13 +132,7 @@ impl Beat {
                     }
                 }
             }
-            self.end_overdue();
-        }
-    }
-
-    fn end_overdue(&self) {
-        for token in self.held.overdue(Instant::now()) {
-            self.held.lost(token);
+            self.held.end_overdue(Instant::now());
         }
     }
 

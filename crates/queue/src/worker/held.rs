@@ -21,6 +21,8 @@ struct HeldBatch {
     /// By this worker's monotonic clock, counted from before the lease was asked for, so
     /// that it never ends later than the backend's.
     deadline: Instant,
+    /// Whether one more crash would be its last.
+    last_chance: bool,
     jobs: HashMap<JobId, Arc<Hold>>,
 }
 
@@ -34,8 +36,11 @@ pub(super) struct Hold {
 /// Why a running job is to be dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
-    /// The lease is gone: somebody else may run it by now.
+    /// The lease is gone, as the backend said: somebody else may run it by now.
     Lost,
+    /// The lease is over by this worker's own clock, and the backend cannot be asked: it
+    /// may have granted one more, and then the job is handed back.
+    Overdue,
     /// It was called off.
     Cancelled,
 }
@@ -44,10 +49,15 @@ impl Hold {
     fn end(&self, why: Why) {
         let code = match why {
             Why::Lost => 1,
-            Why::Cancelled => 2,
+            Why::Overdue => 2,
+            Why::Cancelled => 3,
         };
-        // A lost lease outranks a cancellation: nothing may be settled any more.
-        self.why.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |old| (old != 1).then_some(code)).ok();
+        // A lost lease outranks all: nothing may be settled any more.
+        self.why
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |old| {
+                (old != 1).then_some(code)
+            })
+            .ok();
         self.ended.cancel();
     }
 
@@ -55,6 +65,7 @@ impl Hold {
         match self.why.load(Ordering::SeqCst) {
             0 => None,
             1 => Some(Why::Lost),
+            2 => Some(Why::Overdue),
             _ => Some(Why::Cancelled),
         }
     }
@@ -66,12 +77,21 @@ impl Held {
         token: Token,
         lane: usize,
         deadline: Instant,
+        last_chance: bool,
         ids: impl Iterator<Item = JobId>,
     ) -> Vec<Arc<Hold>> {
         let holds: Vec<(JobId, Arc<Hold>)> = ids.map(|id| (id, Arc::default())).collect();
         let all = holds.iter().map(|(_, hold)| hold.clone()).collect();
         let jobs = holds.into_iter().collect();
-        lock(&self.batches).insert(token, HeldBatch { lane, deadline, jobs });
+        lock(&self.batches).insert(
+            token,
+            HeldBatch {
+                lane,
+                deadline,
+                last_chance,
+                jobs,
+            },
+        );
         all
     }
 
@@ -105,10 +125,34 @@ impl Held {
         }
     }
 
-    /// The leases that have run out by this worker's own clock: while the backend cannot be
+    /// Ends what has run out by this worker's own clock: while the backend cannot be
     /// reached nobody says so, and somebody else may run the jobs by now.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<Token> {
-        lock(&self.batches).iter().filter(|(_, b)| b.deadline <= now).map(|(token, _)| *token).collect()
+    pub(super) fn end_overdue(&self, now: Instant) {
+        for (token, batch) in lock(&self.batches).iter() {
+            if batch.deadline <= now && batch.jobs.values().any(|hold| hold.why().is_none()) {
+                tracing::warn!(
+                    token = token.0,
+                    jobs = batch.jobs.len(),
+                    "a lease is over and cannot be renewed"
+                );
+                batch
+                    .jobs
+                    .values()
+                    .filter(|h| h.why().is_none())
+                    .for_each(|hold| hold.end(Why::Overdue));
+            }
+        }
+    }
+
+    /// The leases on jobs for which one more crash would be the last, oldest first.
+    pub(super) fn last_chances(&self) -> Vec<Token> {
+        let mut all: Vec<Token> = lock(&self.batches)
+            .iter()
+            .filter(|(_, b)| b.last_chance)
+            .map(|(token, _)| *token)
+            .collect();
+        all.sort();
+        all
     }
 
     pub(super) fn cancel(&self, id: JobId) {

@@ -1,7 +1,8 @@
 //! Asks for jobs whenever there is room, and sleeps on the wake-up otherwise.
 
 use super::{Engine, heartbeat, run};
-use crate::backend::{Batch, LeaseRequest};
+use crate::Envelope;
+use crate::backend::{Batch, LeaseRequest, LeasedJob, Token};
 use crate::measure::count;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,7 +60,9 @@ async fn fetch<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
             }
             Ok(batches) => {
                 engine.health.polled();
-                batches.into_iter().for_each(|batch| admit(engine, tracker, batch, asked));
+                batches
+                    .into_iter()
+                    .for_each(|batch| admit(engine, tracker, batch, asked));
             }
             Err(e) => {
                 tracing::warn!(error = %e, "no lease; trying again");
@@ -80,15 +83,47 @@ fn admit<S: Clone + Send + Sync + 'static>(
         return;
     };
     count!("legwork_jobs_leased_total", batch.jobs.len(), "queue" => batch.queue);
-    engine.lanes[lane].inside.fetch_add(batch.jobs.len(), Ordering::SeqCst);
+    engine.lanes[lane]
+        .inside
+        .fetch_add(batch.jobs.len(), Ordering::SeqCst);
     let deadline = asked + engine.settings.lease;
-    let holds = engine.held.add(batch.token, lane, deadline, batch.jobs.iter().map(|j| j.id));
+    let last_chance = batch.jobs.iter().any(is_last_chance);
+    let ids = batch.jobs.iter().map(|j| j.id);
+    let holds = engine
+        .held
+        .add(batch.token, lane, deadline, last_chance, ids);
     for (job, hold) in batch.jobs.into_iter().zip(holds) {
-        tracker.spawn(run::life(engine.clone(), lane, batch.token, job, hold));
+        let life = run::life(engine.clone(), lane, batch.token, job, hold, last_chance);
+        tracker.spawn(life);
     }
 }
 
+/// Whether one more crash would be the job's last.
+fn is_last_chance(job: &LeasedJob) -> bool {
+    let limit = || {
+        Envelope::decode(job.id, &job.record)
+            .ok()
+            .and_then(|e| e.max_crashes)
+            .unwrap_or(3)
+    };
+    job.crashes > 0 && job.crashes + 1 >= limit()
+}
+
 impl<S> Engine<S> {
+    /// Lets jobs on their last chance run one at a time in this process, so that a death
+    /// tells which one caused it. The oldest waits until it is the only one inside; the
+    /// others are told to come back later.
+    pub(super) async fn isolate(&self, token: Token) -> bool {
+        loop {
+            let freed = self.freed.notified();
+            match self.held.last_chances()[..] {
+                [only] if only == token => return true,
+                [first, ..] if first == token => freed.await,
+                _ => return false,
+            }
+        }
+    }
+
     /// What there is room for: the free permits, and for fast jobs some milliseconds more.
     fn request(&self) -> LeaseRequest {
         let mut queues = Vec::new();
@@ -100,9 +135,15 @@ impl<S> Engine<S> {
                 0 => 0,
                 ns => (AHEAD_NS / ns) as usize * lane.concurrency,
             };
-            let room = (lane.concurrency + ahead).min(lane.concurrency.max(MAX_LEASE)).saturating_sub(inside);
+            let room = (lane.concurrency + ahead)
+                .min(lane.concurrency.max(MAX_LEASE))
+                .saturating_sub(inside);
             // A full pipeline is refilled in large bites: many small leases cost more.
-            let bite = if ahead == 0 { 1 } else { MAX_LEASE.min(lane.concurrency + ahead) / 4 };
+            let bite = if ahead == 0 {
+                1
+            } else {
+                MAX_LEASE.min(lane.concurrency + ahead) / 4
+            };
             if room >= bite.max(1) {
                 queues.push((lane.queue.clone(), room.min(MAX_LEASE)));
                 alone |= speed == 0 || speed > SLOW_NS;
@@ -120,7 +161,11 @@ impl<S> Engine<S> {
     async fn all_settled(&self) {
         loop {
             let freed = self.freed.notified();
-            if self.lanes.iter().all(|l| l.inside.load(Ordering::SeqCst) == 0) {
+            if self
+                .lanes
+                .iter()
+                .all(|l| l.inside.load(Ordering::SeqCst) == 0)
+            {
                 return;
             }
             // Bounded by the settler: it gives up a settle when its lease is over.

@@ -98,9 +98,6 @@ struct Engine<S> {
     abort: CancellationToken,
     /// A permit or a whole job came free.
     freed: Notify,
-    /// A job that was on a worker when it died runs alone among its like, so that a second
-    /// death tells which one it was.
-    suspects: Semaphore,
 }
 
 /// One queue of this worker.
@@ -124,7 +121,14 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             poll: Duration::from_secs(1),
             maintain: true,
         };
-        Worker { client, state, handlers: HashMap::new(), queues: Vec::new(), mistake: None, settings }
+        Worker {
+            client,
+            state,
+            handlers: HashMap::new(),
+            queues: Vec::new(),
+            mistake: None,
+            settings,
+        }
     }
 
     /// Adds a handler: any `async fn(payload, Context<S>) -> Result<Output, Failure>`.
@@ -137,7 +141,11 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         if let Err(e) = crate::check_job_name(J::NAME) {
             self.mistake.get_or_insert(e);
         }
-        if self.handlers.insert(J::NAME.into(), Handler::new::<J, F, Fut>(handler)).is_some() {
+        if self
+            .handlers
+            .insert(J::NAME.into(), Handler::new::<J, F, Fut>(handler))
+            .is_some()
+        {
             let line = format!("worker: the job name {:?} is handled twice", J::NAME);
             self.mistake.get_or_insert(Error::invalid(line));
         }
@@ -150,8 +158,12 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         let doubled = self.queues.iter().any(|(name, _)| name == queue);
         let checked = crate::check_queue_name(queue).and(match concurrency {
             1..=10_000 if !doubled => Ok(()),
-            1..=10_000 => Err(Error::invalid(format!("worker: the queue {queue:?} is named twice"))),
-            n => Err(Error::invalid(format!("concurrency of {queue}: {n} is not 1 to 10000"))),
+            1..=10_000 => Err(Error::invalid(format!(
+                "worker: the queue {queue:?} is named twice"
+            ))),
+            n => Err(Error::invalid(format!(
+                "concurrency of {queue}: {n} is not 1 to 10000"
+            ))),
         });
         if let Err(e) = checked {
             self.mistake.get_or_insert(e);
@@ -192,7 +204,11 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             return Err(mistake);
         }
         if self.queues.is_empty() {
-            let mut queues: Vec<_> = self.definitions().into_iter().map(|d| d.policy.queue).collect();
+            let mut queues: Vec<_> = self
+                .definitions()
+                .into_iter()
+                .map(|d| d.policy.queue)
+                .collect();
             queues.sort();
             queues.dedup();
             self.queues = queues.into_iter().map(|q| (q, CONCURRENCY)).collect();
@@ -211,7 +227,11 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             id: view.id.clone(),
         });
         let (settles, inbox) = mpsc::channel(4_096);
-        let lanes = self.queues.iter().map(|(queue, n)| Lane::new(queue, *n)).collect();
+        let lanes = self
+            .queues
+            .iter()
+            .map(|(queue, n)| Lane::new(queue, *n))
+            .collect();
         let engine = Arc::new(Engine {
             client: self.client,
             backend,
@@ -225,14 +245,19 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
             freed: Notify::new(),
-            suspects: Semaphore::new(1),
         });
         let (stop, abort) = (engine.stop.clone(), engine.abort.clone());
         let drain = self.settings.drain;
         let beating = heartbeat::start(&engine, view)?;
         let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
         let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
-        Ok(Running { stop, abort, fetcher, health, drain })
+        Ok(Running {
+            stop,
+            abort,
+            fetcher,
+            health,
+            drain,
+        })
     }
 
     /// Starts the worker, runs until `shutdown` is ready, then drains. A second
@@ -252,7 +277,11 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     }
 
     fn definitions(&self) -> Vec<Definition> {
-        let mut all: Vec<_> = self.handlers.values().map(|h| h.definition.clone()).collect();
+        let mut all: Vec<_> = self
+            .handlers
+            .values()
+            .map(|h| h.definition.clone())
+            .collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
@@ -273,7 +302,11 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         for definition in self.definitions() {
             let queue = &definition.policy.queue;
             if !self.queues.iter().any(|(name, _)| name == queue) {
-                tracing::warn!(name = definition.name, queue, "this worker handles the name but does not serve its queue");
+                tracing::warn!(
+                    name = definition.name,
+                    queue,
+                    "this worker handles the name but does not serve its queue"
+                );
             }
         }
     }
@@ -285,7 +318,10 @@ impl Running {
     pub async fn stop(self) {
         self.stop.cancel();
         let mut fetcher = self.fetcher;
-        if tokio::time::timeout(self.drain, &mut fetcher).await.is_err() {
+        if tokio::time::timeout(self.drain, &mut fetcher)
+            .await
+            .is_err()
+        {
             self.abort.cancel();
             let _ = fetcher.await;
         }
@@ -316,7 +352,8 @@ impl Running {
 
 impl Health {
     fn polled(&self) {
-        self.polled.store(self.started.elapsed().as_millis() as i64, Ordering::Relaxed);
+        self.polled
+            .store(self.started.elapsed().as_millis() as i64, Ordering::Relaxed);
     }
 
     fn is_ready(&self) -> bool {
@@ -341,12 +378,17 @@ impl Lane {
     fn ran(&self, took: Duration) {
         let new = (took.as_nanos() as u64).max(1);
         let old = self.speed.load(Ordering::Relaxed);
-        self.speed.store(if old == 0 { new } else { (old * 7 + new) / 8 }, Ordering::Relaxed);
+        self.speed.store(
+            if old == 0 { new } else { (old * 7 + new) / 8 },
+            Ordering::Relaxed,
+        );
     }
 }
 
 /// State shared by the mutex of a daemon that panicked is still good: every critical
 /// section here leaves it whole.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

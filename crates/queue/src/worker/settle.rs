@@ -6,12 +6,16 @@ use crate::backend::{Settle, Settled, Token};
 use crate::measure::count;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 const MAX_SETTLE: usize = 1_000;
 
 /// Runs until it is aborted, when nothing is left inside the worker.
-pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(engine: Arc<Engine<S>>, mut inbox: mpsc::Receiver<Settle>) {
+pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(
+    engine: Arc<Engine<S>>,
+    mut inbox: mpsc::Receiver<Settle>,
+) {
     let mut items = Vec::with_capacity(MAX_SETTLE);
     while inbox.recv_many(&mut items, MAX_SETTLE).await > 0 {
         settle(&engine, &items).await;
@@ -19,19 +23,32 @@ pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(engine: Arc<Engine<
     }
 }
 
-/// Repeats while the backend does not answer, for as long as the leases may last: a
-/// repeated settle answers as the first one did, and after that it would be stale anyway.
+/// Repeats while the backend does not answer: a repeated settle answers as the first one
+/// did, and after an outage every lease is granted once more. A worker that stops has no
+/// more patience than a lease.
 async fn settle<S>(engine: &Engine<S>, items: &[Settle]) {
-    let patience = engine.settings.lease;
-    match crate::client::patiently(patience, || engine.backend.settle(items)).await {
+    let stopped = async {
+        engine.stop.cancelled().await;
+        tokio::time::sleep(engine.settings.lease).await;
+    };
+    let answers = tokio::select! {
+        answers = crate::client::patiently(Duration::MAX, || engine.backend.settle(items)) => answers,
+        () = stopped => Err(crate::Error::unavailable("the worker stops")),
+    };
+    match answers {
         Ok(answers) => {
-            let stale = items.iter().zip(answers).filter(|(_, answer)| *answer == Settled::Stale);
+            let stale = items
+                .iter()
+                .zip(answers)
+                .filter(|(_, answer)| *answer == Settled::Stale);
             for (item, _) in stale {
                 count!("legwork_stale_settles_total", 1);
                 tracing::warn!(id = %item.id, token = item.token.0, "a late outcome was refused: the lease was lost");
             }
         }
-        Err(e) => tracing::error!(error = %e, jobs = items.len(), "outcomes could not be stored; the jobs will run again"),
+        Err(e) => {
+            tracing::error!(error = %e, jobs = items.len(), "outcomes could not be stored; the jobs will run again")
+        }
     }
 }
 
