@@ -5,6 +5,7 @@ use super::tx::Tx;
 use crate::JobId;
 use crate::backend::{Outcome, Settled};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// A closed batch is remembered at least this long, and at least for the length of its lease.
 const REMEMBER_MS: i64 = 60_000;
@@ -29,7 +30,7 @@ pub(super) struct Outcomes(HashMap<i64, Option<Open>>);
 impl Outcomes {
     /// The batch with this token, closed or not.
     pub(super) async fn open(&mut self, tx: &mut Tx, token: i64) -> Sql<Option<&mut Open>> {
-        if !self.0.contains_key(&token) {
+        if let Entry::Vacant(vacant) = self.0.entry(token) {
             let find = "SELECT queue, ttl_ms, open, members, ended FROM batches WHERE token = ?";
             let found = sqlx::query_as(find)
                 .bind(token)
@@ -43,7 +44,7 @@ impl Outcomes {
                 ended,
                 changed: false,
             });
-            self.0.insert(token, found);
+            vacant.insert(found);
         }
         Ok(self.0.get_mut(&token).and_then(Option::as_mut))
     }

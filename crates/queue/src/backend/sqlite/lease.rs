@@ -1,7 +1,7 @@
 //! Leasing, and renewing leases.
 
-use super::fault::Sql;
-use super::tx::{Ending, Tx, ids_json, job_id};
+use super::fault::{Sql, broken};
+use super::tx::{Ending, Tx, ids_json, job_id, unhex};
 use super::writer::Verb;
 use crate::backend::{Batch, Extended, LeaseRequest, LeasedJob, Settled, Token};
 use crate::{JobId, State};
@@ -38,8 +38,56 @@ async fn paused(tx: &mut Tx, queue: &str) -> Sql<bool> {
         .await
 }
 
-/// The columns of `lease.sql`.
-type Columns = (Vec<u8>, Vec<u8>, u32, u32, bool, bool, Option<String>);
+/// One job of `lease.sql`: its place, id, record, attempts, crashes, marks and serial key.
+type Found<'a> = (
+    i64,
+    i64,
+    &'a str,
+    Option<&'a str>,
+    u32,
+    u32,
+    u8,
+    u8,
+    Option<String>,
+);
+
+/// An available job.
+struct Candidate {
+    job: LeasedJob,
+    cancel: bool,
+    serial: Option<String>,
+}
+
+/// The next jobs of a queue, in order.
+async fn candidates(tx: &mut Tx, queue: &str, max: usize) -> Sql<Vec<Candidate>> {
+    let find = sqlx::query_scalar(include_str!("sql/lease.sql"))
+        .bind(queue)
+        .bind(max as i64);
+    let found: String = find.fetch_one(&mut *tx.conn).await?;
+    let mut found: Vec<Found<'_>> = serde_json::from_str(&found).map_err(broken)?;
+    found.sort_by_key(|(priority, ord, ..)| (*priority, *ord));
+    let mut candidates = Vec::with_capacity(found.len());
+    for (_, _, id, record, attempts, crashes, suspect, cancel, serial) in found {
+        let id = job_id(&unhex(id)?)?;
+        let record = match record {
+            Some(record) => unhex(record)?,
+            None => tx.record(id).await?,
+        };
+        let job = LeasedJob {
+            id,
+            record,
+            attempts,
+            crashes,
+            suspect: suspect != 0,
+        };
+        candidates.push(Candidate {
+            job,
+            cancel: cancel != 0,
+            serial,
+        });
+    }
+    Ok(candidates)
+}
 
 /// A call turns away at most this many jobs of a queue, so that it ends in a short time.
 const MAX_TURNED_AWAY: usize = 1_000;
@@ -53,10 +101,7 @@ async fn from_queue(
 ) -> Sql<Vec<Batch>> {
     let (mut batches, mut left, mut turned_away) = (Vec::new(), max, 0);
     while left > 0 && turned_away < MAX_TURNED_AWAY {
-        let find = sqlx::query_as(include_str!("sql/lease.sql"))
-            .bind(queue)
-            .bind(left as i64);
-        let found: Vec<Columns> = find.fetch_all(&mut *tx.conn).await?;
+        let found = candidates(tx, queue, left).await?;
         let seen = found.len();
         let mut leased = 0;
         for group in fit(tx, request, found).await? {
@@ -73,22 +118,23 @@ async fn from_queue(
 }
 
 /// Sorts out which of the jobs may be leased, and in what batches.
-async fn fit(tx: &mut Tx, request: &LeaseRequest, found: Vec<Columns>) -> Sql<Vec<Vec<LeasedJob>>> {
+async fn fit(
+    tx: &mut Tx,
+    request: &LeaseRequest,
+    found: Vec<Candidate>,
+) -> Sql<Vec<Vec<LeasedJob>>> {
     let (mut groups, mut shared) = (Vec::<Vec<LeasedJob>>::new(), None);
     let mut keys = HashSet::new();
-    for (id, record, attempts, crashes, suspect, cancel, serial) in found {
-        let id = job_id(&id)?;
-        if (cancel || serial.is_some()) && !admit(tx, id, cancel, serial, &mut keys).await? {
+    for Candidate {
+        job,
+        cancel,
+        serial,
+    } in found
+    {
+        if (cancel || serial.is_some()) && !admit(tx, job.id, cancel, serial, &mut keys).await? {
             continue;
         }
-        let job = LeasedJob {
-            id,
-            record,
-            attempts,
-            crashes,
-            suspect,
-        };
-        if request.alone || suspect {
+        if request.alone || job.suspect {
             groups.push(vec![job]);
         } else if let Some(n) = shared {
             let group: &mut Vec<_> = &mut groups[n];

@@ -388,3 +388,15 @@ pub(super) fn push_hex(text: &mut String, id: &JobId) {
         text.push(DIGITS[usize::from(byte & 15)] as char);
     }
 }
+
+/// The bytes that SQLite's `hex` shows.
+pub(super) fn unhex(text: &str) -> Sql<Vec<u8>> {
+    let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
+    let byte = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?);
+    let bytes = text
+        .as_bytes()
+        .chunks(2)
+        .map(byte)
+        .collect::<Option<Vec<u8>>>();
+    bytes.ok_or_else(|| broken("not hexadecimal"))
+}

@@ -223,3 +223,100 @@ pub(super) fn jitter(started: Instant) -> Duration {
     let chance = u64::from(uuid::Uuid::now_v7().as_bytes()[15]);
     Duration::from_micros(300 + chance * most * 4)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Clock;
+
+    /// Writes a queue's row; then fails, where it is to fail.
+    struct Touch(&'static str, bool);
+
+    impl Verb for Touch {
+        type Answer = &'static str;
+
+        async fn apply(&self, tx: &mut Tx) -> Sql<&'static str> {
+            tx.processed(self.0, 1);
+            sqlx::query("INSERT INTO lanes VALUES (?, 1, x'', 0)")
+                .bind(self.0)
+                .execute(&mut *tx.conn)
+                .await?;
+            if self.1 {
+                Err(fault::broken("on purpose"))
+            } else {
+                Ok(self.0)
+            }
+        }
+    }
+
+    struct Run(&'static str);
+
+    impl Verb for Run {
+        type Answer = ();
+
+        async fn apply(&self, tx: &mut Tx) -> Sql<()> {
+            sqlx::query(self.0).fetch_all(&mut *tx.conn).await.map(drop)
+        }
+    }
+
+    async fn writer(place: open::Place) -> (Writer, SqlitePool) {
+        let pools = open::open(&place).await.unwrap();
+        (
+            Writer::start("test".into(), pools.write, Clock::Backend, Bell::new()),
+            pools.read,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_spoils_no_neighbour() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, read) = writer(open::Place::File(dir.path().join("a.db"))).await;
+        // One thread: all three are in the channel before the writer runs.
+        let (a, b, c) = tokio::join!(
+            writer.call(Touch("a", false)),
+            writer.call(Touch("b", true)),
+            writer.call(Touch("c", false))
+        );
+        assert_eq!((a.unwrap(), c.unwrap()), ("a", "c"));
+        assert!(b.unwrap_err().to_string().contains("on purpose"));
+        for table in [
+            "SELECT name FROM queues ORDER BY 1",
+            "SELECT lane FROM lanes ORDER BY 1",
+        ] {
+            let left: Vec<String> = sqlx::query_scalar(table).fetch_all(&read).await.unwrap();
+            assert_eq!(
+                left,
+                ["a", "c"],
+                "each once, and nothing of the one that failed"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_and_recovers() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, _) = writer(open::Place::File(dir.path().join("a.db"))).await;
+        let fill = || Run("INSERT INTO lanes SELECT hex(randomblob(8)), 1, randomblob(100000), 0");
+        writer
+            .call(Run("PRAGMA max_page_count = 100"))
+            .await
+            .unwrap();
+        let mut taken = 0;
+        let error = loop {
+            match writer.call(fill()).await {
+                Ok(()) => taken += 1,
+                Err(e) => break e,
+            }
+        };
+        assert!(
+            error.is_refused() && error.to_string().ends_with("storage full"),
+            "{error:?}"
+        );
+        assert!(taken < 100, "the limit holds");
+        writer
+            .call(Run("PRAGMA max_page_count = 100000"))
+            .await
+            .unwrap();
+        writer.call(fill()).await.unwrap();
+    }
+}
