@@ -1,0 +1,40 @@
+// Live progress. Every page works without this file: it only saves reloading by hand.
+"use strict";
+
+// A job under way: follow its stream, reload the page when it has ended.
+const job = document.querySelector("[data-job]");
+if (job && "EventSource" in window) {
+  const stream = new EventSource(`/api/jobs/${job.dataset.job}/events`);
+  stream.onmessage = (event) => {
+    const status = JSON.parse(event.data);
+    job.querySelector("[data-text]").textContent = status.text;
+    const bar = job.querySelector("progress");
+    if (status.share !== null) {
+      bar.value = status.share;
+      bar.textContent = `${Math.round(status.share * 100)} %`;
+    }
+    if (status.finished) {
+      stream.close();
+      location.reload();
+    }
+  };
+}
+
+// Files that wait to be imported: look again, reload when one has moved on.
+const uploads = document.querySelector("[data-waiting]");
+if (uploads) {
+  const look = async () => {
+    const answer = await fetch("/api/uploads").catch(() => null);
+    if (answer && answer.ok) {
+      const waiting = (await answer.json()).uploads.filter((u) => u.state === "waiting").length;
+      const chosen = document.querySelector("input[type=file]")?.files.length;
+      if (String(waiting) !== uploads.dataset.waiting && !chosen) {
+        location.reload();
+        return;
+      }
+    }
+    if (!document.hidden) setTimeout(look, 2000);
+    else document.addEventListener("visibilitychange", look, { once: true });
+  };
+  setTimeout(look, 1000);
+}
