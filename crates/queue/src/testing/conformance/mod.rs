@@ -1,0 +1,243 @@
+//! What every backend must do, as cases: each takes a [`Harness`] around an empty
+//! namespace and panics where the backend breaks the contract of [`crate::backend`].
+//!
+//! The cases stand in one list, [`conformance_cases`](crate::conformance_cases): a case
+//! that is not in it is never called, which the compiler says.
+
+use super::harness::Harness;
+use std::future::Future;
+use std::pin::Pin;
+
+mod control;
+mod enqueue;
+mod inspection;
+mod keys;
+mod lease;
+mod moves;
+mod retention;
+mod schedules;
+mod settle;
+
+/// One case of the conformance list.
+///
+/// ```
+/// let case = legwork::testing::conformance::find("settle", "snooze_spends_no_attempt");
+/// assert_eq!(case.unwrap().verb, "settle");
+/// ```
+pub struct Case {
+    /// The group: the verb or the part of the contract.
+    pub verb: &'static str,
+    /// What holds.
+    pub name: &'static str,
+    body: for<'a> fn(&'a Harness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+impl Case {
+    /// Runs the case, then checks what must hold after every case: an empty audit, and
+    /// counts that agree with lists.
+    ///
+    /// ```no_run
+    /// # async fn one(h: legwork::testing::harness::Harness) {
+    /// for case in legwork::testing::conformance::CASES {
+    ///     case.run(&h).await; // each on a harness of its own
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// The backend breaks the contract.
+    pub async fn run(&self, harness: &Harness) {
+        (self.body)(harness).await;
+        harness.check().await;
+    }
+}
+
+/// A case by its group and name.
+///
+/// ```
+/// assert!(legwork::testing::conformance::find("lease", "no such case").is_none());
+/// ```
+pub fn find(verb: &str, name: &str) -> Option<&'static Case> {
+    CASES.iter().find(|c| c.verb == verb && c.name == name)
+}
+
+/// The list of cases. Calls the macro named with what else is given, a semicolon, and
+/// every case as `verb { name … }`: once here, for [`conformance::CASES`](CASES), and once
+/// per backend in the tests, for a `#[test]` each.
+#[macro_export]
+macro_rules! conformance_cases {
+    ($then:ident $($args:tt)*) => { $then! { $($args)* ;
+        enqueue {
+            a_job_is_available_at_once
+            a_batch_is_answered_in_order
+            an_empty_batch_does_nothing
+            a_delayed_job_waits_by_the_backends_clock
+            a_due_instant_in_the_past_is_now
+            many_jobs_in_one_batch
+            a_repeated_call_answers_as_the_first_time
+            a_repeated_call_does_not_revive_a_job_that_is_gone
+            lanes_do_not_answer_for_each_other
+            a_chosen_id_exists_in_every_state
+            a_chosen_id_whose_record_is_gone_is_free
+            a_chosen_id_that_was_cancelled_while_it_waited_is_leased_once
+            a_chosen_id_twice_in_one_batch
+            a_chosen_id_may_have_keys
+            the_time_is_the_backends
+            another_connection_sees_it
+        }
+        lease {
+            first_in_first_out_across_batches
+            priorities_are_strict
+            every_priority_is_a_priority
+            each_queue_has_its_own_maximum
+            nothing_wanted_nothing_leased
+            a_lease_says_what_the_worker_must_know
+            a_shared_batch_has_one_token_and_alone_has_many
+            no_job_is_leased_twice
+            tokens_grow_also_when_the_clock_stands
+            suspects_are_leased_alone
+            a_suspect_between_others_is_leased_alone
+            extend_renews_what_is_held
+            extend_after_the_last_settle_is_not_held
+            extend_tells_whose_cancellation_is_requested
+            a_note_is_kept_under_the_fence
+            a_paused_queue_is_skipped_until_it_is_resumed
+            a_pause_ends_by_the_clock
+            a_longer_pause_stays
+            a_pause_stops_no_settle_and_no_enqueue
+        }
+        settle {
+            success_keeps_the_result
+            success_with_keep_0_leaves_nothing
+            retry_spends_an_attempt_and_waits
+            a_retry_without_a_wait_is_due_at_once
+            snooze_spends_no_attempt
+            discard_keeps_the_reason
+            cancel_keeps_the_reason
+            a_hand_back_goes_to_the_head
+            a_batch_handed_back_in_one_call_keeps_its_order
+            every_outcome_with_a_wrong_token_changes_nothing
+            the_token_of_another_batch_settles_nothing
+            the_token_of_another_batch_settles_nothing_that_waits
+            a_repeated_settle_answers_done_and_happens_once
+            a_repeated_settle_that_kept_nothing_answers_done
+            another_outcome_under_an_ended_lease_is_stale
+            a_stale_lease_settles_nobody_elses_attempt
+            one_job_of_a_shared_batch_leaves_the_others_alone
+            a_job_that_left_its_batch_is_fenced_from_it
+            many_leases_in_one_call
+            a_large_batch_in_one_call
+            a_late_settle_is_all_or_nothing
+            the_newest_25_errors_are_kept
+            a_long_error_is_cut
+            a_cancel_mark_outlives_the_attempt
+        }
+        moves {
+            promotion_goes_by_due_instants
+            promotion_joins_the_tail
+            promotion_takes_scheduled_and_retryable
+            promotion_with_a_limit_of_nothing
+            a_lease_that_holds_is_not_taken_back
+            a_job_lost_alone_is_charged_a_crash
+            a_shared_batch_lost_charges_nobody
+            only_what_was_left_of_a_batch_is_taken_back
+            a_job_that_keeps_crashing_is_discarded
+            suspicion_ends_in_a_crash_only_when_leased_alone
+            a_lost_job_with_a_cancel_request_is_cancelled
+            the_sweep_has_a_limit
+            two_sweeps_at_once_take_a_job_back_once
+            an_outage_charges_nobody_once_per_ttl
+            whatever_makes_work_available_wakes
+            an_operator_and_a_beat_wake
+            a_serial_waiter_let_in_wakes
+            an_enqueue_elsewhere_wakes
+        }
+        keys {
+            a_unique_key_is_held_in_every_unfinished_state
+            a_unique_key_is_free_in_every_final_state
+            a_unique_key_is_free_after_success_with_keep_0
+            a_unique_key_is_free_after_an_operator_ends_its_job
+            the_end_of_an_old_job_does_not_free_its_successors_key
+            a_stale_settle_frees_no_key
+            keys_of_any_characters_are_different_keys
+            a_serial_key_runs_one_at_a_time_in_order
+            waiters_are_blocked_and_not_parked
+            every_outcome_lets_the_next_holder_in
+            a_lost_lease_lets_the_next_holder_in
+            one_serial_key_across_queues_and_names
+            a_serial_waiter_that_goes_away_is_skipped
+            a_serial_waiter_let_in_that_goes_away_lets_in_the_next
+            a_scheduled_waiter_does_not_hold_the_key
+            a_parked_job_waits_for_its_name_and_version
+            a_parked_job_keeps_its_unique_key_and_frees_its_serial_key
+            a_parked_job_that_goes_away_is_not_released
+        }
+        control {
+            cancel_in_every_state
+            discard_in_every_state
+            retry_in_every_state
+            retry_spares_the_attempts_of_an_unfinished_job
+            a_redriven_job_is_not_suspect_for_its_former_crashes
+            a_serial_waiter_may_not_be_retried
+            retry_of_a_final_job_whose_key_is_held
+            retry_of_a_final_job_whose_key_is_free_takes_it
+            no_action_on_a_job_that_is_not_there
+            cancel_and_discard_are_kept_for_their_time
+            a_cancelled_waiting_job_is_never_leased
+            a_job_redriven_while_its_old_place_remains_is_leased_once
+            purge_removes_what_waits_in_steps
+            purge_of_nothing
+            purge_spares_the_leased_and_its_serial_key
+            purge_then_enqueue_again
+        }
+        retention {
+            a_finished_job_stays_for_its_retention
+            retentions_of_different_lengths
+            pruning_goes_in_steps
+            pruning_touches_nothing_unfinished
+            a_watched_job_stays_a_minute
+            a_watch_while_leased_counts
+            a_watch_never_shortens_a_retention
+            a_watch_of_nothing
+            a_finished_job_is_not_due_leased_or_taken_back
+            at_most_10_000_of_a_queue_and_state_are_kept
+        }
+        schedules {
+            a_schedule_is_stored_by_name
+            a_schedule_stored_again_keeps_its_last_slot
+            a_schedule_can_be_dropped
+            a_slot_is_fired_once
+            a_wrong_expectation_fires_nothing
+            slots_follow_each_other
+            a_fired_job_is_enqueued_as_any_other
+        }
+        inspection {
+            list_by_each_filter
+            a_page_has_at_most_its_limit
+            a_list_shows_what_get_shows
+            finished_jobs_are_listed_newest_first
+            queues_are_counted_by_state
+            a_queue_that_had_jobs_is_remembered
+            the_oldest_available_job_is_known
+            workers_are_seen_until_they_leave
+            a_job_that_is_not_there
+            a_broken_record_survives_every_verb
+            a_broken_record_waits_and_is_purged
+            payloads_of_any_content_come_back_as_they_were
+            names_at_the_edge_of_their_grammar
+            an_audit_changes_nothing
+        }
+    } };
+}
+
+macro_rules! collect {
+    (; $($verb:ident { $($name:ident)* })*) => {
+        /// Every case.
+        pub static CASES: &[Case] = &[$($(Case {
+            verb: stringify!($verb),
+            name: stringify!($name),
+            body: |h| Box::pin($verb::$name(h)),
+        },)*)*];
+    };
+}
+conformance_cases!(collect);
