@@ -10,7 +10,7 @@ use std::time::Duration;
 use strava_sim::{Limits, Options, Sim};
 
 /// The application that Runnerly is to the simulator.
-const CLIENT: (&str, &str) = ("runnerly", "simulated");
+const CLIENT: (&str, &str) = ("12345", "simulated");
 
 /// The simulator in use: this process's own, or that of another process on the same data.
 pub(crate) struct Running {

@@ -13,7 +13,7 @@ use runnerly::storage::Storage;
 pub(crate) async fn fetch(job: FetchStreams, cx: Context<App>) -> Result<bool, Failure> {
     let storage = &cx.state().storage;
     if storage.activity(job.athlete, job.activity).await?.is_none() {
-        return Err(Failure::cancel("the activity is gone"));
+        learn(&cx, &job).await?;
     }
     let id = job.activity;
     let streams = call(&cx, job.athlete, move |strava, token| async move {
@@ -41,6 +41,15 @@ pub(crate) async fn fetch(job: FetchStreams, cx: Context<App>) -> Result<bool, F
             .await?;
     }
     Ok(streams.is_some())
+}
+
+/// An activity of which we were told before the list had it.
+async fn learn(cx: &Context<App>, job: &FetchStreams) -> Result<(), Failure> {
+    let id = job.activity;
+    let mut told = call(cx, job.athlete, move |strava, token| async move { strava.activity(&token, id).await }).await?;
+    told.activity.athlete = job.athlete;
+    cx.state().storage.upsert_activities(&[told]).await?;
+    Ok(())
 }
 
 /// Efforts and splits first: once the streams are there nobody asks for them again.

@@ -127,7 +127,7 @@ async fn apply(tx: &mut Tx, mut job: Job, outcome: &Outcome) -> Sql<()> {
     match outcome {
         Outcome::Succeeded { result, keep_ms } => {
             tx.processed(&job.queue, 1);
-            job.attempts += 1;
+            job.attempts = job.attempts.saturating_add(1);
             let ending = Ending {
                 keep_ms: *keep_ms,
                 reason: None,

@@ -254,6 +254,7 @@ impl Tx {
             .bind(self.now.saturating_add(keep));
         put.bind(ending.reason)
             .bind(ending.result)
+            .bind(job.attempts)
             .execute(&mut *self.conn)
             .await?;
         self.count(&job.queue, Some(job.state), Some(state), 1);

@@ -1,4 +1,4 @@
 -- Any unfinished state -> succeeded, discarded or cancelled.
 UPDATE jobs SET state = ?2, finished_ms = ?3, keep_until = ?4, reason = ?5, result = ?6,
-    due_ms = NULL, token = NULL, parked = NULL, cancel = 0
+    due_ms = NULL, token = NULL, parked = NULL, cancel = 0, attempts = ?7
 WHERE id = ?1
