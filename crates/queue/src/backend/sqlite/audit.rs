@@ -1,7 +1,7 @@
 //! What must hold of the whole database, checked in one read transaction.
 
 use super::fault::Sql;
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 
 /// Each statement selects one text for everything that breaks its rule.
 const RULES: &[&str] = &[
@@ -17,16 +17,13 @@ const RULES: &[&str] = &[
 const MAX_LINES: usize = 20;
 
 pub(super) async fn audit(conn: &mut SqliteConnection) -> Sql<Vec<String>> {
-    sqlx::query("BEGIN").execute(&mut *conn).await?;
+    // Rolled back when it is dropped, so that no caller that gives up leaves it open.
+    let mut snapshot = conn.begin().await?;
     let mut lines = Vec::new();
-    let found = async {
-        for rule in RULES {
-            let broken: Vec<String> = sqlx::query_scalar(*rule).fetch_all(&mut *conn).await?;
-            lines.extend(broken.into_iter().take(MAX_LINES));
-        }
-        Ok(lines)
-    };
-    let found = found.await;
-    sqlx::query("COMMIT").execute(&mut *conn).await?;
-    found
+    for rule in RULES {
+        let broken: Vec<String> = sqlx::query_scalar(*rule).fetch_all(&mut *snapshot).await?;
+        lines.extend(broken.into_iter().take(MAX_LINES));
+    }
+    snapshot.commit().await?;
+    Ok(lines)
 }
