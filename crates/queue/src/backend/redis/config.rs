@@ -32,7 +32,9 @@ pub(super) fn parse(text: &str) -> Result<Config> {
     let socket = match scheme {
         "redis" | "valkey" => false,
         "unix" | "redis+unix" | "valkey+unix" => true,
-        "rediss" | "valkeys" => return Err(wrong("TLS (rediss://) is not built into this program")),
+        "rediss" | "valkeys" => {
+            return Err(wrong("TLS (rediss://) is not built into this program"));
+        }
         _ => return Err(wrong("the scheme must be redis:// or redis+unix://")),
     };
     let url = url::Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
@@ -69,8 +71,11 @@ pub(super) fn parse(text: &str) -> Result<Config> {
     };
     // The library's own parser takes it apart; it does not know our parameter.
     let mut plain = url.clone();
-    let rest: Vec<_> =
-        url.query_pairs().filter(|(name, _)| name != "ns").map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+    let rest: Vec<_> = url
+        .query_pairs()
+        .filter(|(name, _)| name != "ns")
+        .map(|(n, v)| (n.into_owned(), v.into_owned()))
+        .collect();
     plain.set_query(None);
     if !rest.is_empty() {
         plain.query_pairs_mut().extend_pairs(rest);
@@ -121,7 +126,10 @@ mod tests {
             let line = parse(text).unwrap_err();
             assert!(line.is_invalid(), "{text}");
             let line = line.to_string();
-            assert!(line.starts_with("url: ") && line.contains(part) && !line.contains('\n'), "{text}: {line}");
+            assert!(
+                line.starts_with("url: ") && line.contains(part) && !line.contains('\n'),
+                "{text}: {line}"
+            );
         }
     }
 }

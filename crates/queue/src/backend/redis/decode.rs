@@ -1,6 +1,6 @@
 //! What the scripts answer, as the types of the contract.
 
-use crate::backend::{Batch, ErrorRecord, JobView, LeaseView, LeasedJob, Record, Reaped, Token};
+use crate::backend::{Batch, ErrorRecord, JobView, LeaseView, LeasedJob, Reaped, Record, Token};
 use crate::{Error, JobId, Result, State};
 use redis::Value;
 use serde::Deserialize;
@@ -148,7 +148,9 @@ struct Head {
 
 /// One job of the answer of `view`; none where there is no such job.
 pub(super) fn view(id: JobId, value: Value) -> Result<Option<JobView>> {
-    let Value::Array(parts) = value else { return Ok(None) };
+    let Value::Array(parts) = value else {
+        return Ok(None);
+    };
     let mut parts = parts.into_iter();
     let mut part = || parts.next().ok_or_else(odd);
     let word = text(part()?)?;

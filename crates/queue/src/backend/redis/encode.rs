@@ -80,11 +80,14 @@ impl<'a> Jobs<'a> {
             match text {
                 [b'.', rest @ ..] => text = rest,
                 [b'=', rest @ ..] if rest.len() >= 16 => {
-                    let id = JobId::from_slice(&rest[..16]).ok_or_else(|| Error::corrupt("an id of an answer"))?;
+                    let id =
+                        JobId::from_slice(&rest[..16]).ok_or_else(|| Error::corrupt("an id of an answer"))?;
                     all[*index] = Enqueued::Existing(id);
                     text = &rest[16..];
                 }
-                _ => return Err(Error::corrupt("the answer to an enqueue is not what it must be")),
+                _ => {
+                    return Err(Error::corrupt("the answer to an enqueue is not what it must be"));
+                }
             }
         }
         Ok(all)
@@ -132,7 +135,8 @@ pub(super) struct Settles<'a> {
 impl<'a> Settles<'a> {
     /// Whether all are plain successes: the script then asks fewer keys for their type.
     fn are_plain(&self) -> bool {
-        let plain = |(_, item): &(usize, &Settle)| !item.keyed && matches!(item.outcome, Outcome::Succeeded { .. });
+        let plain =
+            |(_, item): &(usize, &Settle)| !item.keyed && matches!(item.outcome, Outcome::Succeeded { .. });
         self.groups.iter().all(|group| plain(&group[0]))
     }
 

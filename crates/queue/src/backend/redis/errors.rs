@@ -4,6 +4,9 @@ use crate::Error;
 use crate::error::Kind;
 use redis::{ErrorKind, RedisError};
 
+/// What a server says that is not, or no longer, the one to ask.
+const MOVED_ON: [&str; 5] = ["READONLY", "MOVED ", "ASK ", "MASTERDOWN", "CLUSTERDOWN"];
+
 /// Whether the connection must be made anew before the next call: it is dead, its server
 /// is no longer the primary, or an answer may still be on its way.
 pub(super) fn breaks(error: &RedisError) -> bool {
@@ -44,16 +47,23 @@ pub(super) fn told(target: &str, error: RedisError) -> Error {
         (Kind::Refused, format!("redis at {target}: no permission; check user, password and ACL: {said}"))
     } else if has(&["unknown command", "Unknown Redis command"]) {
         refused("a command is missing; Redis 6.2 or newer is needed")
+    } else if has(&["MOVED ", "ASK ", "CROSSSLOT"]) {
+        refused("this node of a cluster does not hold the namespace; connect to the one that does")
     } else if has(&["CLOCK "]) {
         (Kind::Invalid, "clock: a manual clock needs a namespace test-…".to_owned())
     } else if error.kind() == ErrorKind::Parse {
         (Kind::Invalid, format!("redis at {target}: what answers there is not a Redis server"))
+    } else if has(&["ERR "]) && has(&["user_script"]) && !has(&MOVED_ON) {
+        (Kind::Corrupt, format!("redis at {target}: the stored data is not what it must be: {said}"))
     } else if error.is_timeout() {
         (Kind::Unavailable, format!("redis at {target}: no answer in time"))
     } else if error.is_io_error() || error.is_connection_dropped() {
         (Kind::Unavailable, format!("redis at {target}: {error}"))
     } else {
-        (Kind::Unavailable, format!("redis at {target}: {}", if said.is_empty() { error.to_string() } else { said.clone() }))
+        (
+            Kind::Unavailable,
+            format!("redis at {target}: {}", if said.is_empty() { error.to_string() } else { said.clone() }),
+        )
     };
     Error::with(kind, line, error)
 }

@@ -14,7 +14,9 @@ const PAGE: usize = 200;
 impl Redis {
     /// Jobs by id, as they stand; `watch` keeps the end of each for a minute.
     pub(super) async fn view(&self, ids: &[JobId], watch: bool) -> Result<Vec<JobView>> {
-        let Some(first) = ids.first() else { return Ok(Vec::new()) };
+        let Some(first) = ids.first() else {
+            return Ok(Vec::new());
+        };
         let mut call = self.script(&scripts::VIEW, self.shard_of(*first));
         call.arg(u8::from(watch));
         for id in ids {
@@ -31,7 +33,8 @@ impl Redis {
             let mut skip = 0;
             while skip < MOST_SEEN {
                 let enough = found.iter().filter(|job| job.state == state).count() >= filter.limit;
-                let ids = if enough { Vec::new() } else { self.ids(state, filter.queue.as_deref(), skip).await? };
+                let ids =
+                    if enough { Vec::new() } else { self.ids(state, filter.queue.as_deref(), skip).await? };
                 let views = self.view(&ids, false).await?;
                 // A job may have moved since its id was read: it is listed as what it is now.
                 found.extend(views.into_iter().filter(|job| fits(job, state, filter)));
@@ -41,7 +44,9 @@ impl Redis {
                 skip += PAGE;
             }
         }
-        let made = |job: &JobView| job.envelope.envelope().and_then(Envelope::made_ms).or_else(|| job.id.created_ms());
+        let made = |job: &JobView| {
+            job.envelope.envelope().and_then(Envelope::made_ms).or_else(|| job.id.created_ms())
+        };
         if filter.state.is_none() {
             found.sort_by_key(|job| std::cmp::Reverse((made(job), job.id)));
             found.dedup_by_key(|job| job.id);
@@ -73,7 +78,8 @@ impl Redis {
     pub(super) async fn all_workers(&self) -> Result<Vec<WorkerView>> {
         let now = self.time().await?;
         let keys = self.keys(0);
-        let beats = self.link.ask(cmd("ZRANGE").arg(keys.named("seen")).arg(0).arg(-1).arg("WITHSCORES")).await?;
+        let beats =
+            self.link.ask(cmd("ZRANGE").arg(keys.named("seen")).arg(0).arg(-1).arg("WITHSCORES")).await?;
         let mut beats = decode::list(beats)?.into_iter();
         let mut seen = HashMap::new();
         while let (Some(worker), Some(at)) = (beats.next(), beats.next()) {
@@ -122,7 +128,8 @@ pub(super) fn slot_into(schedule: &mut ScheduleView, slot: Value) -> Result<()> 
     if slot != Value::Nil {
         let slot = decode::text(slot)?;
         let (last, fired) = slot.split_once(':').unwrap_or((&slot, "0"));
-        schedule.last_ms = last.parse().map_err(|_| Error::corrupt("the last slot of a schedule is not a number"))?;
+        schedule.last_ms =
+            last.parse().map_err(|_| Error::corrupt("the last slot of a schedule is not a number"))?;
         schedule.fired = fired == "1";
     }
     Ok(())

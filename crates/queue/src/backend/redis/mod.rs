@@ -19,8 +19,8 @@ mod wake;
 pub use config::Config;
 
 use super::{
-    Action, Backend, Batch, Controlled, EnqueueBatch, Enqueued, Extended, Filter, Fut, JobView, LeaseRequest, NewJob,
-    Pause, Promoted, QueueView, Reaped, ScheduleView, Settle, Settled, Token, WorkerView,
+    Action, Backend, Batch, Controlled, EnqueueBatch, Enqueued, Extended, Filter, Fut, JobView, LeaseRequest,
+    NewJob, Pause, Promoted, QueueView, Reaped, ScheduleView, Settle, Settled, Token, WorkerView,
 };
 use crate::{Clock, Error, JobId, Result};
 use keys::Keys;
@@ -103,7 +103,10 @@ impl Redis {
                 Ok(version) if version <= SCHEMA => Ok(()),
                 Ok(version) => Err(Error::new(
                     crate::error::Kind::Refused,
-                    format!("redis: the data of namespace {} has version {version}, newer than {SCHEMA}: use a newer program", self.namespace),
+                    format!(
+                        "redis: the data of namespace {} has version {version}, newer than {SCHEMA}: use a newer program",
+                        self.namespace
+                    ),
                 )),
                 Err(_) => Err(Error::corrupt(format!("redis: key {key} does not hold a number"))),
             },
@@ -171,10 +174,15 @@ impl Redis {
         for (key, kind) in suspects {
             let held = self.link.ask(cmd("TYPE").arg(&key)).await.and_then(decode::text).unwrap_or_default();
             if held != kind && held != "none" && !held.is_empty() {
-                return Error::corrupt(format!("redis: key {key} holds a {held}, not a {kind}; nothing was changed"));
+                return Error::corrupt(format!(
+                    "redis: key {key} holds a {held}, not a {kind}; nothing was changed"
+                ));
             }
         }
-        Error::corrupt(format!("redis: a key of namespace {} holds a value of the wrong type", self.namespace))
+        Error::corrupt(format!(
+            "redis: a key of namespace {} holds a value of the wrong type",
+            self.namespace
+        ))
     }
 
     async fn time(&self) -> Result<i64> {
@@ -311,7 +319,8 @@ impl Backend for Redis {
             encode::args(&mut call, tokens.iter().map(|token| token.0));
             let mut reply = decode::Reply::of(self.run(&scripts::EXTEND, &call).await?)?;
             let held = decode::bytes(reply.next()?)?.iter().map(|letter| *letter == b'h').collect();
-            let cancel = decode::list(reply.next()?)?.into_iter().map(|value| decode::id(&decode::bytes(value)?));
+            let cancel =
+                decode::list(reply.next()?)?.into_iter().map(|value| decode::id(&decode::bytes(value)?));
             Ok(Extended { held, cancel: cancel.collect::<Result<_>>()? })
         })
     }

@@ -24,7 +24,7 @@ scripts! {
     ENQUEUE = "moves" "enqueue";
     EXTEND = "extend";
     IDS = "ids";
-    LEASE = "moves" "lease";
+    LEASE = "moves" "take" "lease";
     NOTE = "note";
     PAUSE = "pause";
     PROMOTE = "moves" "promote";
@@ -33,6 +33,6 @@ scripts! {
     QUEUES = "queues";
     REAP = "moves" "reap";
     SCHEDULE = "schedule";
-    SETTLE = "moves" "outcome" "settle";
+    SETTLE = "moves" "outcome" "fence" "settle";
     VIEW = "find" "view";
 }

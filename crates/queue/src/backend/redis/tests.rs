@@ -66,7 +66,9 @@ async fn every_verb(redis: &Redis) -> Result<()> {
 
 #[tokio::test]
 async fn a_full_redis_refuses_new_jobs_and_drains() {
-    let Some(server) = TestServer::start() else { return };
+    let Some(server) = TestServer::start() else {
+        return;
+    };
     let redis = open(&server, "full").await;
     put(&redis, 1, jobs(50)).await.unwrap();
     server.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
@@ -90,7 +92,9 @@ async fn a_full_redis_refuses_new_jobs_and_drains() {
 
 #[tokio::test]
 async fn forgotten_scripts_are_loaded_again() {
-    let Some(server) = TestServer::start() else { return };
+    let Some(server) = TestServer::start() else {
+        return;
+    };
     let redis = open(&server, "flush").await;
     for seq in 1..4 {
         server.command(&["SCRIPT", "FLUSH"]).unwrap();
@@ -118,7 +122,9 @@ fn digest(server: &TestServer) -> String {
 
 #[tokio::test]
 async fn a_key_of_another_type_is_named_and_nothing_changes() {
-    let Some(server) = TestServer::start() else { return };
+    let Some(server) = TestServer::start() else {
+        return;
+    };
     let list = ("q:default:5", "list");
     for (name, kind) in keys::FIXED.into_iter().chain([list]) {
         let redis = open(&server, "type").await;
@@ -135,7 +141,10 @@ async fn a_key_of_another_type_is_named_and_nothing_changes() {
         let before = digest(&server);
         let mut check = |error: Option<Error>| {
             let Some(error) = error else { return false };
-            assert!(format!("{error:?}").starts_with("Corrupt") && error.to_string().contains(&key), "{name}: {error:?}");
+            assert!(
+                format!("{error:?}").starts_with("Corrupt") && error.to_string().contains(&key),
+                "{name}: {error:?}"
+            );
             assert_eq!(digest(&server), before, "{name}: {error:?}");
             met += 1;
             true
@@ -172,7 +181,9 @@ async fn a_key_of_another_type_is_named_and_nothing_changes() {
 
 #[tokio::test]
 async fn a_broken_record_in_any_queue_is_counted_where_it_is() {
-    let Some(server) = TestServer::start() else { return };
+    let Some(server) = TestServer::start() else {
+        return;
+    };
     let redis = open(&server, "broken").await;
     let mut all = jobs(2);
     for job in &mut all {
@@ -195,7 +206,9 @@ async fn a_broken_record_in_any_queue_is_counted_where_it_is() {
 
 #[tokio::test]
 async fn it_reconnects_and_fails_quickly_in_between() {
-    let Some(mut server) = TestServer::start_tcp() else { return };
+    let Some(mut server) = TestServer::start_tcp() else {
+        return;
+    };
     let redis = open(&server, "down").await;
     let mut bell = redis.wakeups();
     put(&redis, 1, jobs(1)).await.unwrap();
@@ -243,7 +256,9 @@ async fn what_is_no_redis_is_told_apart() {
 
 #[tokio::test]
 async fn newer_data_and_missing_rights_are_refused() {
-    let Some(server) = TestServer::start() else { return };
+    let Some(server) = TestServer::start() else {
+        return;
+    };
     server.command(&["SET", "{test-new:0}:schema", "2"]).unwrap();
     let connect = |ns: &str| format!("{}?ns={ns}", server.url());
     let error = Redis::connect(&connect("test-new"), Clock::Backend).await.err().unwrap();
@@ -253,60 +268,4 @@ async fn newer_data_and_missing_rights_are_refused() {
     assert!(error.is_refused() && error.to_string().contains("permission"), "{error:?}");
     let with = format!("{}?ns=test-a&pass=hush", server.url());
     Redis::connect(&with, Clock::Backend).await.unwrap();
-}
-
-#[tokio::test]
-#[ignore]
-async fn measure() {
-    let Some(server) = TestServer::start() else { return };
-    let cpu = |pid: u32| -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let f: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        (f[11].parse::<f64>().unwrap() + f[12].parse::<f64>().unwrap()) * 10_000.0
-    };
-    let pid = server.pid().unwrap();
-    let redis = Arc::new(Redis::connect(&format!("{}?ns=test-m", server.url()), Clock::Backend).await.unwrap());
-    const N: usize = 300_000;
-    let payload = format!("\"{}\"", "x".repeat(180));
-    for (batch, keep, lanes) in [(64, 0i64, 1usize), (64, 0, 4), (256, 0, 4), (64, 3_600_000, 4), (256, 3_600_000, 4), (1, 0, 64)] {
-        let n = if batch == 1 { 50_000 } else { N };
-        let all: Vec<EnqueueBatch> = (0..n / 1000)
-            .map(|i| EnqueueBatch {
-                lane: format!("l{batch}{keep}{lanes}"),
-                seq: i as u64 + 1,
-                jobs: (0..1000)
-                    .map(|_| {
-                        let envelope = Envelope::new("a.job", &payload).unwrap();
-                        NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false }
-                    })
-                    .collect(),
-            })
-            .collect();
-        let (t, c) = (std::time::Instant::now(), cpu(pid));
-        for b in &all {
-            redis.enqueue(b).await.unwrap();
-        }
-        let (dt, dc) = (t.elapsed().as_secs_f64(), cpu(pid) - c);
-        println!("enqueue 1000: {:.0}/s, redis {:.2} us/job", n as f64 / dt, dc / n as f64);
-        let (t, c) = (std::time::Instant::now(), cpu(pid));
-        let mut set = tokio::task::JoinSet::new();
-        for _ in 0..lanes {
-            let redis = redis.clone();
-            set.spawn(async move {
-                let mut total = 0;
-                loop {
-                    let got = take(&redis, batch, false).await;
-                    if got.is_empty() {
-                        return total;
-                    }
-                    let items = settles(&got, &Outcome::Succeeded { result: None, keep_ms: keep });
-                    total += items.len();
-                    redis.settle(&items).await.unwrap();
-                }
-            });
-        }
-        let total: usize = set.join_all().await.into_iter().sum();
-        let (dt, dc) = (t.elapsed().as_secs_f64(), cpu(pid) - c);
-        println!("drain {batch} keep {keep} lanes {lanes}: {total} {:.0}/s, redis {:.2} us/job", total as f64 / dt, dc / n as f64);
-    }
 }

@@ -4,6 +4,10 @@ use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+const QUIET: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Bumps `bell` at every message, and after each (re)connect because messages may have been
 /// missed before it. Never ends by itself; its owner aborts it.
@@ -15,9 +19,17 @@ pub(super) async fn listen(client: redis::Client, channel: String, bell: Arc<wat
         {
             pause = Duration::from_millis(50);
             ring(&bell);
-            let mut messages = pubsub.on_message();
-            while messages.next().await.is_some() {
-                ring(&bell);
+            let (mut sink, mut messages) = pubsub.split();
+            loop {
+                match timeout(QUIET, messages.next()).await {
+                    Ok(Some(_)) => ring(&bell),
+                    Ok(None) => break,
+                    // A socket can die without a word: silence is asked about.
+                    Err(_) => match timeout(ANSWER, sink.ping::<redis::Value>()).await {
+                        Ok(Ok(_)) => {}
+                        _ => break,
+                    },
+                }
             }
         }
         tokio::time::sleep(pause).await;

@@ -72,7 +72,7 @@ for _, op in ipairs(ops) do
     call('HSET', jobs, unpack(ARGV, at + 4, at + 3 + 2 * size))
     if call('RPUSH', P .. 'q:' .. queue .. ':' .. prio, unpack(ids)) == size then
       call('SADD', queues, queue)
-      call('PUBLISH', P .. 'wake', queue)
+      redis.pcall('PUBLISH', P .. 'wake', queue)
     end
   else
     answers[#answers + 1] = taken(at, queue, prio)

@@ -1,6 +1,8 @@
 -- Behind the prelude, for verbs that move jobs: into a list, out of a serial key, to an end.
 
 local HOUR, WEEK, MOST_KEPT = 3600000, 604800000, 10000
+-- How long an ended batch is remembered, so that a repeated settle answers as the first did.
+local REMEMBERED = 15000
 
 -- Makes a job available. An entry that a cancelled or moved job left behind (a ghost) must
 -- never stand for this one: the entry gets a generation that no ghost has.
@@ -11,7 +13,8 @@ local function push(side, id, m, queue, prio)
   end
   if call(side, P .. 'q:' .. queue .. ':' .. prio, id .. (m.g or '')) == 1 then
     call('SADD', queues, queue)
-    call('PUBLISH', P .. 'wake', queue)
+    -- A hint: whoever may not publish still enqueues.
+    redis.pcall('PUBLISH', P .. 'wake', queue)
   end
 end
 

@@ -4,7 +4,7 @@ call('ZREM', lease, '')
 local queue, what, ms = ARGV[2], ARGV[3], tonumber(ARGV[4])
 if what == 'off' then
   call('HDEL', paused, queue)
-  call('PUBLISH', P .. 'wake', queue)
+  redis.pcall('PUBLISH', P .. 'wake', queue)
   return { 'ok' }
 end
 local stop = what == 'forever' and 0 or what == 'for' and now + ms or ms

@@ -43,6 +43,9 @@ local function back(queue, single, id, rec)
 end
 
 for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARGV[2])) do
+  if #reply > 3000 then
+    break -- the rest with the next sweep, so that no step takes long
+  end
   local key, left = P .. 'b:' .. token, P .. 'x:' .. token
   local flag, queue = string.match(call('HGET', batch, token) or '0default ', '^(%d)(%S+)')
   local ids = call('LRANGE', key, 0, -1)
@@ -56,7 +59,7 @@ for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARG
   call('UNLINK', key)
   call('ZREM', lease, token)
   call('HDEL', batch, token)
-  call('PEXPIRE', left, 60000)
-  call('PEXPIRE', P .. 'o:' .. token, 60000)
+  call('PEXPIRE', left, REMEMBERED)
+  call('PEXPIRE', P .. 'o:' .. token, REMEMBERED)
 end
 return done(reply)

@@ -1,0 +1,87 @@
+-- Behind the moves, for lease: batches, and what may go into one.
+
+local metas, ghosts = call('HLEN', meta) > 0, call('HLEN', ghost) > 0
+local worker, ttl, alone = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+local top, out, byte = tonumber(call('GET', last) or 0), {}, string.byte
+
+-- Makes a batch of jobs that have left their list.
+local function open(queue, single, ids, recs, notes)
+  top = math.max(top + 1, micros)
+  local token, all = text(top), table.concat(ids)
+  call('RPUSH', P .. 'b:' .. token, unpack(ids))
+  call('SET', P .. 'o:' .. token, all)
+  call('ZADD', lease, now + ttl, token)
+  call('HSET', batch, token, (single and '1' or '0') .. queue .. ' ' .. worker)
+  count(queue, 'leased', #ids)
+  out[#out + 1] = { token, queue, all, recs, notes }
+end
+
+-- One job off the fast path: true and its memo when it may be leased.
+local function admit(queue, id, rec, known)
+  local m = known and memo(id) or {}
+  if m.x then
+    return finish(id, rec, m, queue, 'cancelled', HOUR, 'requested')
+  end
+  local key = byte(rec) == 42 and header(rec).s
+  if type(key) == 'string' then
+    if call('HGET', serial, key) then
+      m.st = 'serial'
+      remember(id, m)
+      call('RPUSH', P .. 'sw:' .. key, id)
+      return count(queue, 'blocked', 1)
+    end
+    call('HSET', serial, key, id)
+  end
+  return true, m
+end
+
+-- Whether none of these needs a closer look.
+local function all_plain(entries, found)
+  for i = 1, #entries do
+    local rec = found[i]
+    if not rec or #entries[i] > 16 or byte(rec) == 42 then
+      return false
+    end
+  end
+  return not (metas or ghosts or alone)
+end
+
+-- Puts what is good of these entries into the shared batch, and suspects into batches of
+-- their own; returns how many jobs the latter were.
+local function take(queue, prio, entries, shared)
+  local names, single = {}, 0
+  for i, entry in ipairs(entries) do
+    names[i] = #entry > 16 and string.sub(entry, 1, 16) or entry
+  end
+  local found = call('HMGET', jobs, unpack(names))
+  if #shared.ids == 0 and all_plain(entries, found) then
+    shared.ids, shared.recs = names, found
+    return 0
+  end
+  local dead = ghosts and call('HMGET', ghost, unpack(entries))
+  local known = metas and call('HMGET', meta, unpack(names))
+  for i, id in ipairs(names) do
+    local rec, special, good, m = found[i], known and known[i], false, nil
+    if dead and dead[i] then
+      call('HDEL', ghost, entries[i])
+      call('HINCRBY', gn, queue .. ':' .. prio, -1)
+    elseif rec then
+      good = true
+      if special or byte(rec) == 42 then
+        good, m = admit(queue, id, rec, special)
+      end
+    end
+    local note = good and m and { m.a or 0, m.c or 0, m.k and 1 or 0 }
+    if good and (alone or m and m.k) then
+      open(queue, true, { id }, { rec }, note and { 1, unpack(note) } or {})
+      single = single + 1
+    elseif good then
+      local ids, notes = shared.ids, shared.notes
+      ids[#ids + 1], shared.recs[#ids + 1] = id, rec
+      for _, value in ipairs(note and { #ids, unpack(note) } or {}) do
+        notes[#notes + 1] = value
+      end
+    end
+  end
+  return single
+end
