@@ -1,8 +1,11 @@
 //! Opens each backend on an empty namespace for one test.
 #![allow(dead_code)] // each test binary opens some of them
 
+mod valkey;
+
 use legwork::backend::Backend;
 use legwork::backend::redis::Redis;
+use legwork::backend::sqlite::Sqlite;
 use legwork::testing::harness::{Harness, START_MS};
 use legwork::testing::server::TestServer;
 use legwork::{Clock, JobId, ManualClock};
@@ -11,35 +14,56 @@ use std::sync::{Arc, Mutex, Weak};
 /// What must live as long as a harness: a server or a directory.
 pub(crate) type Keeper = Box<dyn Send>;
 
-/// The server that all running tests share. It ends with the last of them: a static
-/// would never be dropped, and leave its process behind.
-fn server() -> Option<Arc<TestServer>> {
-    static SHARED: Mutex<Weak<TestServer>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(|e| e.into_inner());
+/// The server that all running tests share, started by the first of them. It ends with
+/// the last: a static would never be dropped, and leave its process behind.
+fn shared<S>(holder: &Mutex<Weak<S>>, start: impl FnOnce() -> Option<S>) -> Option<Arc<S>> {
+    let mut shared = holder.lock().unwrap_or_else(|e| e.into_inner());
     if let Some(server) = shared.upgrade() {
         return Some(server);
     }
-    let server = Arc::new(TestServer::start()?);
+    let server = Arc::new(start()?);
     *shared = Arc::downgrade(&server);
     Some(server)
 }
 
-fn harness(backend: Arc<dyn Backend>, other: Arc<dyn Backend>, clock: ManualClock) -> Harness {
-    Harness::new(backend, other, clock)
+async fn on_redis(url: &str, keeper: Keeper) -> Option<(Harness, Keeper)> {
+    let url = format!("{url}?ns=test-{}", JobId::new());
+    let clock = ManualClock::new(START_MS);
+    let open = async || Redis::connect(&url, Clock::Manual(clock.clone())).await.expect("connect");
+    let backend: Arc<dyn Backend> = Arc::new(open().await);
+    let other = Arc::new(open().await);
+    Some((Harness::new(backend, other, clock), keeper))
 }
 
 /// A private Redis server, and a namespace for this test.
 pub(crate) async fn redis() -> Option<(Harness, Keeper)> {
-    let server = server()?;
-    let url = format!("{}?ns=test-{}", server.url(), JobId::new());
+    static SERVER: Mutex<Weak<TestServer>> = Mutex::new(Weak::new());
+    let server = shared(&SERVER, TestServer::start)?;
+    on_redis(&server.url(), Box::new(server)).await
+}
+
+/// A private Valkey server, where one is installed.
+pub(crate) async fn valkey() -> Option<(Harness, Keeper)> {
+    static SERVER: Mutex<Weak<valkey::Valkey>> = Mutex::new(Weak::new());
+    let server = shared(&SERVER, valkey::Valkey::start)?;
+    on_redis(&server.url(), Box::new(server)).await
+}
+
+/// A SQLite file in a directory of its own, opened twice.
+pub(crate) async fn sqlite_file() -> Option<(Harness, Keeper)> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite:{}", dir.path().join("jobs.db").display());
     let clock = ManualClock::new(START_MS);
-    let open = async || {
-        Arc::new(
-            Redis::connect(&url, Clock::Manual(clock.clone()))
-                .await
-                .unwrap(),
-        )
-    };
-    let (backend, other) = (open().await, open().await);
-    Some((harness(backend, other, clock), Box::new(server)))
+    let open = async || Sqlite::connect(&url, Clock::Manual(clock.clone())).await.expect("open");
+    let backend: Arc<dyn Backend> = Arc::new(open().await);
+    let other = Arc::new(open().await);
+    Some((Harness::new(backend, other, clock), Box::new(dir)))
+}
+
+/// SQLite in memory: one connection is all there is.
+pub(crate) async fn sqlite_memory() -> Option<(Harness, Keeper)> {
+    let clock = ManualClock::new(START_MS);
+    let opened = Sqlite::connect("sqlite::memory:", Clock::Manual(clock.clone())).await;
+    let backend: Arc<dyn Backend> = Arc::new(opened.expect("open"));
+    Some((Harness::new(backend.clone(), backend, clock), Box::new(())))
 }
