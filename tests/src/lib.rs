@@ -6,6 +6,7 @@
 
 mod postgres;
 mod process;
+pub mod runnerly;
 
 pub use postgres::Postgres;
 pub use process::{Process, Program, binary};
