@@ -28,6 +28,7 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 fn file(mime: &'static str, text: &'static str) -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let headers =
+        [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
     (headers, text)
 }

@@ -109,12 +109,18 @@ mod tests {
         assert_eq!([0.0, 949.9, 9_999.0, 1_234_567.0].map(km), ["0.0", "0.9", "10.0", "1,234.6"]);
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!((hours(3_661), metres(1_234.5)), ("1 h 01 min".into(), "1,235 m".into()));
-        assert_eq!((km(f64::NAN), pace_km(None), bytes(32_000_000)), ("0.0".into(), "–".into(), "32.0 MB".into()));
+        assert_eq!(
+            (km(f64::NAN), pace_km(None), bytes(32_000_000)),
+            ("0.0".into(), "–".into(), "32.0 MB".into())
+        );
     }
 
     #[test]
     fn ago_uses_the_unit_that_fits() {
         let at = |seconds| ago(Utc::now() - chrono::TimeDelta::seconds(seconds));
-        assert_eq!([at(-50), at(60), at(7_200), at(86_400 * 3)], ["just now", "1 minute ago", "2 hours ago", "3 days ago"]);
+        assert_eq!(
+            [at(-50), at(60), at(7_200), at(86_400 * 3)],
+            ["just now", "1 minute ago", "2 hours ago", "3 days ago"]
+        );
     }
 }

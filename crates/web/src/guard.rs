@@ -62,9 +62,8 @@ pub(crate) async fn size(request: Request, next: Next) -> Response {
 pub(crate) async fn host(State(web): State<Shared>, request: Request, next: Next) -> Response {
     let probe = matches!(request.uri().path(), "/healthz" | "/readyz");
     let ours = |host: &Authority| {
-        let public = web.origin.as_ref().is_some_and(|origin| {
-            origin.authority.eq_ignore_ascii_case(host.as_str())
-        });
+        let public =
+            web.origin.as_ref().is_some_and(|origin| origin.authority.eq_ignore_ascii_case(host.as_str()));
         public || is_this_machine(host.host())
     };
     if probe || authority(&request).is_some_and(|host| ours(&host)) {

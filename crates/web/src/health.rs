@@ -31,7 +31,9 @@ async fn ready(State(web): State<Shared>) -> Result<&'static str> {
         Err(_) => return Err(late("database_unavailable", "The database")),
     }
     match tokio::time::timeout(PATIENCE, web.app.jobs.backend().now()).await {
-        Ok(answer) => answer.map(drop).map_err(|e| Fault::unavailable("queue_unavailable", "The queue", e))?,
+        Ok(answer) => {
+            answer.map(drop).map_err(|e| Fault::unavailable("queue_unavailable", "The queue", e))?
+        }
         Err(_) => return Err(late("queue_unavailable", "The queue")),
     }
     Ok("ready\n")
@@ -71,9 +73,16 @@ fn depth(text: &mut String, queues: &[QueueView]) {
             let _ = writeln!(text, "legwork_queue_depth{{queue=\"{name}\",state=\"{state}\"}} {count}");
         }
     }
-    text.push_str("# HELP legwork_queue_paused Whether a queue is paused.\n# TYPE legwork_queue_paused gauge\n");
+    text.push_str(
+        "# HELP legwork_queue_paused Whether a queue is paused.\n# TYPE legwork_queue_paused gauge\n",
+    );
     for queue in queues {
-        let _ = writeln!(text, "legwork_queue_paused{{queue=\"{}\"}} {}", queue.name, u8::from(queue.paused.is_some()));
+        let _ = writeln!(
+            text,
+            "legwork_queue_paused{{queue=\"{}\"}} {}",
+            queue.name,
+            u8::from(queue.paused.is_some())
+        );
     }
 }
 

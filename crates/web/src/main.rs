@@ -42,9 +42,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         WebOptions { public_url: cli.public_url, metrics_token: cli.metrics_token, ..WebOptions::default() };
     options.check()?;
     let app = cli.places.open().await?;
-    let listener = TcpListener::bind(cli.listen).await.with_context(|| {
-        format!("listen {}: cannot be had; choose another with --listen", cli.listen)
-    })?;
+    let listener = TcpListener::bind(cli.listen)
+        .await
+        .with_context(|| format!("listen {}: cannot be had; choose another with --listen", cli.listen))?;
     let options = WebOptions { metrics: Some(recorder()?), ..options.with_keys_of(&cli.places)? };
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();

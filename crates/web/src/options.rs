@@ -106,7 +106,9 @@ mod tests {
         let seen = origin("https://Runs.Example:443/").unwrap();
         assert_eq!((seen.text.as_str(), seen.https), ("https://runs.example", true));
         assert_eq!(origin("http://10.0.0.1:8080").unwrap().authority, "10.0.0.1:8080");
-        for bad in ["", "runs.example", "https://", "https://u:p@h", "https://h/path", "https://h?x", "file:///etc"] {
+        for bad in
+            ["", "runs.example", "https://", "https://u:p@h", "https://h/path", "https://h?x", "file:///etc"]
+        {
             assert_eq!(origin(bad), None, "{bad}");
         }
     }

@@ -66,7 +66,10 @@ impl Session {
 impl FromRequestParts<Shared> for Session {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, web: &Shared) -> std::result::Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        web: &Shared,
+    ) -> std::result::Result<Self, Self::Rejection> {
         let session = read::<Session>(web, &parts.headers, "session").unwrap_or_default();
         let fresh = (0..LIFE_S).contains(&(Utc::now().timestamp() - session.made));
         Ok(if fresh { session } else { Session::default() })
@@ -79,7 +82,10 @@ pub(crate) struct Shown(pub(crate) Athlete);
 impl FromRequestParts<Shared> for Shown {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, web: &Shared) -> std::result::Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        web: &Shared,
+    ) -> std::result::Result<Self, Self::Rejection> {
         match current(web, parts).await {
             Ok(Some(athlete)) => Ok(Shown(athlete)),
             Ok(None) => Err(Redirect::to("/").into_response()),

@@ -49,7 +49,8 @@ struct Owner {
 
 impl JobStatus {
     pub(crate) fn of(job: &JobView, snapshot: &Snapshot) -> JobStatus {
-        let progress: Option<Progress> = job.progress.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let progress: Option<Progress> =
+            job.progress.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok());
         let why = snapshot.why(job);
         let error = job.errors.last().map(|e| line(&e.error));
         JobStatus {
@@ -101,7 +102,8 @@ pub(crate) fn line(text: &str) -> String {
 
 /// The athlete that a job works for; none for jobs that are not Runnerly's.
 fn owner(job: &JobView) -> Option<i64> {
-    let ours = [SyncAthlete::NAME, FetchStreams::NAME, ComputeStats::NAME, RefreshToken::NAME, ImportFile::NAME];
+    let ours =
+        [SyncAthlete::NAME, FetchStreams::NAME, ComputeStats::NAME, RefreshToken::NAME, ImportFile::NAME];
     let envelope = job.envelope.envelope().filter(|e| ours.contains(&e.name.as_str()))?;
     serde_json::from_str::<Owner>(envelope.payload.get()).ok().map(|owner| owner.athlete)
 }

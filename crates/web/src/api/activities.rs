@@ -36,7 +36,11 @@ pub(super) struct Activities {
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(State(web): State<Shared>, asker: Asker, params: Params) -> Result<Json<Activities>> {
+pub(super) async fn list(
+    State(web): State<Shared>,
+    asker: Asker,
+    params: Params,
+) -> Result<Json<Activities>> {
     let params = params.only(&["athlete", "limit", "offset"])?;
     let limit = params.number("limit", 1..=MOST)?.unwrap_or(50);
     let offset = params.number("offset", 0..=FURTHEST)?.unwrap_or(0);

@@ -83,7 +83,11 @@ pub(super) struct SummaryView {
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn summary(State(web): State<Shared>, asker: Asker, params: Params) -> Result<Json<SummaryView>> {
+pub(super) async fn summary(
+    State(web): State<Shared>,
+    asker: Asker,
+    params: Params,
+) -> Result<Json<SummaryView>> {
     let params = params.only(&["athlete"])?;
     let athlete = asker.athlete(&web, params.number("athlete", 0..=i64::MAX)?).await?;
     let stats = web.app.storage.stats::<Summary>(athlete.id, "summary").await?;

@@ -27,11 +27,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         })?;
         match serde_json::from_slice(&bytes) {
             Ok(body) => Ok(Body(body)),
-            // Well-formed JSON of another shape is told apart from what is no JSON at all.
-            Err(e) if e.classify() == Category::Data => Err(Fault::unprocessable(format!("body: {e}"))),
-            Err(e) => Err(Fault::bad(format!("body: not JSON: {e}"))),
+            // Well-formed JSON of another shape is told apart from what is no JSON at all, or
+            // says a thing twice.
+            Err(e) if e.classify() == Category::Data && !is_repeated(&e) => {
+                Err(Fault::unprocessable(format!("body: {e}")))
+            }
+            Err(e) => Err(Fault::bad(format!("body: not JSON that can be read: {e}"))),
         }
     }
+}
+
+fn is_repeated(e: &serde_json::Error) -> bool {
+    e.to_string().starts_with("duplicate field")
 }
 
 fn is_json(kind: &str) -> bool {

@@ -48,7 +48,9 @@ fn id<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<i64>, D:
     match Option::<Id>::deserialize(from)? {
         None => Ok(None),
         Some(Id::Number(id)) => Ok(Some(id)),
-        Some(Id::Text(text)) => text.parse().map(Some).map_err(|_| serde::de::Error::custom("athlete: not an id")),
+        Some(Id::Text(text)) => {
+            text.parse().map(Some).map_err(|_| serde::de::Error::custom("athlete: not an id"))
+        }
     }
 }
 

@@ -146,7 +146,11 @@ pub(super) async fn post(
 
 /// Whose the files will be: the shown athlete's, or a local athlete's who needs no Strava.
 /// On a public server there is none: strangers would share it.
-pub(crate) async fn owner(web: &Web, mut session: Session, shown: Option<Athlete>) -> Result<(Athlete, Session)> {
+pub(crate) async fn owner(
+    web: &Web,
+    mut session: Session,
+    shown: Option<Athlete>,
+) -> Result<(Athlete, Session)> {
     if let Some(athlete) = shown {
         return Ok((athlete, session));
     }

@@ -19,7 +19,8 @@ pub(crate) fn weeks(weeks: &[Week], today: NaiveDate) -> String {
         .map(|week| (week, known.get(&week).copied().unwrap_or_default()))
         .collect();
     let most = shown.iter().map(|(_, totals)| totals.distance_m).fold(0.0, f64::max);
-    let label = format!("Kilometres per week over the last year; the most in one week: {} km", format::km(most));
+    let label =
+        format!("Kilometres per week over the last year; the most in one week: {} km", format::km(most));
     both(&label, |sheet| draw(sheet, &shown, most / 1000.0))
 }
 
@@ -36,7 +37,12 @@ fn draw(sheet: &mut Sheet<'_>, weeks: &[(NaiveDate, Totals)], most: f64) -> Draw
         if totals.runs > 0 {
             sheet.rect([x, y.min(plot.bottom - 1), width, (plot.bottom - y).max(1)], ACCENT)?;
         }
-        let hint = format!("Week of {}: {} km, {}", format::date(*week), format::km(totals.distance_m), format::runs(totals.runs));
+        let hint = format!(
+            "Week of {}: {} km, {}",
+            format::date(*week),
+            format::km(totals.distance_m),
+            format::runs(totals.runs)
+        );
         sheet.hint([x, plot.top, width + 2, plot.bottom - plot.top], hint);
         // A month is named at its first week.
         let names_month = week.day() <= 7 && week.month0().is_multiple_of(every);

@@ -159,7 +159,10 @@ fn dress(svg: &str, label: &str, class: &str, hints: &[([i32; 4], String)]) -> S
     let mut more = String::new();
     for ([x, y, w, h], text) in hints {
         let text = escape(text);
-        let _ = write!(more, "<rect class=\"hint\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"><title>{text}</title></rect>");
+        let _ = write!(
+            more,
+            "<rect class=\"hint\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"><title>{text}</title></rect>"
+        );
     }
     match svg.rfind("</svg>") {
         Some(end) => format!("{}{more}</svg>", &svg[..end]),
@@ -187,7 +190,10 @@ mod tests {
             sheet.hint([0, 0, 1, 1], "<y>".into());
             sheet.rect([0, 0, 4, 4], ACCENT)
         });
-        assert!(svg.contains("aria-label=\"a &lt;b&gt; &amp; &quot;c&quot;\"") && svg.contains("<title>&lt;y&gt;</title>"));
+        assert!(
+            svg.contains("aria-label=\"a &lt;b&gt; &amp; &quot;c&quot;\"")
+                && svg.contains("<title>&lt;y&gt;</title>")
+        );
         assert!(!svg.contains("style=") && !svg.contains("<x>"));
         assert!(svg.contains("fill=\"#000003\"") && svg.matches("</svg>").count() == 2);
     }

@@ -13,8 +13,8 @@ const STRETCHES: usize = 120;
 /// The height of one panel.
 const PANEL: i32 = 110;
 
-/// Slower than this is standing around, and would flatten the rest of the line.
-const SLOWEST: f64 = 900.0;
+/// Slower than the usual pace times this is standing around, and would flatten the rest.
+const SLOWEST: f64 = 1.5;
 
 /// What is known of one stretch.
 #[derive(Clone, Copy, Default)]
@@ -46,8 +46,19 @@ pub(crate) fn draw(streams: &Streams) -> String {
     let height = panels.len() as u32 * PANEL as u32 + 30;
     let names: Vec<&str> = panels.iter().map(|panel| panel.name).collect();
     let label = format!("{} over {:.1} kilometres", names.join(", "), length / 1000.0);
-    let at = |class, width| one(&label, class, (width, height), |sheet| plot(sheet, &panels, length / 1000.0));
+    let at =
+        |class, width| one(&label, class, (width, height), |sheet| plot(sheet, &panels, length / 1000.0));
     at("wide", 900) + &at("narrow", 330)
+}
+
+/// Paces with those of standing around cut off.
+fn running(mut paces: Vec<Option<f64>>) -> Vec<Option<f64>> {
+    let mut known: Vec<f64> = paces.iter().flatten().copied().collect();
+    known.sort_by(f64::total_cmp);
+    if let Some(usual) = known.get(known.len() / 2) {
+        paces.iter_mut().flatten().for_each(|pace| *pace = pace.min(usual * SLOWEST));
+    }
+    paces
 }
 
 fn panels(stretches: &[Stretch]) -> Vec<Panel> {
@@ -55,14 +66,28 @@ fn panels(stretches: &[Stretch]) -> Vec<Panel> {
     let pace = Panel {
         name: "Pace, min/km",
         colour: ACCENT,
-        values: values(|s| s.pace),
+        values: running(values(|s| s.pace)),
         upside_down: true,
         filled: false,
         label: pace::clock,
     };
     let whole = |value: f64| format!("{value:.0}");
-    let hr = Panel { name: "Heart rate, bpm", colour: SECOND, values: values(|s| s.hr), upside_down: false, filled: false, label: whole };
-    let altitude = Panel { name: "Elevation, m", colour: THIRD, values: values(|s| s.altitude), upside_down: false, filled: true, label: whole };
+    let hr = Panel {
+        name: "Heart rate, bpm",
+        colour: SECOND,
+        values: values(|s| s.hr),
+        upside_down: false,
+        filled: false,
+        label: whole,
+    };
+    let altitude = Panel {
+        name: "Elevation, m",
+        colour: THIRD,
+        values: values(|s| s.altitude),
+        upside_down: false,
+        filled: true,
+        label: whole,
+    };
     let mut panels = vec![pace, hr, altitude];
     panels.retain(|panel| panel.values.iter().flatten().count() > 1);
     panels
@@ -86,7 +111,7 @@ fn stretches(streams: &Streams, length: f64) -> Vec<Stretch> {
     let stretch = |(seconds, metres, hr, altitude, samples): &(f64, f64, f64, f64, u32)| {
         let mean = |sum: f64| sum / f64::from((*samples).max(1));
         Stretch {
-            pace: pace::seconds_per_km(*metres, *seconds).map(|pace| pace.min(SLOWEST)),
+            pace: pace::seconds_per_km(*metres, *seconds),
             hr: (streams.heartrate.is_some() && *samples > 0).then(|| mean(*hr)),
             altitude: (streams.altitude.is_some() && *samples > 0).then(|| mean(*altitude)),
         }
@@ -108,7 +133,12 @@ fn plot(sheet: &mut Sheet<'_>, panels: &[Panel], km: f64) -> Drawn {
     while at <= km {
         let x = whole.x(at / km);
         let last = at + step > km;
-        sheet.text(&format!("{}{}", trim(at), if last { " km" } else { "" }), (x, bottom), if last { HPos::Right } else { HPos::Center }, VPos::Top)?;
+        sheet.text(
+            &format!("{}{}", trim(at), if last { " km" } else { "" }),
+            (x, bottom),
+            if last { HPos::Right } else { HPos::Center },
+            VPos::Top,
+        )?;
         at += step;
     }
     Ok(())
@@ -130,7 +160,8 @@ fn draw_panel(sheet: &Sheet<'_>, panel: &Panel, plot: super::Plot) -> Drawn {
         sheet.text(&(panel.label)(value), (plot.left - 6, y), HPos::Right, VPos::Center)?;
     }
     let at = |k: usize, value: f64| (plot.x((k as f64 + 0.5) / STRETCHES as f64), plot.y(share(value)));
-    let points: Vec<_> = panel.values.iter().enumerate().filter_map(|(k, value)| Some(at(k, (*value)?))).collect();
+    let points: Vec<_> =
+        panel.values.iter().enumerate().filter_map(|(k, value)| Some(at(k, (*value)?))).collect();
     if let (true, Some(first), Some(last)) = (panel.filled, points.first(), points.last()) {
         let mut outline = vec![(first.0, plot.bottom)];
         outline.extend(&points);

@@ -28,7 +28,9 @@ pub(crate) fn draw(months: &[Month], today: NaiveDate) -> String {
     if points.len() < 2 {
         return String::new();
     }
-    both("Average pace per month over the last three years; faster is higher", |sheet| plot(sheet, &points, first))
+    both("Average pace per month over the last three years; faster is higher", |sheet| {
+        plot(sheet, &points, first)
+    })
 }
 
 fn plot(sheet: &mut Sheet<'_>, points: &[Point], first: NaiveDate) -> Drawn {

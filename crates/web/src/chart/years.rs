@@ -7,7 +7,8 @@ use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, VPos};
 use runnerly::stats::summary::Month;
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The colours of the years, the latest first.
 const COLOURS: [RGBColor; 3] = [ACCENT, BEFORE, THIRD];
@@ -65,7 +66,12 @@ fn plot(sheet: &mut Sheet<'_>, years: &[(i32, [f64; 12])]) -> Drawn {
     legend(sheet, years, plot.left, colour)
 }
 
-fn legend(sheet: &Sheet<'_>, years: &[(i32, [f64; 12])], left: i32, colour: impl Fn(usize) -> RGBColor) -> Drawn {
+fn legend(
+    sheet: &Sheet<'_>,
+    years: &[(i32, [f64; 12])],
+    left: i32,
+    colour: impl Fn(usize) -> RGBColor,
+) -> Drawn {
     for (k, (year, _)) in years.iter().enumerate() {
         let x = left + k as i32 * 62;
         sheet.rect([x, 6, 10, 10], colour(k))?;

@@ -48,12 +48,20 @@ impl Card {
     }
 }
 
-pub(super) async fn page(State(web): State<Shared>, session: Session, Shown(athlete): Shown) -> Result<Response> {
+pub(super) async fn page(
+    State(web): State<Shared>,
+    session: Session,
+    Shown(athlete): Shown,
+) -> Result<Response> {
     let mut others = Vec::new();
     for id in session.athletes().iter().filter(|id| **id != athlete.id) {
         others.extend(web.app.storage.athlete(*id).await?.as_ref().map(Card::of));
     }
-    html(&Page { frame: Frame::new("Account", "account", Some(&athlete)), athlete: Card::of(&athlete), others })
+    html(&Page {
+        frame: Frame::new("Account", "account", Some(&athlete)),
+        athlete: Card::of(&athlete),
+        others,
+    })
 }
 
 #[derive(Deserialize)]
@@ -62,7 +70,11 @@ pub(super) struct Which {
     athlete: i64,
 }
 
-pub(super) async fn show(State(web): State<Shared>, mut session: Session, Form(which): Form<Which>) -> Result<Response> {
+pub(super) async fn show(
+    State(web): State<Shared>,
+    mut session: Session,
+    Form(which): Form<Which>,
+) -> Result<Response> {
     if !session.holds(which.athlete) {
         return Err(Fault::missing("athlete"));
     }

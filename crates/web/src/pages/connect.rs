@@ -105,13 +105,19 @@ fn notice(title: &str, lines: &[&str], status: StatusCode) -> Result<Response> {
 }
 
 fn stale() -> Result<Response> {
-    let lines = ["This answer does not belong to a connection begun in this browser within the last ten minutes.", "Nothing was connected."];
+    let lines = [
+        "This answer does not belong to a connection begun in this browser within the last ten minutes.",
+        "Nothing was connected.",
+    ];
     notice("Please begin again", &lines, StatusCode::BAD_REQUEST)
 }
 
 fn refused(error: &str) -> Result<Response> {
     if error == "access_denied" {
-        let lines = ["You chose not to give access, so nothing was connected.", "You can change your mind at any time, or import files instead."];
+        let lines = [
+            "You chose not to give access, so nothing was connected.",
+            "You can change your mind at any time, or import files instead.",
+        ];
         return notice("Not connected", &lines, StatusCode::OK);
     }
     let said = format!("Strava said: {}", line(error));
@@ -130,12 +136,25 @@ fn failed(e: &anyhow::Error) -> Result<Response> {
     use strava::Error;
     tracing::warn!(error = format!("{e:#}"), "an athlete could not be connected");
     let (why, status) = match e.downcast_ref::<Error>() {
-        Some(Error::Unauthorized { .. }) => ("Strava no longer accepts this answer; it works only once.", StatusCode::BAD_REQUEST),
-        Some(Error::RateLimited { .. }) => ("Strava takes no more calls from this application right now. Try again in a quarter of an hour.", StatusCode::SERVICE_UNAVAILABLE),
-        Some(Error::Rejected { .. }) => ("Strava refuses this application: its id or secret may be wrong.", StatusCode::BAD_GATEWAY),
-        Some(Error::Forbidden { .. }) => ("Strava refuses this application for now; it may have reached its number of athletes.", StatusCode::BAD_GATEWAY),
+        Some(Error::Unauthorized { .. }) => {
+            ("Strava no longer accepts this answer; it works only once.", StatusCode::BAD_REQUEST)
+        }
+        Some(Error::RateLimited { .. }) => (
+            "Strava takes no more calls from this application right now. Try again in a quarter of an hour.",
+            StatusCode::SERVICE_UNAVAILABLE,
+        ),
+        Some(Error::Rejected { .. }) => {
+            ("Strava refuses this application: its id or secret may be wrong.", StatusCode::BAD_GATEWAY)
+        }
+        Some(Error::Forbidden { .. }) => (
+            "Strava refuses this application for now; it may have reached its number of athletes.",
+            StatusCode::BAD_GATEWAY,
+        ),
         Some(_) => ("Strava did not answer as expected. Try again in a moment.", StatusCode::BAD_GATEWAY),
-        None => ("Strava agreed, but the connection could not be kept here. Try again in a moment.", StatusCode::SERVICE_UNAVAILABLE),
+        None => (
+            "Strava agreed, but the connection could not be kept here. Try again in a moment.",
+            StatusCode::SERVICE_UNAVAILABLE,
+        ),
     };
     notice("Not connected", &[why], status)
 }

@@ -25,6 +25,9 @@ use runnerly::storage::{Athlete, Connection};
 /// Runs in the list on the dashboard.
 const RECENT: usize = 8;
 
+/// The records on the dashboard; the others have a page of their own.
+const RECORDS: [&str; 7] = ["400m", "1K", "1 mile", "5K", "10K", "Half-Marathon", "Marathon"];
+
 /// Activities read for the calendar; a year of three a day.
 const YEAR: u32 = 1_200;
 
@@ -80,7 +83,11 @@ struct RecordRow {
     mark: MarkRow,
 }
 
-pub(super) async fn page(State(web): State<Shared>, Maybe(athlete): Maybe, params: Params) -> Result<Response> {
+pub(super) async fn page(
+    State(web): State<Shared>,
+    Maybe(athlete): Maybe,
+    params: Params,
+) -> Result<Response> {
     let note = params.text("note").and_then(note);
     match athlete {
         Some(athlete) => dashboard(&web, &athlete, note).await,
@@ -94,9 +101,13 @@ fn note(word: &str) -> Option<&'static str> {
         "connected" => "Connected. Your runs are being fetched; the first ones appear in a moment.",
         "connected-partly" => "Connected without access to private activities: private runs are left out.",
         "disconnected" => "Disconnected. Your runs stay here until you delete them.",
-        "disconnected-untold" => "Disconnected here, but Strava could not be told. Remove Runnerly at strava.com/settings/apps, too.",
+        "disconnected-untold" => {
+            "Disconnected here, but Strava could not be told. Remove Runnerly at strava.com/settings/apps, too."
+        }
         "deleted" => "Disconnected, and everything here is deleted.",
-        "deleted-untold" => "Everything here is deleted, but Strava could not be told. Remove Runnerly at strava.com/settings/apps, too.",
+        "deleted-untold" => {
+            "Everything here is deleted, but Strava could not be told. Remove Runnerly at strava.com/settings/apps, too."
+        }
         _ => return None,
     })
 }
@@ -128,9 +139,15 @@ async fn dashboard(web: &Web, athlete: &Athlete, note: Option<&'static str>) -> 
         panel,
         queue_away,
         stats_pending,
-        figures: summary.filter(|(summary, _)| summary.runs > 0).map(|(summary, at)| figures(&summary, at, today)),
+        figures: summary
+            .filter(|(summary, _)| summary.runs > 0)
+            .map(|(summary, at)| figures(&summary, at, today)),
         recent: activities.iter().filter(|activity| activity.is_run()).take(RECENT).map(Row::of).collect(),
-        records: records.iter().map(record).collect(),
+        records: records
+            .iter()
+            .filter(|record| RECORDS.contains(&record.name.as_str()))
+            .map(record)
+            .collect(),
         calendar: calendar::draw(&spread::calendar(&activities), today),
     })
 }
@@ -186,15 +203,36 @@ fn totals(summary: &Summary, today: NaiveDate) -> Vec<Tile> {
 }
 
 fn marks(summary: &Summary) -> Vec<Tile> {
-    let plain = |label: &str, value: String, unit, sub: String| Tile { label: label.into(), value, unit, sub };
+    let plain =
+        |label: &str, value: String, unit, sub: String| Tile { label: label.into(), value, unit, sub };
     let unit = |n: u32, one, many| if n == 1 { one } else { many };
     let days = summary.current_day_streak;
     let weeks = summary.current_week_streak;
     vec![
-        plain("Day streak", days.to_string(), unit(days, "day", "days"), format!("longest {}", summary.longest_day_streak)),
-        plain("Week streak", weeks.to_string(), unit(weeks, "week", "weeks"), format!("longest {}", summary.longest_week_streak)),
-        plain("Eddington number", summary.eddington_km.to_string(), "km", format!("{} in miles", summary.eddington_mi)),
-        plain("Longest run", summary.longest_run_m.map_or(format::NONE.into(), format::km), "km", format!("average pace {}", format::pace_km(summary.pace_s_per_km))),
+        plain(
+            "Day streak",
+            days.to_string(),
+            unit(days, "day", "days"),
+            format!("longest {}", summary.longest_day_streak),
+        ),
+        plain(
+            "Week streak",
+            weeks.to_string(),
+            unit(weeks, "week", "weeks"),
+            format!("longest {}", summary.longest_week_streak),
+        ),
+        plain(
+            "Eddington number",
+            summary.eddington_km.to_string(),
+            "km",
+            format!("{} in miles", summary.eddington_mi),
+        ),
+        plain(
+            "Longest run",
+            summary.longest_run_m.map_or(format::NONE.into(), format::km),
+            "km",
+            format!("average pace {}", format::pace_km(summary.pace_s_per_km)),
+        ),
     ]
 }
 

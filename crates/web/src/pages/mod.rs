@@ -96,6 +96,10 @@ pub(crate) fn error(fault: &Fault) -> Response {
         500.. => "Something went wrong",
         _ => "That is not possible",
     };
-    let notice = Notice { frame: Frame::new(title, "", None), lines: vec![fault.detail.clone()], next: ("/", "To the start") };
+    let notice = Notice {
+        frame: Frame::new(title, "", None),
+        lines: vec![fault.detail.clone()],
+        next: ("/", "To the start"),
+    };
     notice.response(fault.status).unwrap_or_else(|_| fault.status.into_response())
 }

@@ -49,7 +49,11 @@ impl MarkRow {
     }
 }
 
-pub(super) async fn page(State(web): State<Shared>, Shown(athlete): Shown, params: Params) -> Result<Response> {
+pub(super) async fn page(
+    State(web): State<Shared>,
+    Shown(athlete): Shown,
+    params: Params,
+) -> Result<Response> {
     params.only(&[])?;
     let records = web.app.storage.records(athlete.id).await?;
     let why = match records.is_empty() {
@@ -62,5 +66,8 @@ pub(super) async fn page(State(web): State<Shared>, Shown(athlete): Shown, param
 
 fn distance(record: &Record) -> Distance {
     let marks = record.progression.iter().rev().take(1 + EARLIER);
-    Distance { name: record.name.clone(), marks: marks.map(|mark| MarkRow::of(record.distance_m, mark)).collect() }
+    Distance {
+        name: record.name.clone(),
+        marks: marks.map(|mark| MarkRow::of(record.distance_m, mark)).collect(),
+    }
 }

@@ -42,7 +42,7 @@ struct SplitRow {
     number: String,
     time: String,
     pace: String,
-    /// Share of the fastest split's speed, 0 to 100.
+    /// Speed against the fastest split's, from 60 % of it as 0 to 100.
     bar: u32,
     elevation: String,
     hr: String,
@@ -109,8 +109,12 @@ pub(super) async fn page(
 async fn missing(web: &Web, run: &Activity) -> Result<Option<String>> {
     let state = web.app.storage.stream_state(run.athlete, run.id).await?;
     Ok(Some(match (state, run.source) {
-        (Some(StreamState::Absent), _) => "There are no samples of this run: it was entered by hand, or recorded without a track.".into(),
-        (Some(StreamState::Fetched), _) => "The samples of this run are no longer kept; what was computed from them stays.".into(),
+        (Some(StreamState::Absent), _) => {
+            "There are no samples of this run: it was entered by hand, or recorded without a track.".into()
+        }
+        (Some(StreamState::Fetched), _) => {
+            "The samples of this run are no longer kept; what was computed from them stays.".into()
+        }
         (_, Source::File) => "The file held no samples.".into(),
         _ => match status::why_queue(web, runnerly::jobs::STRAVA).await {
             Some(why) => format!("Pace, heart rate and splits are not fetched yet: {why}."),
@@ -130,8 +134,10 @@ fn split_rows(splits: &[Split], unit_m: f64, unit: &str) -> Vec<SplitRow> {
             number: if whole { number } else { format!("{:.2}", split.distance_m / unit_m) },
             time: format::clock(split.elapsed_s),
             pace: pace.map_or(format::NONE.into(), |pace| format!("{} {unit}", pace::clock(pace))),
-            bar: (speed(split) / fastest * 100.0).clamp(0.0, 100.0).round() as u32,
-            elevation: split.elevation_m.map_or(format::NONE.into(), |m| format!("{m:+.0} m")),
+            bar: ((speed(split) / fastest - 0.6) * 250.0).clamp(0.0, 100.0).round() as u32,
+            elevation: split
+                .elevation_m
+                .map_or(format::NONE.into(), |m| format!("{:+} m", m.round() as i64).replace('-', "−")),
             hr: format::bpm(split.average_hr),
         }
     };
@@ -152,7 +158,8 @@ async fn zones(web: &Web, run: &Activity, streams: &Streams) -> Result<Option<Zo
     let rates = activities.iter().filter(|a| a.is_run()).filter_map(|a| a.max_hr);
     // What is above is a slip of the strap.
     let highest = rates.filter(|hr| *hr <= 220.0).fold(0.0, f64::max);
-    let Some((zones, time)) = Zones::of_max(highest).ok().and_then(|z| z.time_in(streams).map(|t| (z, t))) else {
+    let Some((zones, time)) = Zones::of_max(highest).ok().and_then(|z| z.time_in(streams).map(|t| (z, t)))
+    else {
         return Ok(None);
     };
     let all = (time.below_s + time.zones_s.iter().sum::<i64>()).max(1) as f64;

@@ -72,7 +72,11 @@ impl Page {
     }
 }
 
-pub(super) async fn page(State(web): State<Shared>, Shown(athlete): Shown, params: Params) -> Result<Response> {
+pub(super) async fn page(
+    State(web): State<Shared>,
+    Shown(athlete): Shown,
+    params: Params,
+) -> Result<Response> {
     let params = params.only(&["year", "page"])?;
     let year = params.number("year", 1900..=2200)?.map(|year| year as i32);
     let page = params.number("page", 1..=100_000)?.unwrap_or(1) as usize;

@@ -38,7 +38,11 @@ struct Row {
     gain: String,
 }
 
-pub(super) async fn page(State(web): State<Shared>, Shown(athlete): Shown, params: Params) -> Result<Response> {
+pub(super) async fn page(
+    State(web): State<Shared>,
+    Shown(athlete): Shown,
+    params: Params,
+) -> Result<Response> {
     let params = params.only(&["by", "all"])?;
     let by = params.word("by", &["year", "month", "week"])?.unwrap_or("year");
     let all = params.word("all", &["1"])?.is_some();

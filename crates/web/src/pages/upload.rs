@@ -53,7 +53,14 @@ impl Row {
             UploadState::Imported { activity } => ("imported", None, Some(activity)),
             UploadState::Failed { error } => ("failed", Some(status::line(&error)), None),
         };
-        Row { name: upload.name, size: format::bytes(upload.size), when: format::ago(upload.created_at), state, error, run }
+        Row {
+            name: upload.name,
+            size: format::bytes(upload.size),
+            when: format::ago(upload.created_at),
+            state,
+            error,
+            run,
+        }
     }
 }
 
@@ -80,14 +87,21 @@ async fn post(
     Maybe(athlete): Maybe,
     files: std::result::Result<Multipart, MultipartRejection>,
 ) -> Result<Response> {
-    let files = files.map_err(|_| Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Files come as multipart/form-data."))?;
+    let files = files.map_err(|_| {
+        Fault::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Files come as multipart/form-data.",
+        )
+    })?;
     let (athlete, session) = owner(&web, session, athlete).await?;
     let Taken { refused, taken } = take(&web, athlete.id, files).await?;
     let cookie = AppendHeaders([(header::SET_COOKIE, session.cookie(&web)?)]);
     if refused.is_empty() && !taken.is_empty() {
         return Ok((cookie, Redirect::to("/upload")).into_response());
     }
-    let mut lines: Vec<String> = refused.iter().map(|refused| format!("{}: {}", refused.name, refused.reason)).collect();
+    let mut lines: Vec<String> =
+        refused.iter().map(|refused| format!("{}: {}", refused.name, refused.reason)).collect();
     if lines.is_empty() {
         lines.push("No file was chosen.".into());
     }
