@@ -10,6 +10,7 @@ if (job && "EventSource" in window) {
     job.querySelector("[data-text]").textContent = status.text;
     const bar = job.querySelector("progress");
     if (status.share !== null) {
+      bar.hidden = false;
       bar.value = status.share;
       bar.textContent = `${Math.round(status.share * 100)} %`;
     }

@@ -29,7 +29,7 @@ mod web;
 pub use options::WebOptions;
 
 use axum::Router;
-use runnerly::app::{App, Usage};
+use runnerly::app::App;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,7 @@ pub fn router(app: App, options: WebOptions) -> Router {
 /// ```
 ///
 /// # Errors
-/// [`Usage`] for options that are not allowed, such as an address that others can reach
+/// [`Usage`](runnerly::app::Usage) for options that are not allowed, such as an address that others can reach
 /// without a public URL; else what the listener says.
 pub async fn serve(
     listener: TcpListener,
@@ -68,14 +68,7 @@ pub async fn serve(
     options: WebOptions,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    options.check()?;
-    let address = listener.local_addr()?;
-    if options.public_url.is_none() && !address.ip().is_loopback() {
-        let line = format!(
-            "listen {address}: others can reach it; say with --public-url how browsers do, or listen on 127.0.0.1"
-        );
-        anyhow::bail!(Usage(line));
-    }
+    options.check(listener.local_addr()?)?;
     let router = web::build(app, options, stop.clone());
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let late = async {

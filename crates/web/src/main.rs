@@ -40,7 +40,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options =
         WebOptions { public_url: cli.public_url, metrics_token: cli.metrics_token, ..WebOptions::default() };
-    options.check()?;
+    options.check(cli.listen)?;
     let app = cli.places.open().await?;
     let listener = TcpListener::bind(cli.listen)
         .await

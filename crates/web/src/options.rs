@@ -4,6 +4,7 @@ use axum::http::Uri;
 use metrics_exporter_prometheus::PrometheusHandle;
 use runnerly::app::{Places, Usage};
 use runnerly::secret::{KEY_VARIABLE, Keyring};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What may be said about the web front. The default serves the machine it runs on.
@@ -13,7 +14,7 @@ use std::sync::Arc;
 ///     public_url: Some("https://runs.example.org".into()),
 ///     ..Default::default()
 /// };
-/// assert!(options.check().is_ok());
+/// assert!(options.check("0.0.0.0:8080".parse().unwrap()).is_ok());
 /// ```
 #[derive(Clone, Default)]
 pub struct WebOptions {
@@ -31,20 +32,27 @@ pub struct WebOptions {
 }
 
 impl WebOptions {
-    /// Whether these options are allowed.
+    /// Whether these options are allowed for a server that listens there.
     ///
     /// ```
+    /// let here = "127.0.0.1:8080".parse().unwrap();
     /// let options = runnerly_web::WebOptions { public_url: Some("ftp://x".into()), ..Default::default() };
-    /// assert!(options.check().unwrap_err().to_string().starts_with("public url: "));
+    /// assert!(options.check(here).unwrap_err().to_string().starts_with("public url: "));
+    /// let open = "0.0.0.0:8080".parse().unwrap();
+    /// assert!(runnerly_web::WebOptions::default().check(open).is_err(), "others could reach it");
     /// ```
     ///
     /// # Errors
     /// [`Usage`], naming the option.
-    pub fn check(&self) -> Result<(), Usage> {
+    pub fn check(&self, listen: SocketAddr) -> Result<(), Usage> {
         match &self.public_url {
             Some(url) if origin(url).is_none() => Err(Usage(
-                "public url: not an address; allowed is http://host[:port] or https://host[:port], without a path".into(),
+                "public url: not an address; allowed is http://host[:port] or https://host[:port], without a path"
+                    .into(),
             )),
+            None if !listen.ip().is_loopback() => Err(Usage(format!(
+                "listen {listen}: others can reach it; say with --public-url how browsers do, or listen on 127.0.0.1"
+            ))),
             _ => Ok(()),
         }
     }

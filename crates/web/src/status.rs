@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The most jobs of a name looked at to find an athlete's.
-const LOOK: usize = 200;
+const LOOK: usize = 1_000;
 
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
