@@ -19,7 +19,7 @@ pub(crate) async fn call<T, F: Future<Output = Result<T, Error>>>(
     let app = cx.state();
     let token = token(cx, athlete, None).await?;
     // One call before the limit: a refused call would count against the day as well.
-    if let Some(pause) = app.strava.usage().and_then(|usage| usage.pause(1)) {
+    if let Some(pause) = app.strava.usage().and_then(|usage| usage.pause_at_speed(1, app.strava_speed)) {
         return Err(limited(cx, pause.wait).await);
     }
     match call(app.strava.clone(), token.clone()).await {

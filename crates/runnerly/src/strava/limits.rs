@@ -85,7 +85,13 @@ impl Usage {
     ///
     /// Windows that have ended since the answer count as fresh.
     pub fn pause(&self, spare: u32) -> Option<Pause> {
-        let now = self.at + TimeDelta::from_std(self.seen.elapsed()).unwrap_or(TimeDelta::MAX / 2);
+        self.pause_at_speed(spare, 1.0)
+    }
+
+    /// As [`Usage::pause`], for a simulated Strava whose clock runs `speed` times as fast as ours.
+    pub fn pause_at_speed(&self, spare: u32, speed: f64) -> Option<Pause> {
+        let passed = self.seen.elapsed().mul_f64(speed.clamp(1.0, 1e6));
+        let now = self.at + TimeDelta::from_std(passed).unwrap_or(TimeDelta::MAX / 2);
         self.pause_at(now, spare)
     }
 
