@@ -38,22 +38,17 @@ impl Import {
         let app = places.open().await?;
         let athlete = self.owner(&app).await?;
         let own = with_worker::unless_alive(&app, ImportFile::NAME).await?;
-        let mut failed = 0;
+        let mut failed = Vec::new();
         for (name, bytes) in files {
-            let outcome = one(&app, athlete, &name, &bytes).await;
-            failed += usize::from(outcome.is_err());
-            self.print(&name, outcome);
+            match one(&app, athlete, &name, &bytes).await {
+                Ok(activity) => self.print(&name, activity),
+                Err(why) => failed.push((name, why)),
+            }
         }
         if let Some(worker) = own {
             worker.stop().await;
         }
-        match failed {
-            0 => Ok(()),
-            n => anyhow::bail!(
-                "import: {n} of {} files could not be imported",
-                self.files.len()
-            ),
-        }
+        self.refuse(failed)
     }
 
     /// The athlete named, the only one known, or a local one made for the purpose.
@@ -67,18 +62,28 @@ impl Import {
         crate::stats::choose(&app.storage, self.athlete).await
     }
 
-    fn print(&self, name: &str, outcome: Result<i64, String>) {
-        match outcome {
-            Ok(activity) if self.json => println!(
-                "{}",
-                serde_json::json!({ "file": name, "activity": activity })
-            ),
-            Err(error) if self.json => {
-                println!("{}", serde_json::json!({ "file": name, "error": error }))
-            }
-            Ok(activity) => println!("{name}: imported as activity {activity}"),
-            Err(error) => eprintln!("runnerly: {error}"),
+    fn print(&self, name: &str, activity: i64) {
+        if self.json {
+            println!("{}", serde_json::json!({ "file": name, "activity": activity }));
+        } else {
+            println!("{name}: imported as activity {activity}");
         }
+    }
+
+    /// One line for each file that could not be imported; the last one ends the program.
+    fn refuse(&self, mut failed: Vec<(String, String)>) -> anyhow::Result<()> {
+        if self.json {
+            for (name, error) in &failed {
+                println!("{}", serde_json::json!({ "file": name, "error": error }));
+            }
+        }
+        let Some((_, last)) = failed.pop() else {
+            return Ok(());
+        };
+        for (_, error) in failed {
+            eprintln!("runnerly: {error}");
+        }
+        anyhow::bail!(last)
     }
 }
 

@@ -19,8 +19,10 @@ pub(crate) async fn serve(
     let listener = listen(at).await?;
     let at = listener.local_addr()?;
     let recorder = Recorder::install()?;
+    simulator.check(&places)?;
+    let stores = places.open_stores().await?;
     let sim = simulator::stand_in(&mut places, &simulator).await?;
-    let app = places.open().await?;
+    let app = places.with(stores)?;
 
     let stop = CancellationToken::new();
     let running = worker(app.clone(), Concurrency::default()).start().await?;

@@ -28,6 +28,27 @@ impl Running {
     }
 }
 
+impl Simulator {
+    /// Refuses what is known to be wrong before anything is opened.
+    pub(crate) fn check(&self, places: &Places) -> anyhow::Result<()> {
+        let Some(dir) = &self.recordings else {
+            return Ok(());
+        };
+        if places.has_credentials() {
+            anyhow::bail!(Usage(
+                "--recordings: is for the simulated Strava; leave the credentials out".into()
+            ));
+        }
+        if !dir.join("strava-activities-1132.jsonl").is_file() {
+            anyhow::bail!(Usage(format!(
+                "--recordings: {} holds no strava-activities-1132.jsonl",
+                dir.display()
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Points `places` to a simulated Strava where no credentials are given, and starts it
 /// unless another process serves one from the same data directory.
 pub(crate) async fn stand_in(
@@ -35,23 +56,7 @@ pub(crate) async fn stand_in(
     simulator: &Simulator,
 ) -> anyhow::Result<Option<Running>> {
     if places.has_credentials() {
-        if simulator.recordings.is_some() {
-            anyhow::bail!(Usage(
-                "--recordings: is for the simulated Strava; leave the credentials out".into()
-            ));
-        }
         return Ok(None);
-    }
-    if places.strava_client_id.is_some() || places.strava_client_secret.is_some() {
-        return Ok(None);
-    }
-    if let Some(dir) = &simulator.recordings
-        && !dir.join("strava-activities-1132.jsonl").is_file()
-    {
-        anyhow::bail!(Usage(format!(
-            "--recordings: {} holds no strava-activities-1132.jsonl",
-            dir.display()
-        )));
     }
     let dir = places.data_dir.join("strava-sim");
     std::fs::create_dir_all(&dir)

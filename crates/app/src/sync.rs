@@ -25,8 +25,10 @@ pub(crate) struct Sync {
 
 impl Sync {
     pub(crate) async fn run(self, mut places: Places, simulator: Simulator) -> anyhow::Result<()> {
+        simulator.check(&places)?;
+        let stores = places.open_stores().await?;
         let sim = simulator::stand_in(&mut places, &simulator).await?;
-        let app = places.open().await?;
+        let app = places.with(stores)?;
         let outcome = self.sync(&app, sim.as_ref()).await;
         if let Some(sim) = sim {
             sim.stop().await;
