@@ -9,10 +9,7 @@ use legwork::testing::harness::Harness;
 /// Runs one case on a harness of its own; says so where the backend is not to be had.
 fn run(opened: impl Future<Output = Option<(Harness, Keeper)>>, verb: &str, name: &str) {
     let case = find(verb, name).expect("a case of the list");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let Some((harness, keeper)) = opened.await else {
             return;

@@ -13,9 +13,7 @@ async fn open(url: &str) -> Sqlite {
 
 /// The one line with which an address is refused.
 async fn refused(url: &str) -> String {
-    let Err(error) = Sqlite::connect(url, Clock::Backend).await else {
-        panic!("{url} was opened")
-    };
+    let Err(error) = Sqlite::connect(url, Clock::Backend).await else { panic!("{url} was opened") };
     let line = error.to_string();
     assert!(!line.contains('\n'), "one line: {line}");
     line
@@ -24,37 +22,20 @@ async fn refused(url: &str) -> String {
 fn jobs(n: usize) -> Vec<NewJob> {
     let job = |n: usize| {
         let envelope = Envelope::new("a.job", &n.to_string()).unwrap();
-        NewJob {
-            record: envelope.encode(),
-            envelope,
-            due: Due::Now,
-            chosen: false,
-        }
+        NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false }
     };
     (0..n).map(job).collect()
 }
 
 async fn put(backend: &Sqlite, lane: &str, seq: u64, n: usize) -> Vec<JobId> {
-    let batch = EnqueueBatch {
-        lane: lane.into(),
-        seq,
-        jobs: jobs(n),
-    };
-    assert_eq!(
-        backend.enqueue(&batch).await.unwrap(),
-        vec![Enqueued::Created; n]
-    );
+    let batch = EnqueueBatch { lane: lane.into(), seq, jobs: jobs(n) };
+    assert_eq!(backend.enqueue(&batch).await.unwrap(), vec![Enqueued::Created; n]);
     batch.jobs.iter().map(|j| j.envelope.id).collect()
 }
 
 async fn lease(backend: &Sqlite, max: usize) -> Vec<Batch> {
     let queues = vec![("default".into(), max)];
-    let request = LeaseRequest {
-        worker: "w".into(),
-        queues,
-        alone: false,
-        ttl_ms: 60_000,
-    };
+    let request = LeaseRequest { worker: "w".into(), queues, alone: false, ttl_ms: 60_000 };
     backend.lease(&request).await.unwrap()
 }
 
@@ -62,33 +43,17 @@ async fn lease(backend: &Sqlite, max: usize) -> Vec<Batch> {
 async fn drain(backend: &Sqlite) -> Vec<JobId> {
     let mut ids = Vec::new();
     loop {
-        let outcome = Outcome::Succeeded {
-            result: None,
-            keep_ms: 0,
-        };
-        let settle = |token, id| Settle {
-            token,
-            id,
-            outcome: outcome.clone(),
-            keyed: false,
-        };
+        let outcome = Outcome::Succeeded { result: None, keep_ms: 0 };
+        let settle = |token, id| Settle { token, id, outcome: outcome.clone(), keyed: false };
         let items: Vec<_> = lease(backend, 20)
             .await
             .iter()
-            .flat_map(|b| {
-                b.jobs
-                    .iter()
-                    .map(|j| settle(b.token, j.id))
-                    .collect::<Vec<_>>()
-            })
+            .flat_map(|b| b.jobs.iter().map(|j| settle(b.token, j.id)).collect::<Vec<_>>())
             .collect();
         if items.is_empty() {
             return ids;
         }
-        assert_eq!(
-            backend.settle(&items).await.unwrap(),
-            vec![Settled::Done; items.len()]
-        );
+        assert_eq!(backend.settle(&items).await.unwrap(), vec![Settled::Done; items.len()]);
         ids.extend(items.iter().map(|i| i.id));
     }
 }
@@ -186,10 +151,7 @@ async fn what_was_answered_outlives_a_kill() {
     assert_eq!(backend.audit().await.unwrap(), Vec::<String>::new());
     for id in &answered {
         let id = id.parse().expect("an id");
-        assert!(
-            backend.get(id).await.unwrap().is_some(),
-            "{id} was answered, and is gone"
-        );
+        assert!(backend.get(id).await.unwrap().is_some(), "{id} was answered, and is gone");
     }
     let stored = drain(&backend).await.len();
     assert_eq!(stored % 7, 0, "a call is taken in whole or not at all");
@@ -211,9 +173,7 @@ async fn another_process_wakes_this_one() {
     woken.expect("a wake-up").unwrap();
     drop(backend);
     let ended = async { while wakeups.changed().await.is_ok() {} };
-    tokio::time::timeout(Duration::from_secs(10), ended)
-        .await
-        .expect("ends with its backend");
+    tokio::time::timeout(Duration::from_secs(10), ended).await.expect("ends with its backend");
 }
 
 #[tokio::test]
@@ -248,42 +208,23 @@ async fn what_is_no_database_of_ours_is_refused() {
     let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".repeat(300);
     std::fs::write(dir.path().join("a.png"), &png).unwrap();
     let line = refused(&at("a.png")).await;
-    assert!(
-        line.ends_with("a.png: the file is not a SQLite database"),
-        "{line}"
-    );
-    assert_eq!(
-        std::fs::read(dir.path().join("a.png")).unwrap(),
-        png,
-        "nothing was changed"
-    );
+    assert!(line.ends_with("a.png: the file is not a SQLite database"), "{line}");
+    assert_eq!(std::fs::read(dir.path().join("a.png")).unwrap(), png, "nothing was changed");
 
     let line = refused(&at("none/a.db")).await;
-    assert!(
-        line.contains("none/a.db: there is no directory") && line.ends_with("none"),
-        "{line}"
-    );
+    assert!(line.contains("none/a.db: there is no directory") && line.ends_with("none"), "{line}");
     let line = refused(&at("")).await;
     assert!(line.contains("this is a directory"), "{line}");
 
-    let other = sqlite(
-        &dir.path().join("other.db"),
-        "CREATE TABLE songs (title TEXT)",
-    )
-    .await;
+    let other = sqlite(&dir.path().join("other.db"), "CREATE TABLE songs (title TEXT)").await;
     let line = refused(&other).await;
-    assert!(
-        line.contains("other.db: this SQLite database belongs to another application"),
-        "{line}"
-    );
+    assert!(line.contains("other.db: this SQLite database belongs to another application"), "{line}");
 }
 
 /// Runs statements on a file with a bare connection; the file's address.
 async fn sqlite(path: &std::path::Path, sql: &'static str) -> String {
     use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true);
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     let mut conn = options.connect().await.unwrap();
     sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
@@ -298,10 +239,7 @@ async fn a_newer_schema_is_refused_also_while_open() {
     put(&backend, "l", 1, 1).await;
     let url = sqlite(&path, "UPDATE legwork SET version = 99").await;
     let line = refused(&url).await;
-    assert!(
-        line.contains("a.db: the schema's version 99 is newer than this program knows"),
-        "{line}"
-    );
+    assert!(line.contains("a.db: the schema's version 99 is newer than this program knows"), "{line}");
     let line = backend.promote(1).await.unwrap_err().to_string();
     assert!(line.contains("version 99 is newer"), "{line}");
 }
@@ -320,10 +258,7 @@ async fn a_read_only_file_is_refused() {
         return;
     }
     let line = refused(&url).await;
-    assert!(
-        line.contains("a.db: the file cannot be opened for writing"),
-        "{line}"
-    );
+    assert!(line.contains("a.db: the file cannot be opened for writing"), "{line}");
 }
 
 #[tokio::test]
@@ -344,22 +279,11 @@ async fn a_damaged_file_is_an_error_and_no_panic() {
         Err(e) => assert!(e.to_string().contains("damaged"), "{e}"),
         Ok(backend) => {
             let audit = backend.audit().await;
-            assert!(audit.map_or_else(
-                |e| e.to_string().contains("damaged"),
-                |lines| !lines.is_empty()
-            ));
+            assert!(audit.map_or_else(|e| e.to_string().contains("damaged"), |lines| !lines.is_empty()));
             let queues = vec![("default".into(), 5)];
-            let request = LeaseRequest {
-                worker: "w".into(),
-                queues,
-                alone: false,
-                ttl_ms: 1_000,
-            };
+            let request = LeaseRequest { worker: "w".into(), queues, alone: false, ttl_ms: 1_000 };
             let line = backend.lease(&request).await.unwrap_err().to_string();
-            assert!(
-                line.contains("a.db: the database file is damaged"),
-                "{line}"
-            );
+            assert!(line.contains("a.db: the database file is damaged"), "{line}");
         }
     }
 }

@@ -33,12 +33,7 @@ pub struct Draft(NewJob);
 pub fn job(name: &str) -> Draft {
     let mut envelope = Envelope::new(name, "{\"n\":1}").expect("a good name and payload");
     envelope.queue = "q".into();
-    Draft(NewJob {
-        record: envelope.encode(),
-        envelope,
-        due: Due::Now,
-        chosen: false,
-    })
+    Draft(NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false })
 }
 
 impl Draft {
@@ -117,29 +112,18 @@ impl Held {
     pub fn settle(&self, outcome: Outcome) -> Settle {
         let keyed = Envelope::decode(self.id, &self.job.record)
             .is_ok_and(|e| e.unique.is_some() || e.serial.is_some());
-        Settle {
-            token: self.token,
-            id: self.id,
-            outcome,
-            keyed,
-        }
+        Settle { token: self.token, id: self.id, outcome, keyed }
     }
 }
 
 /// Success without a result, kept this long.
 pub fn success(keep_ms: i64) -> Outcome {
-    Outcome::Succeeded {
-        result: None,
-        keep_ms,
-    }
+    Outcome::Succeeded { result: None, keep_ms }
 }
 
 /// A failed attempt, due again after the wait.
 pub fn retry(wait_ms: i64) -> Outcome {
-    Outcome::Retry {
-        wait_ms,
-        error: "it failed".into(),
-    }
+    Outcome::Retry { wait_ms, error: "it failed".into() }
 }
 
 /// Not now.
@@ -149,19 +133,12 @@ pub fn snooze(wait_ms: i64) -> Outcome {
 
 /// Failed for good, kept a day.
 pub fn discard() -> Outcome {
-    Outcome::Discard {
-        reason: "failed".into(),
-        error: "never".into(),
-        keep_ms: 86_400_000,
-    }
+    Outcome::Discard { reason: "failed".into(), error: "never".into(), keep_ms: 86_400_000 }
 }
 
 /// Called off, kept a day.
 pub fn cancel() -> Outcome {
-    Outcome::Cancel {
-        reason: "nobody wants it".into(),
-        keep_ms: 86_400_000,
-    }
+    Outcome::Cancel { reason: "nobody wants it".into(), keep_ms: 86_400_000 }
 }
 
 /// One of each outcome, with the state that follows from it.
@@ -180,20 +157,12 @@ pub fn every_outcome() -> Vec<(Outcome, State)> {
 impl Harness {
     /// A harness around two connections to an empty namespace.
     pub fn new(backend: Arc<dyn Backend>, other: Arc<dyn Backend>, clock: ManualClock) -> Harness {
-        Harness {
-            backend,
-            other,
-            clock,
-            lane: JobId::new().to_string(),
-            seq: AtomicU64::new(0),
-        }
+        Harness { backend, other, clock, lane: JobId::new().to_string(), seq: AtomicU64::new(0) }
     }
 
     /// Lets time pass.
     pub fn pass(&self, ms: i64) {
-        self.clock.advance(Duration::from_millis(
-            ms.try_into().expect("time goes forward"),
-        ));
+        self.clock.advance(Duration::from_millis(ms.try_into().expect("time goes forward")));
     }
 
     /// The time by the clock in hand.
@@ -204,20 +173,12 @@ impl Harness {
     /// A batch in this harness's lane with the next number.
     pub fn batch(&self, drafts: impl IntoIterator<Item = Draft>) -> EnqueueBatch {
         let seq = self.seq.fetch_add(1, Ordering::SeqCst) + 1;
-        EnqueueBatch {
-            lane: self.lane.clone(),
-            seq,
-            jobs: drafts.into_iter().map(|d| d.0).collect(),
-        }
+        EnqueueBatch { lane: self.lane.clone(), seq, jobs: drafts.into_iter().map(|d| d.0).collect() }
     }
 
     /// Enqueues one job and says what became of it.
     pub async fn offer(&self, draft: Draft) -> Enqueued {
-        let answers = self
-            .backend
-            .enqueue(&self.batch([draft]))
-            .await
-            .expect("enqueue");
+        let answers = self.backend.enqueue(&self.batch([draft])).await.expect("enqueue");
         assert_eq!(answers.len(), 1, "one answer a job");
         answers[0]
     }
@@ -244,10 +205,7 @@ impl Harness {
             ttl_ms: TTL,
         };
         let batches = self.backend.lease(&request).await.expect("lease");
-        assert!(
-            batches.iter().all(|b| !b.jobs.is_empty()),
-            "a batch holds at least one job"
-        );
+        assert!(batches.iter().all(|b| !b.jobs.is_empty()), "a batch holds at least one job");
         batches
     }
 
@@ -275,11 +233,7 @@ impl Harness {
 
     /// Settles one lease.
     pub async fn settle(&self, held: &Held, outcome: Outcome) -> Settled {
-        let answers = self
-            .backend
-            .settle(&[held.settle(outcome)])
-            .await
-            .expect("settle");
+        let answers = self.backend.settle(&[held.settle(outcome)]).await.expect("settle");
         assert_eq!(answers.len(), 1, "one answer an item");
         answers[0]
     }
@@ -287,27 +241,15 @@ impl Harness {
     /// Settles one lease that must still be held.
     pub async fn done(&self, held: &Held, outcome: Outcome) {
         let shown = format!("{outcome:?}");
-        assert_eq!(
-            self.settle(held, outcome).await,
-            Settled::Done,
-            "{shown} under a held lease"
-        );
+        assert_eq!(self.settle(held, outcome).await, Settled::Done, "{shown} under a held lease");
     }
 
     /// Settles one lease that must no longer be held, and changes nothing.
     pub async fn stale(&self, held: &Held, outcome: Outcome) {
         let before = self.shown(held.id).await;
         let shown = format!("{outcome:?}");
-        assert_eq!(
-            self.settle(held, outcome).await,
-            Settled::Stale,
-            "{shown} under a lost lease"
-        );
-        assert_eq!(
-            self.shown(held.id).await,
-            before,
-            "a stale {shown} changes nothing"
-        );
+        assert_eq!(self.settle(held, outcome).await, Settled::Stale, "{shown} under a lost lease");
+        assert_eq!(self.shown(held.id).await, before, "a stale {shown} changes nothing");
     }
 
     /// A job as text, for comparison.
@@ -317,11 +259,7 @@ impl Harness {
 
     /// One job that must exist.
     pub async fn view(&self, id: JobId) -> JobView {
-        self.backend
-            .get(id)
-            .await
-            .expect("get")
-            .unwrap_or_else(|| panic!("job {id} is gone"))
+        self.backend.get(id).await.expect("get").unwrap_or_else(|| panic!("job {id} is gone"))
     }
 
     /// A job's state; none when there is no such job.
@@ -377,14 +315,7 @@ impl Harness {
 
     /// The ids that a filter lists, sorted.
     pub async fn listed(&self, filter: Filter) -> Vec<JobId> {
-        let mut ids: Vec<_> = self
-            .backend
-            .list(&filter)
-            .await
-            .expect("list")
-            .iter()
-            .map(|v| v.id)
-            .collect();
+        let mut ids: Vec<_> = self.backend.list(&filter).await.expect("list").iter().map(|v| v.id).collect();
         ids.sort();
         ids
     }
@@ -416,30 +347,17 @@ impl Harness {
         assert!(broken.is_empty(), "the audit found: {broken:#?}");
         for queue in self.backend.queues().await.expect("queues") {
             for state in State::ALL {
-                let filter = Filter {
-                    state: Some(state),
-                    queue: Some(queue.name.clone()),
-                    name: None,
-                    limit: 20_000,
-                };
+                let filter =
+                    Filter { state: Some(state), queue: Some(queue.name.clone()), name: None, limit: 20_000 };
                 let listed = self.backend.list(&filter).await.expect("list");
                 let count = queue.count(state);
-                assert_eq!(
-                    count,
-                    listed.len() as u64,
-                    "{state} jobs of {} counted and listed",
-                    queue.name
-                );
+                assert_eq!(count, listed.len() as u64, "{state} jobs of {} counted and listed", queue.name);
                 for view in listed.iter().take(50) {
                     assert_eq!(view.state, state, "{} is listed under its state", view.id);
                     self.is(view.id, state).await;
                 }
                 let parked = listed.iter().filter(|v| v.parked).count() as u64;
-                assert!(
-                    state != State::Blocked || parked == queue.parked,
-                    "parked jobs of {}",
-                    queue.name
-                );
+                assert!(state != State::Blocked || parked == queue.parked, "parked jobs of {}", queue.name);
             }
         }
     }
@@ -449,12 +367,7 @@ impl Harness {
 fn held(batches: Vec<Batch>) -> Vec<Held> {
     let of = |b: Batch| {
         let (token, shared) = (b.token, b.jobs.len());
-        b.jobs.into_iter().map(move |job| Held {
-            token,
-            id: job.id,
-            job,
-            shared,
-        })
+        b.jobs.into_iter().map(move |job| Held { token, id: job.id, job, shared })
     };
     batches.into_iter().flat_map(of).collect()
 }

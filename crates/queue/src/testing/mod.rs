@@ -1,5 +1,7 @@
 //! The test kit: conformance cases, a model, and a backend that fails on demand.
 
+mod chance;
 pub mod conformance;
 pub mod harness;
+pub mod model;
 pub mod server;

@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A `valkey-server` on a Unix socket; it keeps nothing and ends with the value.
@@ -15,10 +16,12 @@ impl Valkey {
     /// None, with a line that says so, where no `valkey-server` is on the PATH. Redis is
     /// what CI demands; Valkey is tested where it is found.
     pub(crate) fn start() -> Option<Valkey> {
-        let dir = std::env::temp_dir().join(format!("lw-valkey-{}", std::process::id()));
+        // A number of its own for each: one may start while the last is still ending.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("lw-vk-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).expect("a directory");
         let socket = dir.join("s");
-        let _ = std::fs::remove_file(&socket);
         let spawned = Command::new("valkey-server")
             .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
             .arg(&socket)
@@ -27,6 +30,7 @@ impl Valkey {
             .stderr(Stdio::null())
             .spawn();
         let Ok(child) = spawned else {
+            let _ = std::fs::remove_dir(&dir);
             println!("skipped: valkey-server is not on the PATH");
             return None;
         };

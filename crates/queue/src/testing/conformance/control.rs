@@ -14,11 +14,7 @@ pub(super) async fn cancel_in_every_state(h: &Harness) {
                 assert_eq!(answer, Controlled::Requested);
                 let view = h.view(id).await;
                 assert!(view.state == State::Leased && view.cancel_requested);
-                assert_eq!(
-                    h.control(id, Action::Cancel).await,
-                    Controlled::Requested,
-                    "again"
-                );
+                assert_eq!(h.control(id, Action::Cancel).await, Controlled::Requested, "again");
                 h.done(&held.unwrap(), success(60_000)).await;
                 h.is(id, State::Succeeded).await;
             }
@@ -29,21 +25,14 @@ pub(super) async fn cancel_in_every_state(h: &Harness) {
             _ => {
                 assert_eq!(answer, Controlled::Done(State::Cancelled), "while {state}");
                 let view = h.view(id).await;
-                assert_eq!(
-                    (view.state, view.finished_ms),
-                    (State::Cancelled, Some(h.now()))
-                );
+                assert_eq!((view.state, view.finished_ms), (State::Cancelled, Some(h.now())));
                 assert!(view.due_ms.is_none() && !view.parked);
                 assert_eq!(h.queue(state.as_str()).await.count(state), 0);
             }
         }
     }
     h.pass(7_200_000);
-    assert_eq!(
-        h.promote().await.count,
-        0,
-        "what was cancelled is no longer due"
-    );
+    assert_eq!(h.promote().await.count, 0, "what was cancelled is no longer due");
 }
 
 pub(super) async fn discard_in_every_state(h: &Harness) {
@@ -58,10 +47,7 @@ pub(super) async fn discard_in_every_state(h: &Harness) {
             assert_eq!(answer, Controlled::Done(State::Discarded), "while {state}");
             let view = h.view(id).await;
             assert_eq!(view.reason.as_deref(), Some("operator"));
-            assert_eq!(
-                (view.state, view.finished_ms),
-                (State::Discarded, Some(h.now()))
-            );
+            assert_eq!((view.state, view.finished_ms), (State::Discarded, Some(h.now())));
         }
         if let Some(held) = held {
             h.done(&held, success(0)).await;
@@ -84,10 +70,7 @@ pub(super) async fn retry_in_every_state(h: &Harness) {
         }
         assert_eq!(answer, Controlled::Done(State::Available), "while {state}");
         let view = h.view(id).await;
-        assert_eq!(
-            (view.state, view.due_ms, view.parked),
-            (State::Available, None, false)
-        );
+        assert_eq!((view.state, view.due_ms, view.parked), (State::Available, None, false));
         assert_eq!(view.errors, errors, "the errors are kept");
         if state.is_final() {
             assert_eq!((view.attempts, view.crashes), (0, 0));
@@ -105,10 +88,7 @@ pub(super) async fn retry_in_every_state(h: &Harness) {
 
 pub(super) async fn retry_spares_the_attempts_of_an_unfinished_job(h: &Harness) {
     let (id, _) = h.bring(job("a.job"), State::Retryable).await;
-    assert_eq!(
-        h.control(id, Action::Retry).await,
-        Controlled::Done(State::Available)
-    );
+    assert_eq!(h.control(id, Action::Retry).await, Controlled::Done(State::Available));
     assert_eq!(h.take("q").await.job.attempts, 1);
 }
 
@@ -116,30 +96,15 @@ pub(super) async fn a_redriven_job_is_not_suspect_for_its_former_crashes(h: &Har
     let id = h.put(job("a.job").with(|e| e.max_crashes = Some(1))).await;
     h.take("q").await;
     assert_eq!(h.lose().await[0].state, State::Discarded);
-    assert_eq!(
-        h.control(id, Action::Retry).await,
-        Controlled::Done(State::Available)
-    );
+    assert_eq!(h.control(id, Action::Retry).await, Controlled::Done(State::Available));
     assert_eq!(h.take("q").await.job.crashes, 0);
-    assert_eq!(
-        h.lose().await,
-        [Reaped {
-            id,
-            state: State::Discarded,
-            crashes: 1
-        }]
-    );
+    assert_eq!(h.lose().await, [Reaped { id, state: State::Discarded, crashes: 1 }]);
 }
 
 pub(super) async fn a_serial_waiter_may_not_be_retried(h: &Harness) {
-    let ids = h
-        .put_all([job("a.job").serial("s"), job("a.job").serial("s")])
-        .await;
+    let ids = h.put_all([job("a.job").serial("s"), job("a.job").serial("s")]).await;
     h.lease("q", 2).await;
-    assert_eq!(
-        h.control(ids[1], Action::Retry).await,
-        Controlled::Refused(State::Blocked)
-    );
+    assert_eq!(h.control(ids[1], Action::Retry).await, Controlled::Refused(State::Blocked));
     h.is(ids[1], State::Blocked).await;
 }
 
@@ -148,20 +113,12 @@ pub(super) async fn retry_of_a_final_job_whose_key_is_held(h: &Harness) {
         let queue = state.as_str();
         let draft = job("a.job").queue(queue).unique(queue);
         let (old, _) = h.bring(draft.clone(), state).await;
-        let holder = h
-            .put(draft.with(|e| e.id = JobId::new()).queue("other"))
-            .await;
+        let holder = h.put(draft.with(|e| e.id = JobId::new()).queue("other")).await;
         let before = h.shown(old).await;
-        assert_eq!(
-            h.control(old, Action::Retry).await,
-            Controlled::Duplicate(holder)
-        );
+        assert_eq!(h.control(old, Action::Retry).await, Controlled::Duplicate(holder));
         assert_eq!(h.shown(old).await, before, "nothing changed");
         h.control(holder, Action::Cancel).await;
-        assert_eq!(
-            h.control(old, Action::Retry).await,
-            Controlled::Done(State::Available)
-        );
+        assert_eq!(h.control(old, Action::Retry).await, Controlled::Done(State::Available));
         let again = h.offer(job("a.job").unique(queue)).await;
         assert_eq!(again, Enqueued::Existing(old), "it holds its key again");
     }
@@ -170,10 +127,7 @@ pub(super) async fn retry_of_a_final_job_whose_key_is_held(h: &Harness) {
 pub(super) async fn retry_of_a_final_job_whose_key_is_free_takes_it(h: &Harness) {
     let (id, _) = h.bring(job("a.job").unique("k"), State::Discarded).await;
     h.control(id, Action::Retry).await;
-    assert_eq!(
-        h.offer(job("a.job").unique("k")).await,
-        Enqueued::Existing(id)
-    );
+    assert_eq!(h.offer(job("a.job").unique("k")).await, Enqueued::Existing(id));
     h.done(&h.take("q").await, success(0)).await;
     h.put(job("a.job").unique("k")).await;
 }
@@ -206,9 +160,7 @@ pub(super) async fn cancel_and_discard_are_kept_for_their_time(h: &Harness) {
 }
 
 pub(super) async fn a_cancelled_waiting_job_is_never_leased(h: &Harness) {
-    let ids = h
-        .put_all((0..5).map(|n| job("a.job").priority(n % 2)))
-        .await;
+    let ids = h.put_all((0..5).map(|n| job("a.job").priority(n % 2))).await;
     h.control(ids[1], Action::Cancel).await;
     h.control(ids[2], Action::Discard).await;
     assert_eq!(h.queue("q").await.count(State::Available), 3);
@@ -220,27 +172,17 @@ pub(super) async fn a_job_redriven_while_its_old_place_remains_is_leased_once(h:
     let ids = h.put_all((0..4).map(|_| job("a.job"))).await;
     for round in 0..3 {
         h.control(ids[1], Action::Cancel).await;
-        assert_eq!(
-            h.control(ids[1], Action::Retry).await,
-            Controlled::Done(State::Available),
-            "{round}"
-        );
+        assert_eq!(h.control(ids[1], Action::Retry).await, Controlled::Done(State::Available), "{round}");
         assert_eq!(h.queue("q").await.count(State::Available), 4);
     }
-    assert_eq!(
-        h.leased_ids("q", 9).await,
-        [ids[0], ids[2], ids[3], ids[1]],
-        "from the tail"
-    );
+    assert_eq!(h.leased_ids("q", 9).await, [ids[0], ids[2], ids[3], ids[1]], "from the tail");
     assert!(h.lease("q", 9).await.is_empty());
 }
 
 pub(super) async fn purge_removes_what_waits_in_steps(h: &Harness) {
     for state in State::ALL {
         h.bring(job("a.job").unique(state.as_str()), state).await;
-        let id = h
-            .put(job("kept.job").queue("kept").unique(state.as_str()))
-            .await;
+        let id = h.put(job("kept.job").queue("kept").unique(state.as_str())).await;
         h.is(id, State::Available).await;
         if state == State::Available {
             // Out of the way of the next one.
@@ -256,34 +198,19 @@ pub(super) async fn purge_removes_what_waits_in_steps(h: &Harness) {
             break;
         }
     }
-    assert!(
-        went.iter().all(|n| *n <= 2),
-        "at most as many as said: {went:?}"
-    );
-    assert_eq!(
-        went.iter().sum::<usize>(),
-        7,
-        "scheduled twice, retryable, parked, three available"
-    );
+    assert!(went.iter().all(|n| *n <= 2), "at most as many as said: {went:?}");
+    assert_eq!(went.iter().sum::<usize>(), 7, "scheduled twice, retryable, parked, three available");
     let queue = h.queue("q").await;
     for state in State::ALL {
         let waiting = !state.is_final() && state != State::Leased;
         assert_eq!(queue.count(state), u64::from(!waiting), "{state}");
         if waiting {
-            h.put(job("a.job").unique(state.as_str()).queue("again"))
-                .await;
+            h.put(job("a.job").unique(state.as_str()).queue("again")).await;
         }
     }
-    assert_eq!(
-        (queue.parked, h.queue("kept").await.count(State::Available)),
-        (0, 8)
-    );
+    assert_eq!((queue.parked, h.queue("kept").await.count(State::Available)), (0, 8));
     h.pass(3_600_000);
-    assert_eq!(
-        h.promote().await.count,
-        0,
-        "nothing of what was purged comes back"
-    );
+    assert_eq!(h.promote().await.count, 0, "nothing of what was purged comes back");
 }
 
 pub(super) async fn purge_of_nothing(h: &Harness) {
@@ -296,11 +223,7 @@ pub(super) async fn purge_of_nothing(h: &Harness) {
 pub(super) async fn purge_spares_the_leased_and_its_serial_key(h: &Harness) {
     h.put_all((0..3).map(|_| job("a.job").serial("s"))).await;
     let held = h.lease("q", 3).await;
-    assert_eq!(
-        h.backend.purge("q", 10).await.unwrap(),
-        2,
-        "the two that waited for the key"
-    );
+    assert_eq!(h.backend.purge("q", 10).await.unwrap(), 2, "the two that waited for the key");
     let next = h.put(job("a.job").serial("s")).await;
     assert!(h.lease("q", 9).await.is_empty(), "the key is still held");
     h.done(&held[0], success(60_000)).await;

@@ -13,16 +13,9 @@ pub(super) async fn a_job_is_available_at_once(h: &Harness) {
     let view = h.view(id).await;
     assert_eq!((view.id, view.state), (id, State::Available));
     let stored = view.envelope.envelope().expect("a good record");
-    assert_eq!(
-        format!("{stored:?}"),
-        format!("{sent:?}"),
-        "the record comes back as it went in"
-    );
+    assert_eq!(format!("{stored:?}"), format!("{sent:?}"), "the record comes back as it went in");
     assert_eq!((view.attempts, view.crashes, view.suspect), (0, 0, false));
-    assert_eq!(
-        (view.due_ms, view.finished_ms, view.lease.is_some()),
-        (None, None, false)
-    );
+    assert_eq!((view.due_ms, view.finished_ms, view.lease.is_some()), (None, None, false));
     assert!(view.errors.is_empty() && view.reason.is_none() && view.result.is_none());
     assert!(!view.parked && !view.cancel_requested && view.progress.is_none());
 }
@@ -30,12 +23,7 @@ pub(super) async fn a_job_is_available_at_once(h: &Harness) {
 pub(super) async fn a_batch_is_answered_in_order(h: &Harness) {
     let first = job("a.job").unique("k");
     let id = first.id();
-    let batch = h.batch([
-        first,
-        job("a.job").unique("k"),
-        job("b.job").unique("k"),
-        job("a.job"),
-    ]);
+    let batch = h.batch([first, job("a.job").unique("k"), job("b.job").unique("k"), job("a.job")]);
     let answers = h.backend.enqueue(&batch).await.unwrap();
     use Enqueued::*;
     assert_eq!(answers, [Created, Existing(id), Created, Created]);
@@ -51,14 +39,8 @@ pub(super) async fn an_empty_batch_does_nothing(h: &Harness) {
 pub(super) async fn a_delayed_job_waits_by_the_backends_clock(h: &Harness) {
     let id = h.put(job("a.job").due(Due::In(1_500))).await;
     let view = h.view(id).await;
-    assert_eq!(
-        (view.state, view.due_ms),
-        (State::Scheduled, Some(h.now() + 1_500))
-    );
-    assert!(
-        h.lease("q", 9).await.is_empty(),
-        "nothing is leased before it is due"
-    );
+    assert_eq!((view.state, view.due_ms), (State::Scheduled, Some(h.now() + 1_500)));
+    assert!(h.lease("q", 9).await.is_empty(), "nothing is leased before it is due");
     h.pass(1_499);
     assert_eq!(h.promote().await.count, 0);
     h.pass(1);
@@ -81,11 +63,7 @@ pub(super) async fn a_due_instant_in_the_past_is_now(h: &Harness) {
     use State::{Available as A, Scheduled as S};
     h.are(&ids, &[S, A, A, A, A, A]).await;
     assert_eq!(h.view(ids[0]).await.due_ms, Some(h.now() + 5_000));
-    assert_eq!(
-        h.leased_ids("q", 9).await,
-        ids[1..],
-        "first in, first out, whenever they were due"
-    );
+    assert_eq!(h.leased_ids("q", 9).await, ids[1..], "first in, first out, whenever they were due");
 }
 
 pub(super) async fn many_jobs_in_one_batch(h: &Harness) {
@@ -108,17 +86,9 @@ pub(super) async fn a_repeated_call_answers_as_the_first_time(h: &Harness) {
     let held = h.take("q").await;
     h.done(&held, success(0)).await;
     for backend in [&h.backend, &h.other] {
-        assert_eq!(
-            backend.enqueue(&batch).await.unwrap(),
-            first,
-            "also when the key is free by now"
-        );
+        assert_eq!(backend.enqueue(&batch).await.unwrap(), first, "also when the key is free by now");
     }
-    assert_eq!(
-        h.queue("q").await.count(State::Available),
-        1,
-        "nothing was taken in again"
-    );
+    assert_eq!(h.queue("q").await.count(State::Available), 1, "nothing was taken in again");
 }
 
 pub(super) async fn a_repeated_call_does_not_revive_a_job_that_is_gone(h: &Harness) {
@@ -131,10 +101,7 @@ pub(super) async fn a_repeated_call_does_not_revive_a_job_that_is_gone(h: &Harne
     h.backend.prune(100).await.unwrap();
     assert_eq!(h.backend.enqueue(&batch).await.unwrap(), first);
     h.gone(held.id).await;
-    assert!(
-        h.lease("q", 9).await.is_empty(),
-        "the job ran once and does not run again"
-    );
+    assert!(h.lease("q", 9).await.is_empty(), "the job ran once and does not run again");
 }
 
 pub(super) async fn lanes_do_not_answer_for_each_other(h: &Harness) {
@@ -142,36 +109,21 @@ pub(super) async fn lanes_do_not_answer_for_each_other(h: &Harness) {
     h.backend.enqueue(&batch).await.unwrap();
     batch.lane = JobId::new().to_string();
     batch.jobs = vec![job("a.job").into_new(), job("a.job").into_new()];
-    assert_eq!(
-        h.backend.enqueue(&batch).await.unwrap(),
-        [Enqueued::Created; 2]
-    );
+    assert_eq!(h.backend.enqueue(&batch).await.unwrap(), [Enqueued::Created; 2]);
     batch.seq += 1;
     batch.jobs = vec![job("a.job").into_new()];
-    assert_eq!(
-        h.backend.enqueue(&batch).await.unwrap(),
-        [Enqueued::Created]
-    );
+    assert_eq!(h.backend.enqueue(&batch).await.unwrap(), [Enqueued::Created]);
     assert_eq!(h.queue("q").await.count(State::Available), 4);
 }
 
 pub(super) async fn a_chosen_id_exists_in_every_state(h: &Harness) {
     for state in State::ALL {
         let id = JobId::new();
-        h.bring(job("a.job").queue(state.as_str()).chosen(id), state)
-            .await;
+        h.bring(job("a.job").queue(state.as_str()).chosen(id), state).await;
         let before = h.shown(id).await;
         let again = job("b.job").queue("other").chosen(id);
-        assert_eq!(
-            h.offer(again).await,
-            Enqueued::Existing(id),
-            "while it is {state}"
-        );
-        assert_eq!(
-            h.shown(id).await,
-            before,
-            "nothing changed while it is {state}"
-        );
+        assert_eq!(h.offer(again).await, Enqueued::Existing(id), "while it is {state}");
+        assert_eq!(h.shown(id).await, before, "nothing changed while it is {state}");
     }
     assert!(h.lease("other", 9).await.is_empty());
 }
@@ -183,10 +135,7 @@ pub(super) async fn a_chosen_id_whose_record_is_gone_is_free(h: &Harness) {
     h.done(&held, success(0)).await;
     h.put(job("a.job").chosen(id)).await;
     let again = h.take("q").await;
-    assert!(
-        again.id == id && again.token > held.token,
-        "tokens grow for an id that comes back"
-    );
+    assert!(again.id == id && again.token > held.token, "tokens grow for an id that comes back");
     // The lease of its former life settles nothing of this one.
     let answer = h.settle(&held, retry(0)).await;
     assert_eq!(answer, Settled::Stale);
@@ -202,11 +151,7 @@ pub(super) async fn a_chosen_id_that_was_cancelled_while_it_waited_is_leased_onc
     h.backend.prune(100).await.unwrap();
     h.gone(id).await;
     h.put(job("a.job").chosen(id)).await;
-    assert_eq!(
-        h.leased_ids("q", 9).await,
-        [other, id],
-        "from the tail, once"
-    );
+    assert_eq!(h.leased_ids("q", 9).await, [other, id], "from the tail, once");
     assert_eq!(h.queue("q").await.count(State::Leased), 2);
 }
 

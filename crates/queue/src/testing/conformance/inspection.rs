@@ -9,89 +9,45 @@ pub(super) async fn list_by_each_filter(h: &Harness) {
     let mut by_state = Vec::new();
     for state in State::ALL {
         let queue = if state.is_final() { "ended" } else { "open" };
-        let name = if state == State::Available {
-            "b.job"
-        } else {
-            "a.job"
-        };
+        let name = if state == State::Available { "b.job" } else { "a.job" };
         let own = format!("x-{state}");
         let (id, _) = h.bring(job(name).queue(&own), state).await;
-        let (other, _) = h
-            .bring(job("c.job").queue(&format!("{queue}-{state}")), state)
-            .await;
+        let (other, _) = h.bring(job("c.job").queue(&format!("{queue}-{state}")), state).await;
         by_state.push((state, own, id, other));
     }
-    let any = Filter {
-        limit: 100,
-        ..Filter::default()
-    };
+    let any = Filter { limit: 100, ..Filter::default() };
     assert_eq!(h.listed(any.clone()).await.len(), 16);
     for (state, own, id, other) in &by_state {
-        let with_state = Filter {
-            state: Some(*state),
-            ..any.clone()
-        };
+        let with_state = Filter { state: Some(*state), ..any.clone() };
         let mut both = vec![*id, *other];
         both.sort();
         assert_eq!(h.listed(with_state.clone()).await, both, "{state}");
-        let in_queue = Filter {
-            queue: Some(own.clone()),
-            ..any.clone()
-        };
+        let in_queue = Filter { queue: Some(own.clone()), ..any.clone() };
         assert_eq!(h.listed(in_queue.clone()).await, [*id], "{own}");
-        let all = Filter {
-            state: Some(*state),
-            name: Some("c.job".into()),
-            ..in_queue
-        };
+        let all = Filter { state: Some(*state), name: Some("c.job".into()), ..in_queue };
         assert!(h.listed(all).await.is_empty());
-        let named = Filter {
-            name: Some("c.job".into()),
-            ..with_state
-        };
+        let named = Filter { name: Some("c.job".into()), ..with_state };
         assert_eq!(h.listed(named).await, [*other], "{state} c.job");
     }
-    let named = Filter {
-        name: Some("c.job".into()),
-        ..any.clone()
-    };
+    let named = Filter { name: Some("c.job".into()), ..any.clone() };
     assert_eq!(h.listed(named).await.len(), 8);
-    let none = Filter {
-        name: Some("c.jo".into()),
-        ..any.clone()
-    };
+    let none = Filter { name: Some("c.jo".into()), ..any.clone() };
     assert!(h.listed(none).await.is_empty());
-    let nowhere = Filter {
-        queue: Some("nowhere".into()),
-        ..any
-    };
+    let nowhere = Filter { queue: Some("nowhere".into()), ..any };
     assert!(h.listed(nowhere).await.is_empty());
 }
 
 pub(super) async fn a_page_has_at_most_its_limit(h: &Harness) {
     h.put_all((0..7).map(|_| job("a.job"))).await;
-    h.put_all((0..7).map(|_| job("b.job").due(Due::In(1_000))))
-        .await;
+    h.put_all((0..7).map(|_| job("b.job").due(Due::In(1_000)))).await;
     for limit in [0, 1, 5, 14, 99] {
         for state in [None, Some(State::Available), Some(State::Scheduled)] {
             let all = if state.is_some() { 7 } else { 14 };
-            let filter = Filter {
-                limit,
-                state,
-                ..Filter::default()
-            };
-            assert_eq!(
-                h.listed(filter).await.len(),
-                limit.min(all),
-                "{state:?}, at most {limit}"
-            );
+            let filter = Filter { limit, state, ..Filter::default() };
+            assert_eq!(h.listed(filter).await.len(), limit.min(all), "{state:?}, at most {limit}");
         }
     }
-    let filter = Filter {
-        limit: 3,
-        name: Some("b.job".into()),
-        ..Filter::default()
-    };
+    let filter = Filter { limit: 3, name: Some("b.job".into()), ..Filter::default() };
     let page = h.backend.list(&filter).await.unwrap();
     assert!(page.len() == 3 && page.iter().all(|v| v.envelope.name() == "b.job"));
 }
@@ -100,10 +56,7 @@ pub(super) async fn a_list_shows_what_get_shows(h: &Harness) {
     for state in State::ALL {
         h.bring(job("a.job").queue(state.as_str()), state).await;
     }
-    let filter = Filter {
-        limit: 100,
-        ..Filter::default()
-    };
+    let filter = Filter { limit: 100, ..Filter::default() };
     for view in h.backend.list(&filter).await.unwrap() {
         let listed = format!("{:?}", Some(&view));
         assert_eq!(listed, h.shown(view.id).await);
@@ -117,19 +70,8 @@ pub(super) async fn finished_jobs_are_listed_newest_first(h: &Harness) {
         h.pass(10);
         h.done(&held[n], success(60_000)).await;
     }
-    let filter = Filter {
-        state: Some(State::Succeeded),
-        limit: 2,
-        ..Filter::default()
-    };
-    let page: Vec<_> = h
-        .backend
-        .list(&filter)
-        .await
-        .unwrap()
-        .iter()
-        .map(|v| v.id)
-        .collect();
+    let filter = Filter { state: Some(State::Succeeded), limit: 2, ..Filter::default() };
+    let page: Vec<_> = h.backend.list(&filter).await.unwrap().iter().map(|v| v.id).collect();
     assert_eq!(page, [ids[2], ids[0]]);
 }
 
@@ -143,14 +85,7 @@ pub(super) async fn queues_are_counted_by_state(h: &Harness) {
     }
     h.put_all((0..3).map(|_| job("a.job").queue("two"))).await;
     h.backend.pause("idle", Pause::Forever).await.unwrap();
-    let mut names: Vec<_> = h
-        .backend
-        .queues()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|q| q.name)
-        .collect();
+    let mut names: Vec<_> = h.backend.queues().await.unwrap().into_iter().map(|q| q.name).collect();
     names.sort();
     assert_eq!(names, ["idle", "one", "two"]);
     let one = h.queue("one").await;
@@ -190,10 +125,7 @@ pub(super) async fn workers_are_seen_until_they_leave(h: &Harness) {
     h.pass(1_000);
     h.backend.beat(&first).await.unwrap();
     first.seen_ms = h.now();
-    let second = WorkerView {
-        seen_ms: h.now() - 1_000,
-        ..second
-    };
+    let second = WorkerView { seen_ms: h.now() - 1_000, ..second };
     let seen = async || {
         let mut all = h.other.workers().await.unwrap();
         all.sort_by(|a, b| a.id.cmp(&b.id));
@@ -213,20 +145,8 @@ pub(super) async fn workers_are_seen_until_they_leave(h: &Harness) {
 
 pub(super) async fn a_job_that_is_not_there(h: &Harness) {
     assert!(h.backend.get(JobId::new()).await.unwrap().is_none());
-    assert!(
-        h.backend
-            .get(JobId::from_bytes([0; 16]))
-            .await
-            .unwrap()
-            .is_none()
-    );
-    assert!(
-        h.backend
-            .get(JobId::from_bytes([255; 16]))
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(h.backend.get(JobId::from_bytes([0; 16])).await.unwrap().is_none());
+    assert!(h.backend.get(JobId::from_bytes([255; 16])).await.unwrap().is_none());
 }
 
 /// Records that no decoder of today takes.
@@ -258,20 +178,12 @@ fn broken() -> Vec<Vec<u8>> {
 pub(super) async fn a_broken_record_survives_every_verb(h: &Harness) {
     for bytes in broken() {
         for (outcome, state) in every_outcome() {
-            let shown = format!(
-                "{} as {state}",
-                String::from_utf8_lossy(&bytes[..bytes.len().min(40)])
-            );
+            let shown = format!("{} as {state}", String::from_utf8_lossy(&bytes[..bytes.len().min(40)]));
             let draft = || job("a.job").queue("default").record(&bytes);
             let id = h.put(draft()).await;
             let view = h.view(id).await;
-            let Record::Broken { raw, .. } = &view.envelope else {
-                panic!("{shown} was decoded")
-            };
-            assert!(
-                bytes.len() > 4_096 || *raw == String::from_utf8_lossy(&bytes),
-                "{shown}"
-            );
+            let Record::Broken { raw, .. } = &view.envelope else { panic!("{shown} was decoded") };
+            assert!(bytes.len() > 4_096 || *raw == String::from_utf8_lossy(&bytes), "{shown}");
             let held = h.take("default").await;
             assert_eq!((held.id, &held.job.record), (id, &bytes), "{shown}");
             h.lose().await;
@@ -288,11 +200,7 @@ pub(super) async fn a_broken_record_survives_every_verb(h: &Harness) {
             assert_eq!((held.id, &held.job.record), (id, &bytes), "{shown}");
             h.done(
                 &held,
-                Outcome::Discard {
-                    reason: "undecodable".into(),
-                    error: "bad".into(),
-                    keep_ms: 9_000,
-                },
+                Outcome::Discard { reason: "undecodable".into(), error: "bad".into(), keep_ms: 9_000 },
             )
             .await;
             let view = h.view(id).await;
@@ -308,33 +216,18 @@ pub(super) async fn a_broken_record_survives_every_verb(h: &Harness) {
 
 pub(super) async fn a_broken_record_waits_and_is_purged(h: &Harness) {
     let n = broken().len();
-    let drafts = |due: Due| {
-        broken()
-            .into_iter()
-            .map(move |b| job("a.job").queue("default").due(due).record(&b))
-    };
+    let drafts =
+        |due: Due| broken().into_iter().map(move |b| job("a.job").queue("default").due(due).record(&b));
     h.put_all(drafts(Due::In(1_000))).await;
     h.pass(1_000);
     assert_eq!(h.promote().await.count, n);
-    let listed = h
-        .listed(Filter {
-            limit: 99,
-            name: Some("a.job".into()),
-            ..Filter::default()
-        })
-        .await;
-    assert!(
-        listed.is_empty() || listed.len() == n,
-        "a broken record has no name, or the one it came with"
-    );
+    let listed = h.listed(Filter { limit: 99, name: Some("a.job".into()), ..Filter::default() }).await;
+    assert!(listed.is_empty() || listed.len() == n, "a broken record has no name, or the one it came with");
     assert_eq!(h.backend.purge("default", 5).await.unwrap(), 5);
     while h.backend.purge("default", 5).await.unwrap() > 0 {}
     let ids = h.put_all(drafts(Due::In(60_000))).await;
     for id in ids {
-        assert_eq!(
-            h.control(id, Action::Cancel).await,
-            Controlled::Done(State::Cancelled)
-        );
+        assert_eq!(h.control(id, Action::Cancel).await, Controlled::Done(State::Cancelled));
     }
     assert_eq!(h.queue("default").await.count(State::Cancelled), n as u64);
 }
@@ -355,56 +248,25 @@ pub(super) async fn payloads_of_any_content_come_back_as_they_were(h: &Harness) 
         let made = crate::Envelope::new("a.job", payload).expect("JSON");
         let id = h.put(job("a.job").with(|e| e.payload = made.payload)).await;
         let view = h.view(id).await;
-        let stored = view
-            .envelope
-            .envelope()
-            .expect("decodes")
-            .payload
-            .get()
-            .to_string();
-        assert!(
-            stored == payload.trim(),
-            "{:.60} came back as {stored:.60}",
-            payload
-        );
+        let stored = view.envelope.envelope().expect("decodes").payload.get().to_string();
+        assert!(stored == payload.trim(), "{:.60} came back as {stored:.60}", payload);
         let held = h.take("q").await;
         let decoded = crate::Envelope::decode(id, &held.job.record).expect("decodes");
         assert!(decoded.payload.get() == payload.trim(), "{payload:.60}");
-        let outcome = Outcome::Succeeded {
-            result: Some(payload.trim().into()),
-            keep_ms: 60_000,
-        };
+        let outcome = Outcome::Succeeded { result: Some(payload.trim().into()), keep_ms: 60_000 };
         h.done(&held, outcome).await;
         let view = h.view(id).await;
-        assert!(
-            view.result.expect("a result").get() == payload.trim(),
-            "{payload:.60}"
-        );
-        assert!(
-            view.envelope.envelope().is_some(),
-            "the record is whole beside its result"
-        );
+        assert!(view.result.expect("a result").get() == payload.trim(), "{payload:.60}");
+        assert!(view.envelope.envelope().is_some(), "the record is whole beside its result");
     }
 }
 
 pub(super) async fn names_at_the_edge_of_their_grammar(h: &Harness) {
     let longest = format!("a{}", "._-".repeat(21));
-    for queue in [
-        "0",
-        "a.b-c_d",
-        "available",
-        "succeeded",
-        "q:1".replace(':', "-").as_str(),
-        &longest,
-    ] {
+    for queue in ["0", "a.b-c_d", "available", "succeeded", "q:1".replace(':', "-").as_str(), &longest] {
         let id = h.put(job(&longest).queue(queue).priority(0)).await;
         assert_eq!(h.queue(queue).await.count(State::Available), 1);
-        let listed = Filter {
-            queue: Some(queue.into()),
-            name: Some(longest.clone()),
-            state: None,
-            limit: 5,
-        };
+        let listed = Filter { queue: Some(queue.into()), name: Some(longest.clone()), state: None, limit: 5 };
         assert_eq!(h.listed(listed).await, [id]);
         assert_eq!(h.take(queue).await.id, id);
     }
@@ -412,25 +274,12 @@ pub(super) async fn names_at_the_edge_of_their_grammar(h: &Harness) {
 
 pub(super) async fn an_audit_changes_nothing(h: &Harness) {
     for state in State::ALL {
-        h.bring(
-            job("a.job").queue(state.as_str()).unique(state.as_str()),
-            state,
-        )
-        .await;
+        h.bring(job("a.job").queue(state.as_str()).unique(state.as_str()), state).await;
     }
-    let filter = Filter {
-        limit: 100,
-        ..Filter::default()
-    };
+    let filter = Filter { limit: 100, ..Filter::default() };
     let look = async || {
-        let mut seen: Vec<_> = h
-            .backend
-            .list(&filter)
-            .await
-            .unwrap()
-            .iter()
-            .map(|v| format!("{v:?}"))
-            .collect();
+        let mut seen: Vec<_> =
+            h.backend.list(&filter).await.unwrap().iter().map(|v| format!("{v:?}")).collect();
         seen.sort();
         (seen, format!("{:?}", h.backend.queues().await.unwrap()))
     };

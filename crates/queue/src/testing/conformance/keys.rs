@@ -32,11 +32,7 @@ pub(super) async fn a_unique_key_is_held_in_every_unfinished_state(h: &Harness) 
         for due in [Due::Now, Due::In(5_000)] {
             let again = job("a.job").queue("other").unique(&key).due(due);
             let answer = h.offer(again.clone()).await;
-            assert_eq!(
-                answer,
-                Enqueued::Existing(id),
-                "while the holder is {state}"
-            );
+            assert_eq!(answer, Enqueued::Existing(id), "while the holder is {state}");
             h.gone(again.id()).await;
         }
         assert_eq!(h.shown(id).await, before);
@@ -48,8 +44,7 @@ pub(super) async fn a_unique_key_is_held_in_every_unfinished_state(h: &Harness) 
 pub(super) async fn a_unique_key_is_free_in_every_final_state(h: &Harness) {
     for state in State::ALL.into_iter().filter(|s| s.is_final()) {
         let key = format!("key of {state}");
-        h.bring(job("a.job").queue(state.as_str()).unique(&key), state)
-            .await;
+        h.bring(job("a.job").queue(state.as_str()).unique(&key), state).await;
         let next = h.put(job("a.job").queue("next").unique(&key)).await;
         let again = h.offer(job("a.job").queue("next").unique(&key)).await;
         assert_eq!(again, Enqueued::Existing(next), "held again by the next");
@@ -67,12 +62,7 @@ pub(super) async fn a_unique_key_is_free_after_success_with_keep_0(h: &Harness) 
 
 pub(super) async fn a_unique_key_is_free_after_an_operator_ends_its_job(h: &Harness) {
     for action in [Action::Cancel, Action::Discard] {
-        for state in [
-            State::Available,
-            State::Scheduled,
-            State::Retryable,
-            State::Blocked,
-        ] {
+        for state in [State::Available, State::Scheduled, State::Retryable, State::Blocked] {
             let queue = format!("q-{state}");
             let (id, _) = h.bring(job("a.job").queue(&queue).unique("k"), state).await;
             h.control(id, action).await;
@@ -90,57 +80,29 @@ pub(super) async fn the_end_of_an_old_job_does_not_free_its_successors_key(h: &H
     h.pass(8 * 86_400_000);
     h.backend.prune(100).await.unwrap();
     h.gone(old).await;
-    assert_eq!(
-        h.offer(job("a.job").unique("k")).await,
-        Enqueued::Existing(next)
-    );
+    assert_eq!(h.offer(job("a.job").unique("k")).await, Enqueued::Existing(next));
 }
 
 pub(super) async fn a_stale_settle_frees_no_key(h: &Harness) {
-    let (id, held) = h
-        .bring(job("a.job").unique("k").serial("s"), State::Leased)
-        .await;
+    let (id, held) = h.bring(job("a.job").unique("k").serial("s"), State::Leased).await;
     let waiter = h.put(job("b.job").serial("s").queue("w")).await;
     assert!(h.lease("w", 1).await.is_empty());
     let lost = held.unwrap();
-    let wrong = Held {
-        token: Token(lost.token.0 + 1),
-        ..lost
-    };
+    let wrong = Held { token: Token(lost.token.0 + 1), ..lost };
     for (outcome, _) in every_outcome() {
         h.stale(&wrong, outcome).await;
     }
-    assert_eq!(
-        h.offer(job("a.job").unique("k")).await,
-        Enqueued::Existing(id)
-    );
+    assert_eq!(h.offer(job("a.job").unique("k")).await, Enqueued::Existing(id));
     h.is(waiter, State::Blocked).await;
 }
 
 pub(super) async fn keys_of_any_characters_are_different_keys(h: &Harness) {
     let long = "k".repeat(256);
-    let keys = [
-        "a",
-        "A",
-        "a ",
-        "a:b",
-        "a}{b",
-        "*",
-        "%s\\",
-        "'; DROP",
-        "é",
-        "e\u{301}",
-        "走る🏃",
-        &long,
-        &long[1..],
-    ];
+    let keys =
+        ["a", "A", "a ", "a:b", "a}{b", "*", "%s\\", "'; DROP", "é", "e\u{301}", "走る🏃", &long, &long[1..]];
     for key in keys {
         let id = h.put(job("a.job").unique(key).serial(key)).await;
-        assert_eq!(
-            h.offer(job("a.job").unique(key)).await,
-            Enqueued::Existing(id),
-            "{key}"
-        );
+        assert_eq!(h.offer(job("a.job").unique(key)).await, Enqueued::Existing(id), "{key}");
     }
     let held = h.lease("q", 20).await;
     assert_eq!(held.len(), keys.len(), "no two are the same serial key");
@@ -156,11 +118,7 @@ pub(super) async fn keys_of_any_characters_are_different_keys(h: &Harness) {
 async fn one_runs_others_wait(h: &Harness, n: usize) -> (Vec<JobId>, Held) {
     let ids = h.put_all((0..n).map(|_| job("a.job").serial("s"))).await;
     let mut held = h.lease("q", n).await;
-    assert_eq!(
-        held.iter().map(|h| h.id).collect::<Vec<_>>(),
-        ids[..1],
-        "one at a time"
-    );
+    assert_eq!(held.iter().map(|h| h.id).collect::<Vec<_>>(), ids[..1], "one at a time");
     (ids, held.remove(0))
 }
 
@@ -186,10 +144,7 @@ pub(super) async fn a_serial_key_runs_one_at_a_time_in_order(h: &Harness) {
 pub(super) async fn waiters_are_blocked_and_not_parked(h: &Harness) {
     let (ids, _held) = one_runs_others_wait(h, 3).await;
     let view = h.view(ids[1]).await;
-    assert_eq!(
-        (view.state, view.parked, view.attempts),
-        (State::Blocked, false, 0)
-    );
+    assert_eq!((view.state, view.parked, view.attempts), (State::Blocked, false, 0));
     let queue = h.queue("q").await;
     assert_eq!((queue.count(State::Blocked), queue.parked), (2, 0));
     h.backend.beat(&worker("w", &[("a.job", 9)])).await.unwrap();
@@ -214,11 +169,7 @@ pub(super) async fn every_outcome_lets_the_next_holder_in(h: &Harness) {
         }
         h.gone(ids[2]).await;
         h.control(ids[0], Action::Discard).await;
-        assert_eq!(
-            h.queue("q").await.count(State::Blocked),
-            0,
-            "nobody waits for ever after {state}"
-        );
+        assert_eq!(h.queue("q").await.count(State::Blocked), 0, "nobody waits for ever after {state}");
     }
 }
 
@@ -240,10 +191,7 @@ pub(super) async fn a_lost_lease_lets_the_next_holder_in(h: &Harness) {
         let mut ran = Vec::new();
         loop {
             let held = h.lease("q", 9).await;
-            assert!(
-                held.iter().filter(|h| ids.contains(&h.id)).count() <= 1,
-                "one at a time"
-            );
+            assert!(held.iter().filter(|h| ids.contains(&h.id)).count() <= 1, "one at a time");
             if held.is_empty() {
                 break;
             }
@@ -271,25 +219,16 @@ pub(super) async fn one_serial_key_across_queues_and_names(h: &Harness) {
 
 pub(super) async fn a_serial_waiter_that_goes_away_is_skipped(h: &Harness) {
     let (ids, held) = one_runs_others_wait(h, 4).await;
-    assert_eq!(
-        h.control(ids[1], Action::Cancel).await,
-        Controlled::Done(State::Cancelled)
-    );
-    assert_eq!(
-        h.control(ids[2], Action::Discard).await,
-        Controlled::Done(State::Discarded)
-    );
+    assert_eq!(h.control(ids[1], Action::Cancel).await, Controlled::Done(State::Cancelled));
+    assert_eq!(h.control(ids[2], Action::Discard).await, Controlled::Done(State::Discarded));
     h.done(&held, success(0)).await;
     assert_eq!(h.leased_ids("q", 9).await, [ids[3]]);
-    h.are(&ids[1..3], &[State::Cancelled, State::Discarded])
-        .await;
+    h.are(&ids[1..3], &[State::Cancelled, State::Discarded]).await;
 }
 
 pub(super) async fn a_serial_waiter_let_in_that_goes_away_lets_in_the_next(h: &Harness) {
     for way in 0..4 {
-        let ids = h
-            .put_all((0..3).map(|n| job("a.job").serial("s").queue(["q", "r", "t"][n])))
-            .await;
+        let ids = h.put_all((0..3).map(|n| job("a.job").serial("s").queue(["q", "r", "t"][n]))).await;
         let held = h.take("q").await;
         h.batches(&[("r", 1), ("t", 1)], false).await;
         h.are(&ids[1..], &[State::Blocked; 2]).await;
@@ -314,9 +253,7 @@ pub(super) async fn a_serial_waiter_let_in_that_goes_away_lets_in_the_next(h: &H
 }
 
 pub(super) async fn a_scheduled_waiter_does_not_hold_the_key(h: &Harness) {
-    let ids = h
-        .put_all([job("a.job").serial("s"), job("a.job").serial("s")])
-        .await;
+    let ids = h.put_all([job("a.job").serial("s"), job("a.job").serial("s")]).await;
     let first = h.take("q").await;
     h.done(&first, retry(60_000)).await;
     let second = h.take("q").await;
@@ -325,10 +262,7 @@ pub(super) async fn a_scheduled_waiter_does_not_hold_the_key(h: &Harness) {
     h.backend.extend(&[second.token], 100_000).await.unwrap();
     h.pass(50_000);
     h.promote().await;
-    assert!(
-        h.lease("q", 9).await.is_empty(),
-        "its turn comes after the holder's"
-    );
+    assert!(h.lease("q", 9).await.is_empty(), "its turn comes after the holder's");
     h.done(&second, success(0)).await;
     assert_eq!(h.take("q").await.id, ids[0]);
 }
@@ -341,24 +275,15 @@ pub(super) async fn a_parked_job_waits_for_its_name_and_version(h: &Harness) {
         h.done(&held, Outcome::Park).await;
     }
     let view = h.view(ids[1]).await;
-    assert_eq!(
-        (view.state, view.parked, view.attempts),
-        (State::Blocked, true, 0)
-    );
+    assert_eq!((view.state, view.parked, view.attempts), (State::Blocked, true, 0));
     let queue = h.queue("q").await;
     assert_eq!((queue.count(State::Blocked), queue.parked), (3, 3));
     use State::{Available as A, Blocked as B};
-    h.backend
-        .beat(&worker("w", &[("c.job", 9), ("a.job.x", 3)]))
-        .await
-        .unwrap();
+    h.backend.beat(&worker("w", &[("c.job", 9), ("a.job.x", 3)])).await.unwrap();
     h.are(&ids, &[B, B, B]).await;
     h.backend.beat(&worker("w", &[("a.job", 2)])).await.unwrap();
     h.are(&ids, &[A, B, B]).await;
-    h.backend
-        .beat(&worker("v", &[("a.job", 3), ("b.job", 1)]))
-        .await
-        .unwrap();
+    h.backend.beat(&worker("v", &[("a.job", 3), ("b.job", 1)])).await.unwrap();
     h.are(&ids, &[A, A, A]).await;
     assert!(!h.view(ids[1]).await.parked);
     let mut leased = h.leased_ids("q", 9).await;
@@ -370,26 +295,15 @@ pub(super) async fn a_parked_job_waits_for_its_name_and_version(h: &Harness) {
 
 pub(super) async fn a_parked_job_keeps_its_unique_key_and_frees_its_serial_key(h: &Harness) {
     let (ids, held) = one_runs_others_wait(h, 2).await;
-    let (unique, keyed) = h
-        .bring(job("u.job").queue("u").unique("k"), State::Leased)
-        .await;
+    let (unique, keyed) = h.bring(job("u.job").queue("u").unique("k"), State::Leased).await;
     h.done(&keyed.unwrap(), Outcome::Park).await;
     h.done(&held, Outcome::Park).await;
     h.are(&ids, &[State::Blocked, State::Available]).await;
-    assert_eq!(
-        h.offer(job("u.job").unique("k")).await,
-        Enqueued::Existing(unique)
-    );
+    assert_eq!(h.offer(job("u.job").unique("k")).await, Enqueued::Existing(unique));
     let next = h.take("q").await;
-    h.backend
-        .beat(&worker("w", &[("a.job", 1), ("u.job", 1)]))
-        .await
-        .unwrap();
+    h.backend.beat(&worker("w", &[("a.job", 1), ("u.job", 1)])).await.unwrap();
     h.is(unique, State::Available).await;
-    assert!(
-        h.lease("q", 9).await.is_empty(),
-        "unparked, but the key is held"
-    );
+    assert!(h.lease("q", 9).await.is_empty(), "unparked, but the key is held");
     h.done(&next, success(0)).await;
     assert_eq!(h.take("q").await.id, ids[0]);
 }
@@ -403,10 +317,6 @@ pub(super) async fn a_parked_job_that_goes_away_is_not_released(h: &Harness) {
     h.control(ids[1], Action::Discard).await;
     assert_eq!(h.queue("q").await.parked, 1);
     h.backend.beat(&worker("w", &[("a.job", 1)])).await.unwrap();
-    h.are(
-        &ids,
-        &[State::Cancelled, State::Discarded, State::Available],
-    )
-    .await;
+    h.are(&ids, &[State::Cancelled, State::Discarded, State::Available]).await;
     assert_eq!(h.leased_ids("q", 9).await, ids[2..]);
 }

@@ -28,9 +28,7 @@ pub(super) async fn priorities_are_strict(h: &Harness) {
 }
 
 pub(super) async fn every_priority_is_a_priority(h: &Harness) {
-    let mut ids = h
-        .put_all((0..=9).rev().map(|p| job("a.job").priority(p)))
-        .await;
+    let mut ids = h.put_all((0..=9).rev().map(|p| job("a.job").priority(p))).await;
     ids.reverse();
     assert_eq!(h.leased_ids("q", 10).await, ids);
 }
@@ -39,17 +37,10 @@ pub(super) async fn each_queue_has_its_own_maximum(h: &Harness) {
     for queue in ["q1", "q2", "q3"] {
         h.put_all((0..4).map(|_| job("a.job").queue(queue))).await;
     }
-    let batches = h
-        .batches(&[("q3", 1), ("q1", 3), ("q2", 0), ("none", 5)], false)
-        .await;
+    let batches = h.batches(&[("q3", 1), ("q1", 3), ("q2", 0), ("none", 5)], false).await;
     let mut taken = Vec::new();
     for batch in &batches {
-        assert!(
-            batch
-                .jobs
-                .iter()
-                .all(|j| j.record.windows(2).any(|w| w == batch.queue.as_bytes()))
-        );
+        assert!(batch.jobs.iter().all(|j| j.record.windows(2).any(|w| w == batch.queue.as_bytes())));
         taken.push((batch.queue.as_str(), batch.jobs.len()));
     }
     assert_eq!(taken, [("q3", 1), ("q1", 3)], "in the order wanted");
@@ -69,27 +60,16 @@ pub(super) async fn a_lease_says_what_the_worker_must_know(h: &Harness) {
     let sent = draft.clone().into_new();
     let id = h.put(draft).await;
     let batches = h.batches(&[("q", 5)], false).await;
-    let [batch] = &batches[..] else {
-        panic!("one batch: {batches:?}")
-    };
+    let [batch] = &batches[..] else { panic!("one batch: {batches:?}") };
     assert_eq!((batch.queue.as_str(), batch.now_ms), ("q", h.now()));
     assert_eq!(batch.expires_ms, h.now() + TTL);
     let leased = &batch.jobs[0];
     assert_eq!((leased.id, &leased.record), (id, &sent.record));
-    assert_eq!(
-        (leased.attempts, leased.crashes, leased.suspect),
-        (0, 0, false)
-    );
+    assert_eq!((leased.attempts, leased.crashes, leased.suspect), (0, 0, false));
     let view = h.view(id).await;
     let lease = view.lease.expect("a leased job shows its lease");
-    assert_eq!(
-        (lease.worker.as_str(), lease.token),
-        ("worker-1", batch.token)
-    );
-    assert_eq!(
-        (view.state, lease.expires_ms),
-        (State::Leased, batch.expires_ms)
-    );
+    assert_eq!((lease.worker.as_str(), lease.token), ("worker-1", batch.token));
+    assert_eq!((view.state, lease.expires_ms), (State::Leased, batch.expires_ms));
 }
 
 pub(super) async fn a_shared_batch_has_one_token_and_alone_has_many(h: &Harness) {
@@ -108,12 +88,8 @@ pub(super) async fn a_shared_batch_has_one_token_and_alone_has_many(h: &Harness)
 
 pub(super) async fn no_job_is_leased_twice(h: &Harness) {
     let ids = h.put_all((0..60).map(|_| job("a.job"))).await;
-    let request = |alone| LeaseRequest {
-        worker: "w".into(),
-        queues: vec![("q".into(), 7)],
-        alone,
-        ttl_ms: TTL,
-    };
+    let request =
+        |alone| LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 7)], alone, ttl_ms: TTL };
     let (shared, alone) = (request(false), request(true));
     let mut leased = Vec::new();
     while leased.len() < ids.len() {
@@ -125,13 +101,7 @@ pub(super) async fn no_job_is_leased_twice(h: &Harness) {
         );
         let before = leased.len();
         for batches in [a, b, c, d] {
-            leased.extend(
-                batches
-                    .unwrap()
-                    .into_iter()
-                    .flat_map(|b| b.jobs)
-                    .map(|j| j.id),
-            );
+            leased.extend(batches.unwrap().into_iter().flat_map(|b| b.jobs).map(|j| j.id));
         }
         assert!(leased.len() > before, "{before} of 60 leased");
     }
@@ -146,15 +116,8 @@ pub(super) async fn tokens_grow_also_when_the_clock_stands(h: &Harness) {
     let mut last = Token(0);
     for step in 0..12 {
         let held = h.take("q").await;
-        assert!(
-            held.token > last,
-            "step {step}: {:?} after {last:?}",
-            held.token
-        );
-        assert!(
-            held.token.0 >= h.now() as u64 * 1_000,
-            "at least the microseconds of the clock"
-        );
+        assert!(held.token > last, "step {step}: {:?} after {last:?}", held.token);
+        assert!(held.token.0 >= h.now() as u64 * 1_000, "at least the microseconds of the clock");
         last = held.token;
         h.done(&held, Outcome::HandBack).await;
         h.pass(step % 2);
@@ -172,20 +135,12 @@ pub(super) async fn suspects_are_leased_alone(h: &Harness) {
         assert!(!batches.is_empty(), "{} of 4 leased", seen.len());
         for batch in batches {
             let suspect = batch.jobs.iter().any(|j| j.suspect);
-            assert!(
-                !suspect || batch.jobs.len() == 1,
-                "a suspect shares no batch"
-            );
+            assert!(!suspect || batch.jobs.len() == 1, "a suspect shares no batch");
             seen.extend(batch.jobs.iter().map(|j| (j.id, j.suspect)));
         }
     }
     let all: Vec<JobId> = ids.iter().chain(&fresh).copied().collect();
-    assert_eq!(
-        seen,
-        all.iter()
-            .map(|id| (*id, ids.contains(id)))
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(seen, all.iter().map(|id| (*id, ids.contains(id))).collect::<Vec<_>>());
 }
 
 pub(super) async fn a_suspect_between_others_is_leased_alone(h: &Harness) {
@@ -193,8 +148,7 @@ pub(super) async fn a_suspect_between_others_is_leased_alone(h: &Harness) {
     h.put(suspect).await;
     h.take("q").await;
     h.lose().await;
-    h.put_all([fresh.clone().with(|e| e.id = JobId::new()), fresh])
-        .await;
+    h.put_all([fresh.clone().with(|e| e.id = JobId::new()), fresh]).await;
     h.put(job("a.job").priority(9)).await;
     let mut total = 0;
     while total < 4 {
@@ -211,26 +165,15 @@ pub(super) async fn extend_renews_what_is_held(h: &Harness) {
     let id = h.put(job("a.job")).await;
     let held = h.take("q").await;
     h.pass(10_000);
-    let answer = h
-        .backend
-        .extend(&[Token(1), held.token, Token(u64::MAX >> 12)], TTL)
-        .await
-        .unwrap();
-    assert_eq!(
-        (answer.held, answer.cancel),
-        (vec![false, true, false], vec![])
-    );
+    let answer = h.backend.extend(&[Token(1), held.token, Token(u64::MAX >> 12)], TTL).await.unwrap();
+    assert_eq!((answer.held, answer.cancel), (vec![false, true, false], vec![]));
     assert_eq!(h.view(id).await.lease.unwrap().expires_ms, h.now() + TTL);
     h.pass(10_000);
     assert!(h.reap().await.is_empty(), "it was renewed");
     h.is(id, State::Leased).await;
     h.pass(5_001);
     assert_eq!(h.reap().await.len(), 1);
-    assert_eq!(
-        h.backend.extend(&[held.token], TTL).await.unwrap().held,
-        [false],
-        "lost"
-    );
+    assert_eq!(h.backend.extend(&[held.token], TTL).await.unwrap().held, [false], "lost");
     h.is(id, State::Available).await;
 }
 
@@ -238,40 +181,23 @@ pub(super) async fn extend_after_the_last_settle_is_not_held(h: &Harness) {
     h.put_all([job("a.job"), job("a.job")]).await;
     let held = h.lease("q", 2).await;
     h.done(&held[0], success(0)).await;
-    assert_eq!(
-        h.backend.extend(&[held[0].token], TTL).await.unwrap().held,
-        [true]
-    );
+    assert_eq!(h.backend.extend(&[held[0].token], TTL).await.unwrap().held, [true]);
     h.done(&held[1], retry(1_000)).await;
-    assert_eq!(
-        h.backend.extend(&[held[0].token], TTL).await.unwrap().held,
-        [false],
-        "closed"
-    );
+    assert_eq!(h.backend.extend(&[held[0].token], TTL).await.unwrap().held, [false], "closed");
     assert!(h.backend.extend(&[], TTL).await.unwrap().held.is_empty());
 }
 
 pub(super) async fn extend_tells_whose_cancellation_is_requested(h: &Harness) {
     let ids = h.put_all([job("a.job"), job("a.job")]).await;
     let (first, second) = (h.take("q").await, h.take("q").await);
-    assert_eq!(
-        h.control(ids[1], Action::Cancel).await,
-        Controlled::Requested
-    );
+    assert_eq!(h.control(ids[1], Action::Cancel).await, Controlled::Requested);
     for token in [first.token, second.token] {
         let answer = h.other.extend(&[token], TTL).await.unwrap();
         assert_eq!(answer.cancel, [ids[1]], "of any worker");
     }
     assert!(h.view(ids[1]).await.cancel_requested && !h.view(ids[0]).await.cancel_requested);
     h.done(&second, cancel()).await;
-    assert!(
-        h.backend
-            .extend(&[first.token], TTL)
-            .await
-            .unwrap()
-            .cancel
-            .is_empty()
-    );
+    assert!(h.backend.extend(&[first.token], TTL).await.unwrap().cancel.is_empty());
     h.is(ids[1], State::Cancelled).await;
 }
 
@@ -279,41 +205,20 @@ pub(super) async fn a_note_is_kept_under_the_fence(h: &Harness) {
     let id = h.put(job("a.job")).await;
     let held = h.take("q").await;
     for text in ["{\"done\":1}", "[2,\"é\",\"\\u0000\"]"] {
-        assert_eq!(
-            h.backend.note(held.token, id, text).await.unwrap(),
-            Settled::Done
-        );
+        assert_eq!(h.backend.note(held.token, id, text).await.unwrap(), Settled::Done);
         assert_eq!(h.view(id).await.progress.unwrap().get(), text);
     }
     let wrong = Token(held.token.0 + 1);
-    assert_eq!(
-        h.backend.note(wrong, id, "3").await.unwrap(),
-        Settled::Stale
-    );
-    assert_eq!(
-        h.backend.note(held.token, JobId::new(), "3").await.unwrap(),
-        Settled::Stale
-    );
-    assert_eq!(
-        h.view(id).await.progress.unwrap().get(),
-        "[2,\"é\",\"\\u0000\"]"
-    );
+    assert_eq!(h.backend.note(wrong, id, "3").await.unwrap(), Settled::Stale);
+    assert_eq!(h.backend.note(held.token, JobId::new(), "3").await.unwrap(), Settled::Stale);
+    assert_eq!(h.view(id).await.progress.unwrap().get(), "[2,\"é\",\"\\u0000\"]");
     h.lose().await;
     let next = h.take("q").await;
-    assert_eq!(
-        h.backend.note(held.token, id, "4").await.unwrap(),
-        Settled::Stale
-    );
-    assert_eq!(
-        h.backend.note(next.token, id, "5").await.unwrap(),
-        Settled::Done
-    );
+    assert_eq!(h.backend.note(held.token, id, "4").await.unwrap(), Settled::Stale);
+    assert_eq!(h.backend.note(next.token, id, "5").await.unwrap(), Settled::Done);
     assert_eq!(h.view(id).await.progress.unwrap().get(), "5");
     h.done(&next, success(0)).await;
-    assert_eq!(
-        h.backend.note(next.token, id, "6").await.unwrap(),
-        Settled::Stale
-    );
+    assert_eq!(h.backend.note(next.token, id, "6").await.unwrap(), Settled::Stale);
     h.gone(id).await;
 }
 
@@ -365,11 +270,7 @@ pub(super) async fn a_longer_pause_stays(h: &Harness) {
     assert_eq!(paused().await, Some(None), "for good lasts longest");
     pause(Pause::Off).await;
     pause(Pause::Until(h.now() - 1)).await;
-    assert_eq!(
-        paused().await,
-        None,
-        "an instant that has passed pauses nothing"
-    );
+    assert_eq!(paused().await, None, "an instant that has passed pauses nothing");
 }
 
 pub(super) async fn a_pause_stops_no_settle_and_no_enqueue(h: &Harness) {
@@ -377,10 +278,7 @@ pub(super) async fn a_pause_stops_no_settle_and_no_enqueue(h: &Harness) {
     let held = h.take("q").await;
     h.backend.pause("q", Pause::Forever).await.unwrap();
     h.put(job("a.job")).await;
-    assert_eq!(
-        h.backend.extend(&[held.token], TTL).await.unwrap().held,
-        [true]
-    );
+    assert_eq!(h.backend.extend(&[held.token], TTL).await.unwrap().held, [true]);
     h.done(&held, success(60_000)).await;
     h.is(id, State::Succeeded).await;
 }

@@ -7,36 +7,16 @@ use std::time::Duration;
 
 pub(super) async fn promotion_goes_by_due_instants(h: &Harness) {
     let wait = |ms| job("a.job").due(Due::In(ms));
-    let ids = h
-        .put_all([wait(3_000), wait(1_000), wait(2_000), wait(9_000)])
-        .await;
+    let ids = h.put_all([wait(3_000), wait(1_000), wait(2_000), wait(9_000)]).await;
     let next = h.now() + 1_000;
-    assert_eq!(
-        h.promote().await,
-        Promoted {
-            count: 0,
-            next_ms: Some(next)
-        }
-    );
+    assert_eq!(h.promote().await, Promoted { count: 0, next_ms: Some(next) });
     h.pass(5_000);
     let first = h.backend.promote(2).await.unwrap();
     assert_eq!(first.count, 2);
-    h.are(
-        &ids,
-        &[
-            State::Scheduled,
-            State::Available,
-            State::Available,
-            State::Scheduled,
-        ],
-    )
-    .await;
+    h.are(&ids, &[State::Scheduled, State::Available, State::Available, State::Scheduled]).await;
     assert_eq!(first.next_ms, h.view(ids[0]).await.due_ms);
     let second = h.promote().await;
-    assert_eq!(
-        (second.count, second.next_ms),
-        (1, h.view(ids[3]).await.due_ms)
-    );
+    assert_eq!((second.count, second.next_ms), (1, h.view(ids[3]).await.due_ms));
     assert_eq!(h.leased_ids("q", 9).await, [ids[1], ids[2], ids[0]]);
     assert_eq!(h.view(ids[0]).await.due_ms, None, "due no more");
 }
@@ -58,21 +38,9 @@ pub(super) async fn promotion_takes_scheduled_and_retryable(h: &Harness) {
     assert_eq!(h.promote().await.next_ms, Some(h.now() + 4_000));
     h.pass(5_000);
     let promoted = h.promote().await;
-    assert_eq!(
-        promoted,
-        Promoted {
-            count: 2,
-            next_ms: None
-        }
-    );
+    assert_eq!(promoted, Promoted { count: 2, next_ms: None });
     assert_eq!(h.leased_ids("q", 9).await, [other, retryable]);
-    assert_eq!(
-        h.promote().await,
-        Promoted {
-            count: 0,
-            next_ms: None
-        }
-    );
+    assert_eq!(h.promote().await, Promoted { count: 0, next_ms: None });
 }
 
 pub(super) async fn promotion_with_a_limit_of_nothing(h: &Harness) {
@@ -95,48 +63,26 @@ pub(super) async fn a_job_lost_alone_is_charged_a_crash(h: &Harness) {
     let waiting = h.put(job("a.job")).await;
     h.take("q").await;
     let reaped = h.lose().await;
-    assert_eq!(
-        reaped,
-        [Reaped {
-            id,
-            state: State::Available,
-            crashes: 1
-        }]
-    );
+    assert_eq!(reaped, [Reaped { id, state: State::Available, crashes: 1 }]);
     let view = h.view(id).await;
-    assert_eq!(
-        (view.state, view.crashes, view.attempts, view.suspect),
-        (State::Available, 1, 0, true)
-    );
+    assert_eq!((view.state, view.crashes, view.attempts, view.suspect), (State::Available, 1, 0, true));
     assert!(view.lease.is_none());
     let again = h.take("q").await;
-    assert_eq!(
-        (again.id, again.job.crashes, again.job.attempts),
-        (id, 1, 0),
-        "at the head"
-    );
+    assert_eq!((again.id, again.job.crashes, again.job.attempts), (id, 1, 0), "at the head");
     assert!(again.job.suspect);
     assert_eq!(h.take("q").await.id, waiting);
 }
 
 pub(super) async fn a_shared_batch_lost_charges_nobody(h: &Harness) {
-    let ids = h
-        .put_all([job("a.job"), job("a.job").priority(5), job("a.job")])
-        .await;
+    let ids = h.put_all([job("a.job"), job("a.job").priority(5), job("a.job")]).await;
     let tail = h.put(job("a.job")).await;
     h.lease("q", 3).await;
     let mut reaped = h.lose().await;
     reaped.sort_by_key(|r| r.id);
     let mut sorted = ids.clone();
     sorted.sort();
-    let expected: Vec<_> = sorted
-        .iter()
-        .map(|id| Reaped {
-            id: *id,
-            state: State::Available,
-            crashes: 0,
-        })
-        .collect();
+    let expected: Vec<_> =
+        sorted.iter().map(|id| Reaped { id: *id, state: State::Available, crashes: 0 }).collect();
     assert_eq!(reaped, expected);
     for id in &ids {
         let view = h.view(*id).await;
@@ -146,11 +92,7 @@ pub(super) async fn a_shared_batch_lost_charges_nobody(h: &Harness) {
     while order.len() < 4 {
         order.push(h.take("q").await.id);
     }
-    assert_eq!(
-        order,
-        [ids[0], ids[1], ids[2], tail],
-        "at the head, in their old order"
-    );
+    assert_eq!(order, [ids[0], ids[1], ids[2], tail], "at the head, in their old order");
 }
 
 pub(super) async fn only_what_was_left_of_a_batch_is_taken_back(h: &Harness) {
@@ -161,47 +103,23 @@ pub(super) async fn only_what_was_left_of_a_batch_is_taken_back(h: &Harness) {
     h.done(&held[2], retry(60_000)).await;
     h.done(&held[3], Outcome::HandBack).await;
     let reaped = h.lose().await;
-    assert_eq!(
-        reaped.iter().map(|r| r.id).collect::<Vec<_>>(),
-        [held[4].id]
-    );
+    assert_eq!(reaped.iter().map(|r| r.id).collect::<Vec<_>>(), [held[4].id]);
     use State::{Available, Retryable, Succeeded};
-    h.are(
-        &[held[0].id, held[2].id, held[3].id],
-        &[Succeeded, Retryable, Available],
-    )
-    .await;
+    h.are(&[held[0].id, held[2].id, held[3].id], &[Succeeded, Retryable, Available]).await;
     h.gone(held[1].id).await;
     assert!(!h.view(held[3].id).await.suspect, "it had left the batch");
 }
 
 pub(super) async fn a_job_that_keeps_crashing_is_discarded(h: &Harness) {
-    for (limit, drafted) in [
-        (3, job("a.job")),
-        (2, job("a.job").with(|e| e.max_crashes = Some(2))),
-    ] {
+    for (limit, drafted) in [(3, job("a.job")), (2, job("a.job").with(|e| e.max_crashes = Some(2)))] {
         let id = h.put(drafted.unique("k")).await;
         for crash in 1..=limit {
             assert_eq!(h.take("q").await.id, id);
-            let state = if crash == limit {
-                State::Discarded
-            } else {
-                State::Available
-            };
-            assert_eq!(
-                h.lose().await,
-                [Reaped {
-                    id,
-                    state,
-                    crashes: crash
-                }]
-            );
+            let state = if crash == limit { State::Discarded } else { State::Available };
+            assert_eq!(h.lose().await, [Reaped { id, state, crashes: crash }]);
         }
         let view = h.view(id).await;
-        assert_eq!(
-            (view.state, view.reason.as_deref()),
-            (State::Discarded, Some("crashed"))
-        );
+        assert_eq!((view.state, view.reason.as_deref()), (State::Discarded, Some("crashed")));
         assert_eq!((view.crashes, view.attempts), (limit, 0));
         assert_eq!(view.finished_ms, Some(h.now()));
         h.put(job("a.job").unique("k").queue("other")).await;
@@ -217,23 +135,13 @@ pub(super) async fn suspicion_ends_in_a_crash_only_when_leased_alone(h: &Harness
     let held = h.take("q").await;
     assert_eq!((held.id, held.job.crashes, held.job.suspect), (id, 0, true));
     let reaped = h.lose().await;
-    assert_eq!(
-        reaped,
-        [Reaped {
-            id,
-            state: State::Available,
-            crashes: 1
-        }]
-    );
+    assert_eq!(reaped, [Reaped { id, state: State::Available, crashes: 1 }]);
 }
 
 pub(super) async fn a_lost_job_with_a_cancel_request_is_cancelled(h: &Harness) {
     let ids = h.put_all([job("a.job").unique("k"), job("a.job")]).await;
     h.lease("q", 2).await;
-    assert_eq!(
-        h.control(ids[0], Action::Cancel).await,
-        Controlled::Requested
-    );
+    assert_eq!(h.control(ids[0], Action::Cancel).await, Controlled::Requested);
     let mut reaped = h.lose().await;
     reaped.sort_by_key(|r| r.state != State::Cancelled);
     assert_eq!((reaped[0].id, reaped[0].state), (ids[0], State::Cancelled));
@@ -269,22 +177,13 @@ pub(super) async fn an_outage_charges_nobody_once_per_ttl(h: &Harness) {
     h.pass(TTL * 4);
     assert!(h.backend.reap(9, true, TTL).await.unwrap().is_empty());
     let view = h.view(id).await;
-    assert_eq!(
-        (view.state, view.crashes, view.suspect),
-        (State::Leased, 0, false)
-    );
+    assert_eq!((view.state, view.crashes, view.suspect), (State::Leased, 0, false));
     assert_eq!(view.lease.unwrap().expires_ms, h.now() + TTL);
     h.pass(TTL / 2);
     // The second worker to notice the same outage renews nothing again.
     h.other.reap(9, true, TTL).await.unwrap();
-    assert_eq!(
-        h.view(id).await.lease.unwrap().expires_ms,
-        h.now() - TTL / 2 + TTL
-    );
-    assert_eq!(
-        h.backend.extend(&[held.token], TTL).await.unwrap().held,
-        [true]
-    );
+    assert_eq!(h.view(id).await.lease.unwrap().expires_ms, h.now() - TTL / 2 + TTL);
+    assert_eq!(h.backend.extend(&[held.token], TTL).await.unwrap().held, [true]);
     let reaped = h.lose().await;
     assert_eq!((reaped.len(), reaped[0].crashes), (1, 1));
 }
@@ -292,9 +191,7 @@ pub(super) async fn an_outage_charges_nobody_once_per_ttl(h: &Harness) {
 /// Waits for a wake-up, with a deadline.
 async fn woken(wakeups: &mut tokio::sync::watch::Receiver<u64>, what: &str) {
     let change = tokio::time::timeout(Duration::from_secs(10), wakeups.changed()).await;
-    change
-        .unwrap_or_else(|_| panic!("no wake-up after {what}"))
-        .expect("the backend lives");
+    change.unwrap_or_else(|_| panic!("no wake-up after {what}")).expect("the backend lives");
 }
 
 pub(super) async fn whatever_makes_work_available_wakes(h: &Harness) {
@@ -332,17 +229,13 @@ pub(super) async fn an_operator_and_a_beat_wake(h: &Harness) {
     let held = h.take("q").await;
     h.done(&held, Outcome::Park).await;
     wakeups.borrow_and_update();
-    h.backend
-        .beat(&super::keys::worker("w", &[("a.job", 1)]))
-        .await
-        .unwrap();
+    h.backend.beat(&super::keys::worker("w", &[("a.job", 1)])).await.unwrap();
     woken(&mut wakeups, "unparking").await;
 }
 
 pub(super) async fn a_serial_waiter_let_in_wakes(h: &Harness) {
     let mut wakeups = h.backend.wakeups();
-    h.put_all([job("a.job").serial("s"), job("a.job").serial("s")])
-        .await;
+    h.put_all([job("a.job").serial("s"), job("a.job").serial("s")]).await;
     let held = h.lease("q", 2).await;
     assert_eq!(held.len(), 1);
     wakeups.borrow_and_update();

@@ -12,15 +12,8 @@ pub(super) async fn a_finished_job_stays_for_its_retention(h: &Harness) {
     let keep_ms = 60_000;
     let outcomes = [
         success(keep_ms),
-        Outcome::Discard {
-            reason: "failed".into(),
-            error: "never".into(),
-            keep_ms,
-        },
-        Outcome::Cancel {
-            reason: "no".into(),
-            keep_ms,
-        },
+        Outcome::Discard { reason: "failed".into(), error: "never".into(), keep_ms },
+        Outcome::Cancel { reason: "no".into(), keep_ms },
     ];
     let ids = h.put_all((0..3).map(|_| job("a.job"))).await;
     for (held, outcome) in h.lease("q", 3).await.iter().zip(outcomes) {
@@ -28,11 +21,7 @@ pub(super) async fn a_finished_job_stays_for_its_retention(h: &Harness) {
     }
     h.pass(59_000);
     assert_eq!(prune(h).await, 0);
-    h.are(
-        &ids,
-        &[State::Succeeded, State::Discarded, State::Cancelled],
-    )
-    .await;
+    h.are(&ids, &[State::Succeeded, State::Discarded, State::Cancelled]).await;
     h.pass(1_001);
     assert_eq!(prune(h).await, 3);
     for id in ids {
@@ -40,21 +29,12 @@ pub(super) async fn a_finished_job_stays_for_its_retention(h: &Harness) {
     }
     let queue = h.queue("q").await;
     assert!(State::ALL.iter().all(|s| queue.count(*s) == 0), "{queue:?}");
-    assert_eq!(
-        (queue.processed, queue.failed),
-        (1, 1),
-        "what was done stays counted"
-    );
+    assert_eq!((queue.processed, queue.failed), (1, 1), "what was done stays counted");
 }
 
 pub(super) async fn retentions_of_different_lengths(h: &Harness) {
     let ids = h.put_all((0..4).map(|_| job("a.job"))).await;
-    for (held, keep) in h
-        .lease("q", 4)
-        .await
-        .iter()
-        .zip([90_000, 10_000, 50_000, 0])
-    {
+    for (held, keep) in h.lease("q", 4).await.iter().zip([90_000, 10_000, 50_000, 0]) {
         h.done(held, success(keep)).await;
     }
     h.gone(ids[3]).await;
@@ -85,10 +65,7 @@ pub(super) async fn pruning_goes_in_steps(h: &Harness) {
 pub(super) async fn pruning_touches_nothing_unfinished(h: &Harness) {
     let mut kept = Vec::new();
     for state in State::ALL.into_iter().filter(|s| !s.is_final()) {
-        kept.push((
-            h.bring(job("a.job").queue(state.as_str()), state).await.0,
-            state,
-        ));
+        kept.push((h.bring(job("a.job").queue(state.as_str()), state).await.0, state));
     }
     h.pass(365 * 86_400_000);
     assert_eq!(prune(h).await, 0);
@@ -102,22 +79,12 @@ pub(super) async fn a_watched_job_stays_a_minute(h: &Harness) {
     let view = h.backend.watch(id).await.unwrap().expect("it is there");
     assert_eq!((view.id, view.state), (id, State::Available));
     let held = h.take("q").await;
-    h.done(
-        &held,
-        Outcome::Succeeded {
-            result: Some("42".into()),
-            keep_ms: 0,
-        },
-    )
-    .await;
+    h.done(&held, Outcome::Succeeded { result: Some("42".into()), keep_ms: 0 }).await;
     for _ in 0..2 {
         h.pass(29_500);
         prune(h).await;
         let view = h.other.watch(id).await.unwrap().expect("watched");
-        assert_eq!(
-            (view.state, view.result.unwrap().get()),
-            (State::Succeeded, "42")
-        );
+        assert_eq!((view.state, view.result.unwrap().get()), (State::Succeeded, "42"));
     }
     h.pass(1_001);
     h.pass(60_000);
@@ -128,10 +95,7 @@ pub(super) async fn a_watched_job_stays_a_minute(h: &Harness) {
 pub(super) async fn a_watch_while_leased_counts(h: &Harness) {
     let ids = h.put_all((0..3).map(|_| job("a.job"))).await;
     let held = h.lease("q", 3).await;
-    assert_eq!(
-        h.backend.watch(ids[1]).await.unwrap().unwrap().state,
-        State::Leased
-    );
+    assert_eq!(h.backend.watch(ids[1]).await.unwrap().unwrap().state, State::Leased);
     let items: Vec<_> = held.iter().map(|h| h.settle(success(0))).collect();
     h.backend.settle(&items).await.unwrap();
     h.gone(ids[0]).await;

@@ -35,12 +35,7 @@ pub(super) async fn a_schedule_stored_again_keeps_its_last_slot(h: &Harness) {
     let first = schedule(h, "s");
     h.backend.put_schedule(&first).await.unwrap();
     let slot = h.now() + 60_000;
-    assert!(
-        h.backend
-            .fire("s", first.last_ms, slot, &[job("a.job").into_new()])
-            .await
-            .unwrap()
-    );
+    assert!(h.backend.fire("s", first.last_ms, slot, &[job("a.job").into_new()]).await.unwrap());
     h.pass(90_000);
     let mut second = schedule(h, "s");
     second.expression = "5 4 * * *".into();
@@ -56,41 +51,22 @@ pub(super) async fn a_schedule_can_be_dropped(h: &Harness) {
     assert!(!h.backend.drop_schedule("s").await.unwrap());
     assert!(all(h).await.is_empty());
     let slot = h.now() + 1;
-    assert!(
-        !h.backend
-            .fire("s", h.now(), slot, &[job("a.job").into_new()])
-            .await
-            .unwrap()
-    );
-    assert!(
-        h.lease("q", 9).await.is_empty(),
-        "a schedule that is gone fires nothing"
-    );
+    assert!(!h.backend.fire("s", h.now(), slot, &[job("a.job").into_new()]).await.unwrap());
+    assert!(h.lease("q", 9).await.is_empty(), "a schedule that is gone fires nothing");
 }
 
 pub(super) async fn a_slot_is_fired_once(h: &Harness) {
     let stored = h.backend.put_schedule(&schedule(h, "s")).await.unwrap();
     let slot = stored.last_ms + 60_000;
     // As a scheduler does: ids that follow from schedule and slot.
-    let jobs: Vec<NewJob> = (0..3)
-        .map(|_| job("a.job").chosen(JobId::new()).into_new())
-        .collect();
+    let jobs: Vec<NewJob> = (0..3).map(|_| job("a.job").chosen(JobId::new()).into_new()).collect();
     let fire = |b: &std::sync::Arc<dyn Backend>| {
         let (b, jobs) = (b.clone(), jobs.clone());
         async move { b.fire("s", stored.last_ms, slot, &jobs).await.unwrap() }
     };
-    let (a, b, c, d, e) = tokio::join!(
-        fire(&h.backend),
-        fire(&h.other),
-        fire(&h.backend),
-        fire(&h.other),
-        fire(&h.other)
-    );
-    assert_eq!(
-        [a, b, c, d, e].iter().filter(|won| **won).count(),
-        1,
-        "one scheduler wins"
-    );
+    let (a, b, c, d, e) =
+        tokio::join!(fire(&h.backend), fire(&h.other), fire(&h.backend), fire(&h.other), fire(&h.other));
+    assert_eq!([a, b, c, d, e].iter().filter(|won| **won).count(), 1, "one scheduler wins");
     let mut leased = h.leased_ids("q", 9).await;
     leased.sort();
     let mut ids: Vec<_> = jobs.iter().map(|j| j.envelope.id).collect();
@@ -104,24 +80,14 @@ pub(super) async fn a_wrong_expectation_fires_nothing(h: &Harness) {
     let stored = h.backend.put_schedule(&schedule(h, "s")).await.unwrap();
     for expect in [0, stored.last_ms - 1, stored.last_ms + 1, i64::MAX] {
         let jobs = [job("a.job").into_new()];
-        assert!(
-            !h.backend
-                .fire("s", expect, stored.last_ms + 9, &jobs)
-                .await
-                .unwrap()
-        );
+        assert!(!h.backend.fire("s", expect, stored.last_ms + 9, &jobs).await.unwrap());
     }
     assert_eq!(all(h).await, [stored]);
     assert!(h.lease("q", 9).await.is_empty());
 }
 
 pub(super) async fn slots_follow_each_other(h: &Harness) {
-    let mut last = h
-        .backend
-        .put_schedule(&schedule(h, "s"))
-        .await
-        .unwrap()
-        .last_ms;
+    let mut last = h.backend.put_schedule(&schedule(h, "s")).await.unwrap().last_ms;
     for n in 1..=4 {
         let slot = last + 60_000;
         let jobs = [job("a.job").into_new()];
@@ -130,10 +96,7 @@ pub(super) async fn slots_follow_each_other(h: &Harness) {
         last = slot;
         assert_eq!(h.queue("q").await.count(State::Available), n);
     }
-    assert!(
-        h.backend.fire("s", last, last + 1, &[]).await.unwrap(),
-        "a slot may be skipped"
-    );
+    assert!(h.backend.fire("s", last, last + 1, &[]).await.unwrap(), "a slot may be skipped");
     assert_eq!(all(h).await[0].last_ms, last + 1);
 }
 
@@ -144,17 +107,9 @@ pub(super) async fn a_fired_job_is_enqueued_as_any_other(h: &Harness) {
     h.put(job("a.job").queue("r").chosen(chosen)).await;
     let later = job("a.job").due(Due::In(5_000)).priority(2);
     let later_id = later.id();
-    let jobs = [
-        job("a.job").chosen(chosen).into_new(),
-        job("a.job").unique("k").into_new(),
-        later.into_new(),
-    ];
-    assert!(
-        h.backend
-            .fire("s", stored.last_ms, stored.last_ms + 1, &jobs)
-            .await
-            .unwrap()
-    );
+    let jobs =
+        [job("a.job").chosen(chosen).into_new(), job("a.job").unique("k").into_new(), later.into_new()];
+    assert!(h.backend.fire("s", stored.last_ms, stored.last_ms + 1, &jobs).await.unwrap());
     h.is(later_id, State::Scheduled).await;
     h.gone(jobs[1].envelope.id).await;
     assert_eq!(h.leased_ids("q", 9).await, [there]);

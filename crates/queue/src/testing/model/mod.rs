@@ -1,0 +1,105 @@
+//! Random sequences of verbs, done to a backend and to a small model in memory, and
+//! compared step by step.
+//!
+//! A run follows from its seed alone. A failure is shown with its seed and the shortest
+//! failing sequence that was found.
+
+mod apply;
+mod state;
+mod steps;
+mod sweep;
+
+use super::harness::Harness;
+use crate::backend::{Filter, Pause};
+use crate::{JobId, State};
+use state::{Checked, Model, QUEUES, must};
+use std::future::Future;
+use steps::{End, Step};
+
+/// Runs `count` random steps that follow from `seed` against a backend from `open` and
+/// compares it with the model after each; ends with a drain, after which nothing
+/// unfinished may remain. `open` must give a fresh namespace at each call.
+///
+/// ```no_run
+/// # async fn fresh() -> legwork::testing::harness::Harness { unimplemented!() }
+/// # async fn one() {
+/// legwork::testing::model::run(7, 40, fresh).await.unwrap();
+/// # }
+/// ```
+///
+/// # Errors
+/// What differed, the seed, and the shortest sequence of steps that still shows it.
+pub async fn run<F: Future<Output = Harness>>(
+    seed: u64,
+    count: usize,
+    open: impl Fn() -> F,
+) -> Result<(), String> {
+    let all = steps::steps(seed, count);
+    let Err((at, why)) = play(&open().await, &all).await else { return Ok(()) };
+    let mut shortest = all[..(at + 1).min(all.len())].to_vec();
+    let mut last = why;
+    // Takes out one step after the other, the later ones first, while it still fails.
+    for n in (0..shortest.len()).rev() {
+        let mut without = shortest.clone();
+        without.remove(n);
+        if let Err((_, why)) = play(&open().await, &without).await {
+            (shortest, last) = (without, why);
+        }
+    }
+    let list: Vec<String> = shortest.iter().map(|s| format!("  {s:?}")).collect();
+    Err(format!("seed {seed}, {} steps:\n{}\n{last}", shortest.len(), list.join("\n")))
+}
+
+async fn play(h: &Harness, steps: &[Step]) -> Result<(), (usize, String)> {
+    let mut model = Model { now: h.now(), ..Model::default() };
+    for (at, step) in steps.iter().enumerate() {
+        let failed = |why: String| (at, format!("after {step:?}: {why}"));
+        apply::apply(h, &mut model, *step).await.map_err(failed)?;
+        let leased = matches!(step, Step::Lease { .. });
+        compare(h, &mut model, leased).await.map_err(failed)?;
+    }
+    drain(h, &mut model).await.map_err(|why| (steps.len(), format!("in the drain: {why}")))
+}
+
+async fn compare(h: &Harness, m: &mut Model, leased: bool) -> Checked {
+    let filter = Filter { limit: 10_000, ..Filter::default() };
+    let views = h.backend.list(&filter).await.map_err(|e| format!("list failed: {e:?}"))?;
+    let queues = h.backend.queues().await.map_err(|e| format!("queues failed: {e:?}"))?;
+    m.compare(&views, &queues, leased)?;
+    let broken = h.backend.audit().await.map_err(|e| format!("audit failed: {e:?}"))?;
+    must!(broken.is_empty(), "the audit found {broken:#?}");
+    Ok(())
+}
+
+/// Whatever happened, a healthy worker finishes everything: nothing waits for ever.
+async fn drain(h: &Harness, m: &mut Model) -> Checked {
+    let failed = |e| format!("the drain failed: {e:?}");
+    for (n, queue) in QUEUES.iter().enumerate() {
+        h.backend.pause(queue, Pause::Off).await.map_err(failed)?;
+        m.paused.remove(&n);
+    }
+    for _ in 0..m.jobs.len() + 3 {
+        let rest = [
+            Step::Pass { seconds: 60 },
+            Step::Reap,
+            Step::Promote { limit: 1_000 },
+            Step::Beat { version: 9 },
+        ];
+        let work = [0, 1].map(|queue| Step::Lease { queue, max: 9, alone: false });
+        for step in rest.into_iter().chain(work) {
+            apply::apply(h, m, step).await?;
+            compare(h, m, matches!(step, Step::Lease { .. })).await?;
+        }
+        while !m.live.is_empty() {
+            let ends = [End::SucceedKeepNothing; 3];
+            apply::apply(h, m, Step::SettleBatch { lease: 0, ends }).await?;
+            compare(h, m, false).await?;
+        }
+        if m.jobs.values().all(|j| j.state.is_final()) {
+            return Ok(());
+        }
+    }
+    let waiting: Vec<(&JobId, State)> =
+        m.jobs.iter().filter(|(_, j)| !j.state.is_final()).map(|(id, j)| (id, j.state)).collect();
+    Err(format!("these never ran: {waiting:?}"))
+}

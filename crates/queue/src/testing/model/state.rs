@@ -1,0 +1,227 @@
+//! What the model knows: jobs in maps, and how they must look in a backend.
+//!
+//! Where the contract leaves a choice (which of several waiters for a key is let in,
+//! where an unparked job stands in its queue), the model takes over what the backend did,
+//! after checking that it was one of the choices.
+
+use crate::backend::*;
+use crate::{JobId, State};
+use std::collections::{BTreeMap, HashMap};
+
+pub(super) const QUEUES: [&str; 2] = ["left", "right"];
+
+/// A check that failed, in words.
+pub(super) type Checked = Result<(), String>;
+
+/// Fails with these words where the condition does not hold.
+macro_rules! must {
+    ($holds:expr, $($words:tt)+) => { if !$holds { return Err(format!($($words)+)); } };
+}
+pub(super) use must;
+
+/// A job as the model sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) state: State,
+    pub(super) queue: usize,
+    pub(super) priority: u8,
+    pub(super) version: u32,
+    pub(super) unique: Option<usize>,
+    pub(super) serial: bool,
+    /// Its place in the queue among those of its priority, where it is certain.
+    pub(super) place: Option<i64>,
+    pub(super) attempts: u32,
+    pub(super) crashes: u32,
+    /// None where the contract does not say whether the suspicion has ended.
+    pub(super) suspect: Option<bool>,
+    pub(super) due: Option<i64>,
+    pub(super) lease: Option<Token>,
+    pub(super) cancel: bool,
+    pub(super) parked: bool,
+    /// Until when a finished job is kept; none where the contract does not say.
+    pub(super) until: Option<i64>,
+}
+
+/// A live batch.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    pub(super) jobs: Vec<JobId>,
+    /// None for a shared lease that found one job: whether its loss is a crash is open.
+    pub(super) alone: Option<bool>,
+    pub(super) expires: i64,
+}
+
+/// A lease that ended: how, if a settle ended it.
+#[derive(Debug, Clone)]
+pub(super) struct Past {
+    pub(super) token: Token,
+    pub(super) id: JobId,
+    pub(super) keyed: bool,
+    pub(super) settled: Option<Outcome>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) now: i64,
+    pub(super) jobs: BTreeMap<JobId, Known>,
+    pub(super) live: BTreeMap<Token, Live>,
+    pub(super) past: Vec<Past>,
+    pub(super) ever: Vec<JobId>,
+    pub(super) paused: HashMap<usize, Option<i64>>,
+    pub(super) last_token: Option<Token>,
+    pub(super) processed: [u64; 2],
+    pub(super) head: i64,
+    pub(super) tail: i64,
+    /// Makes every due instant a different one, so that their order is certain.
+    pub(super) odd: i64,
+}
+
+impl Model {
+    pub(super) fn paused(&self, queue: usize) -> Option<Option<i64>> {
+        self.paused.get(&queue).copied().filter(|until| until.is_none_or(|ms| ms > self.now))
+    }
+
+    /// An instant that no other job is due at.
+    pub(super) fn due(&mut self, seconds: i64) -> i64 {
+        self.odd += 1;
+        self.now + seconds * 1_000 + self.odd
+    }
+
+    pub(super) fn to_tail(&mut self, id: JobId) {
+        self.tail += 1;
+        let place = Some(self.tail);
+        self.available(id, place);
+    }
+
+    /// Puts jobs before all others of their priority, the first of them first.
+    pub(super) fn to_head(&mut self, ids: &[JobId]) {
+        for id in ids.iter().rev() {
+            self.head -= 1;
+            let place = Some(self.head);
+            self.available(*id, place);
+        }
+    }
+
+    pub(super) fn available(&mut self, id: JobId, place: Option<i64>) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            // A serial key moves its jobs about in ways the contract leaves open.
+            job.place = place.filter(|_| !job.serial);
+            (job.state, job.due, job.lease, job.parked, job.until) =
+                (State::Available, None, None, false, None);
+        }
+    }
+
+    pub(super) fn finish(&mut self, id: JobId, state: State, keep_ms: Option<i64>) {
+        if keep_ms == Some(0) {
+            self.jobs.remove(&id);
+        } else if let Some(job) = self.jobs.get_mut(&id) {
+            (job.state, job.due, job.lease, job.parked) = (state, None, None, false);
+            (job.cancel, job.place) = (false, None);
+            job.until = keep_ms.map(|ms| self.now + ms);
+        }
+    }
+
+    /// Takes a job out of its batch; an empty batch is closed.
+    pub(super) fn leave(&mut self, token: Token, id: JobId, settled: Option<Outcome>) {
+        let keyed = self.jobs.get(&id).is_some_and(|j| j.unique.is_some() || j.serial);
+        self.past.push(Past { token, id, keyed, settled });
+        if let Some(live) = self.live.get_mut(&token) {
+            live.jobs.retain(|other| *other != id);
+            if live.jobs.is_empty() {
+                self.live.remove(&token);
+            }
+        }
+    }
+
+    /// Who holds a unique key.
+    pub(super) fn holder(&self, key: usize) -> Option<JobId> {
+        self.jobs.iter().find(|(_, j)| j.unique == Some(key) && !j.state.is_final()).map(|(id, _)| *id)
+    }
+
+    pub(super) fn serial_is_held(&self) -> bool {
+        self.jobs.values().any(|j| j.serial && j.state == State::Leased)
+    }
+
+    /// Compares every job and queue with the backend's, and takes over its choices.
+    pub(super) fn compare(&mut self, views: &[JobView], queues: &[QueueView], leased: bool) -> Checked {
+        let held = self.serial_is_held();
+        let seen: BTreeMap<JobId, &JobView> = views.iter().map(|v| (v.id, v)).collect();
+        must!(seen.len() == views.len(), "a job is listed twice");
+        let gone: Vec<JobId> = self.jobs.keys().filter(|id| !seen.contains_key(id)).copied().collect();
+        for id in gone {
+            let over = self.jobs[&id].until.is_none_or(|ms| ms <= self.now);
+            must!(self.jobs[&id].state.is_final() && over, "{id} is gone; expected {:?}", self.jobs[&id]);
+            self.jobs.remove(&id);
+        }
+        for (id, view) in &seen {
+            let Some(job) = self.jobs.get_mut(id) else { return Err(format!("unexpected: {view:?}")) };
+            adopt(job, view, held, leased);
+            same(job, view)?;
+        }
+        let mut serial = self.jobs.values().filter(|j| j.serial && !j.parked);
+        let waits = serial.clone().any(|j| j.state == State::Blocked);
+        must!(
+            !waits || serial.any(|j| matches!(j.state, State::Leased | State::Available)),
+            "a job waits for a serial key that nobody holds or will hold"
+        );
+        self.compare_queues(queues)
+    }
+
+    fn compare_queues(&self, queues: &[QueueView]) -> Checked {
+        for (queue, name) in QUEUES.iter().enumerate() {
+            let none = QueueView::default();
+            let view = queues.iter().find(|q| q.name == *name).unwrap_or(&none);
+            for state in State::ALL {
+                let expected = self.jobs.values().filter(|j| j.queue == queue && j.state == state).count();
+                must!(view.count(state) == expected as u64, "{name}: {expected} {state} expected, {view:?}");
+            }
+            let parked = self.jobs.values().filter(|j| j.queue == queue && j.parked).count();
+            must!(view.parked == parked as u64, "{name}: {parked} parked expected, {view:?}");
+            must!(view.paused == self.paused(queue), "{name}: {:?} expected, {view:?}", self.paused(queue));
+            must!(
+                view.processed == self.processed[queue],
+                "{name}: {:?} processed, {view:?}",
+                self.processed
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Takes over what the contract leaves to the backend.
+fn adopt(job: &mut Known, view: &JobView, held: bool, leased: bool) {
+    match (job.state, view.state) {
+        (State::Blocked, State::Available) if job.serial && !job.parked && !held => {
+            (job.state, job.place) = (State::Available, None);
+        }
+        (State::Available, State::Blocked) if job.serial && leased && held => {
+            (job.state, job.place) = (State::Blocked, None);
+        }
+        // A cancel request that outlived its attempt: cancelled now, or at the next lease.
+        (State::Available | State::Scheduled | State::Retryable | State::Blocked, State::Cancelled)
+            if job.cancel =>
+        {
+            (job.state, job.cancel, job.due, job.parked) = (State::Cancelled, false, None, false);
+            job.until = None;
+        }
+        _ => {}
+    }
+    if job.state.is_final() && job.state == view.state {
+        // Whether a success is an attempt spent is told by no one; nor what is suspect then.
+        (job.attempts, job.suspect, job.cancel) = (view.attempts, None, view.cancel_requested);
+    }
+    job.suspect = job.suspect.or(Some(view.suspect));
+}
+
+fn same(job: &Known, view: &JobView) -> Checked {
+    let shown = format!("{job:?}\n  is in the backend {view:?}");
+    must!(job.state == view.state, "state: {shown}");
+    must!((job.attempts, job.crashes) == (view.attempts, view.crashes), "attempts, crashes: {shown}");
+    must!(job.due == view.due_ms, "due: {shown}");
+    must!(job.lease == view.lease.as_ref().map(|l| l.token), "lease: {shown}");
+    must!(job.suspect == Some(view.suspect), "suspect: {shown}");
+    must!((job.parked, job.cancel) == (view.parked, view.cancel_requested), "parked, cancel: {shown}");
+    must!(QUEUES[job.queue] == view.envelope.queue(), "queue: {shown}");
+    must!(job.state.is_final() == view.finished_ms.is_some(), "finished: {shown}");
+    Ok(())
+}
