@@ -7,6 +7,7 @@ use crate::measure::count;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tokio::sync::futures::Notified;
 use tokio_util::task::TaskTracker;
 
 /// At most this many jobs of a queue in one lease.
@@ -41,33 +42,58 @@ async fn fetch<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
         // Seen before looking: what arrives after the look wakes the wait below.
         wakeups.borrow_and_update();
         let freed = engine.freed.notified();
-        let request = engine.request();
-        if request.queues.is_empty() {
-            tokio::select! { () = freed => {}, () = engine.stop.cancelled() => {} }
+        let requests = engine.requests();
+        if requests.is_empty() {
+            full(engine, freed).await;
             continue;
         }
-        let asked = Instant::now();
-        match engine.backend.lease(&request).await {
-            Ok(batches) if batches.is_empty() => {
+        let asked_all = requests.iter().map(|r| r.queues.len()).sum::<usize>() == engine.lanes.len();
+        match lease(engine, tracker, requests).await {
+            Ok(0) => {
                 engine.health.polled();
                 pause = Duration::from_millis(50);
                 tokio::select! {
                     _ = wakeups.changed() => {}
                     () = tokio::time::sleep(engine.settings.poll) => {}
-                    () = freed, if request.queues.len() < engine.lanes.len() => {}
+                    () = freed, if !asked_all => {}
                     () = engine.stop.cancelled() => {}
                 }
             }
-            Ok(batches) => {
-                engine.health.polled();
-                batches
-                    .into_iter()
-                    .for_each(|batch| admit(engine, tracker, batch, asked));
-            }
+            Ok(_) => engine.health.polled(),
             Err(e) => {
                 tracing::warn!(error = %e, "no lease; trying again");
                 tokio::select! { () = tokio::time::sleep(pause) => {}, () = engine.stop.cancelled() => {} }
                 pause = (pause * 2).min(Duration::from_secs(2));
+            }
+        }
+    }
+}
+
+/// Asks, and lets in what comes; returns how many batches did.
+async fn lease<S: Clone + Send + Sync + 'static>(
+    engine: &Arc<Engine<S>>,
+    tracker: &TaskTracker,
+    requests: Vec<LeaseRequest>,
+) -> crate::Result<usize> {
+    let mut came = 0;
+    for request in requests {
+        let asked = Instant::now();
+        let batches = engine.backend.lease(&request).await?;
+        came += batches.len();
+        batches.into_iter().for_each(|batch| admit(engine, tracker, batch, asked));
+    }
+    Ok(came)
+}
+
+/// Every permit is taken. A worker that is merely busy is ready all the same: it asks the
+/// backend for the time now and then.
+async fn full<S>(engine: &Engine<S>, freed: Notified<'_>) {
+    tokio::select! {
+        () = freed => {}
+        () = engine.stop.cancelled() => {}
+        () = tokio::time::sleep(engine.settings.poll) => {
+            if engine.backend.now().await.is_ok() {
+                engine.health.polled();
             }
         }
     }
@@ -125,36 +151,28 @@ impl<S> Engine<S> {
     }
 
     /// What there is room for: the free permits, and for fast jobs some milliseconds more.
-    fn request(&self) -> LeaseRequest {
-        let mut queues = Vec::new();
-        let mut alone = false;
+    /// Queues of fast jobs and of others are asked for apart: these get a lease each.
+    fn requests(&self) -> Vec<LeaseRequest> {
+        let mut wanted: [Vec<(String, usize)>; 2] = Default::default();
         for lane in &self.lanes {
-            let inside = lane.inside.load(Ordering::SeqCst);
             let speed = lane.speed.load(Ordering::Relaxed);
-            let ahead = match speed {
-                0 => 0,
-                ns => (AHEAD_NS / ns) as usize * lane.concurrency,
-            };
-            let room = (lane.concurrency + ahead)
-                .min(lane.concurrency.max(MAX_LEASE))
-                .saturating_sub(inside);
+            let ahead = AHEAD_NS.checked_div(speed).unwrap_or(0) as usize * lane.concurrency;
+            let most = (lane.concurrency + ahead).min(lane.concurrency.max(MAX_LEASE));
+            let room = most.saturating_sub(lane.inside.load(Ordering::SeqCst));
             // A full pipeline is refilled in large bites: many small leases cost more.
-            let bite = if ahead == 0 {
-                1
-            } else {
-                MAX_LEASE.min(lane.concurrency + ahead) / 4
-            };
-            if room >= bite.max(1) {
-                queues.push((lane.queue.clone(), room.min(MAX_LEASE)));
-                alone |= speed == 0 || speed > SLOW_NS;
+            let bite = if ahead == 0 { 1 } else { most.min(MAX_LEASE).div_ceil(4) };
+            if room >= bite {
+                let alone = speed == 0 || speed > SLOW_NS;
+                wanted[usize::from(alone)].push((lane.queue.clone(), room.min(MAX_LEASE)));
             }
         }
-        LeaseRequest {
+        let request = |(queues, alone)| LeaseRequest {
             worker: self.health.id.clone(),
             queues,
             alone,
             ttl_ms: self.settings.lease.as_millis() as i64,
-        }
+        };
+        wanted.into_iter().zip([false, true]).filter(|(queues, _)| !queues.is_empty()).map(request).collect()
     }
 
     /// Waits until every job inside has been settled or given up.
