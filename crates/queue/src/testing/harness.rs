@@ -13,6 +13,22 @@ pub const TTL: i64 = 15_000;
 pub const START_MS: i64 = 1_800_000_000_000;
 
 /// A backend under test with a namespace of its own.
+///
+/// ```
+/// use legwork::testing::harness::{Harness, START_MS, job, success};
+/// use legwork::{Clock, ManualClock, backend::sqlite::Sqlite};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let clock = ManualClock::new(START_MS);
+/// let opened = Sqlite::connect("sqlite::memory:", Clock::Manual(clock.clone())).await;
+/// let backend = std::sync::Arc::new(opened.unwrap());
+/// let h = Harness::new(backend.clone(), backend, clock);
+/// let id = h.put(job("a.job").priority(1)).await;
+/// let held = h.take("q").await;
+/// h.done(&held, success(0)).await;
+/// h.gone(id).await;
+/// h.check().await;
+/// # }
+/// ```
 pub struct Harness {
     /// The backend.
     pub backend: Arc<dyn Backend>,

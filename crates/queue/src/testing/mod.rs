@@ -2,6 +2,7 @@
 
 mod chance;
 pub mod conformance;
+pub mod faulty;
 pub mod harness;
 pub mod model;
 pub mod server;

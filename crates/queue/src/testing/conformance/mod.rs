@@ -204,6 +204,7 @@ macro_rules! conformance_cases {
         }
         schedules {
             a_schedule_is_stored_by_name
+            a_new_schedule_begins_now
             a_schedule_stored_again_keeps_its_last_slot
             a_schedule_can_be_dropped
             a_slot_is_fired_once

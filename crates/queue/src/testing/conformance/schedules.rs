@@ -31,6 +31,16 @@ pub(super) async fn a_schedule_is_stored_by_name(h: &Harness) {
     assert_eq!(all(h).await, [a, b], "by name");
 }
 
+pub(super) async fn a_new_schedule_begins_now(h: &Harness) {
+    let mut sent = schedule(h, "s");
+    (sent.last_ms, sent.fired) = (0, false);
+    let stored = h.backend.put_schedule(&sent).await.unwrap();
+    assert_eq!((stored.last_ms, stored.fired), (h.now(), false), "no slot of the past is missed");
+    h.pass(5_000);
+    assert_eq!(h.backend.put_schedule(&sent).await.unwrap(), stored);
+    assert_eq!(all(h).await, [stored]);
+}
+
 pub(super) async fn a_schedule_stored_again_keeps_its_last_slot(h: &Harness) {
     let first = schedule(h, "s");
     h.backend.put_schedule(&first).await.unwrap();
