@@ -9,7 +9,7 @@ mod process;
 pub mod runnerly;
 
 pub use postgres::Postgres;
-pub use process::{Process, Program, binary};
+pub use process::{Done, Process, Program, binary};
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -17,25 +17,18 @@ use std::time::{Duration, Instant};
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// The recordings of real runs, where this machine has them.
 pub fn recordings() -> Option<PathBuf> {
     let at = root().join("../shared/strava");
-    at.join("strava-activities-1132.jsonl")
-        .exists()
-        .then_some(at)
+    at.join("strava-activities-1132.jsonl").exists().then_some(at)
 }
 
 /// A port of loopback that was free a moment ago.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .map_or(0, |a| a.port())
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_or(0, |a| a.port())
 }
 
 /// Polls a condition until it yields something; panics with `what` after `limit`.

@@ -14,36 +14,20 @@ impl Postgres {
     /// Makes and starts a cluster; none where PostgreSQL is not installed.
     pub fn start() -> Option<Postgres> {
         let bin = bin_dir()?;
-        let dir = tempfile::Builder::new()
-            .prefix("pg")
-            .tempdir_in("/tmp")
-            .ok()?;
+        let dir = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").ok()?;
         let postgres = Postgres { dir };
         let (data, sockets) = (postgres.path().join("data"), postgres.path());
         if is_root() {
             let owned = Command::new("chown").arg("postgres").arg(sockets).status();
-            assert!(
-                owned.is_ok_and(|s| s.success()),
-                "the directory cannot be given to the user postgres"
-            );
+            assert!(owned.is_ok_and(|s| s.success()), "the directory cannot be given to the user postgres");
         }
         let made = run(
             &bin.join("initdb"),
-            &[
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "--no-sync",
-                "-D",
-                &data.to_string_lossy(),
-            ],
+            &["-A", "trust", "-U", "postgres", "--no-sync", "-D", &data.to_string_lossy()],
         );
         assert!(made, "initdb failed");
-        let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off",
-            sockets.display()
-        );
+        let options =
+            format!("-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off", sockets.display());
         let started = run(
             &bin.join("pg_ctl"),
             &[
@@ -78,10 +62,7 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         if let Some(bin) = bin_dir() {
             let data = self.path().join("data");
-            run(
-                &bin.join("pg_ctl"),
-                &["-D", &data.to_string_lossy(), "-m", "immediate", "stop"],
-            );
+            run(&bin.join("pg_ctl"), &["-D", &data.to_string_lossy(), "-m", "immediate", "stop"]);
         }
     }
 }
@@ -97,10 +78,7 @@ fn bin_dir() -> Option<PathBuf> {
 }
 
 fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|o| o.stdout.starts_with(b"0\n"))
+    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"))
 }
 
 /// Runs a program of the cluster as a user that is not root.

@@ -21,16 +21,10 @@ pub fn binary(name: &str) -> PathBuf {
             .args(["build", "-q", "--workspace", "--bins"])
             .current_dir(crate::root())
             .status();
-        assert!(
-            built.is_ok_and(|s| s.success()),
-            "the binaries do not build"
-        );
+        assert!(built.is_ok_and(|s| s.success()), "the binaries do not build");
     });
     let own = std::env::current_exe().expect("a test knows its own path");
-    let debug = own
-        .parent()
-        .and_then(Path::parent)
-        .expect("a test lies in deps");
+    let debug = own.parent().and_then(Path::parent).expect("a test lies in deps");
     debug.join(name)
 }
 
@@ -49,22 +43,13 @@ impl Program {
                 command.env_remove(key);
             }
         }
-        command
-            .env("RUST_LOG", "info")
-            .env("NO_COLOR", "1")
-            .current_dir(crate::root());
-        Program {
-            command,
-            name: name.into(),
-        }
+        command.env("RUST_LOG", "info").env("NO_COLOR", "1").current_dir(crate::root());
+        Program { command, name: name.into() }
     }
 
     /// Adds arguments.
     #[must_use]
-    pub fn args<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(
-        mut self,
-        args: I,
-    ) -> Program {
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(mut self, args: I) -> Program {
         self.command.args(args);
         self
     }
@@ -76,14 +61,25 @@ impl Program {
         self
     }
 
+    /// Removes a variable of the environment.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Program {
+        self.command.env_remove(key);
+        self
+    }
+
+    /// Starts it in another directory than the repository's root.
+    #[must_use]
+    pub fn within(mut self, dir: &Path) -> Program {
+        self.command.current_dir(dir);
+        self
+    }
+
     /// Starts it; its output goes to a file that [`Process::output`] reads.
     pub fn start(mut self) -> Process {
         use std::os::unix::process::CommandExt;
         let log = tempfile::NamedTempFile::new().expect("a file for the output");
-        let out = File::options()
-            .append(true)
-            .open(log.path())
-            .expect("the file opens again");
+        let out = File::options().append(true).open(log.path()).expect("the file opens again");
         let err = out.try_clone().expect("a file can be had twice");
         let child = self
             .command
@@ -93,11 +89,7 @@ impl Program {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|e| panic!("{} does not start: {e}", self.name));
-        Process {
-            child,
-            log,
-            name: self.name,
-        }
+        Process { child, log, name: self.name }
     }
 
     /// Runs it to its end; panics after `limit`.
@@ -108,28 +100,16 @@ impl Program {
         self.command
             .stdout(out.reopen().expect("the file opens"))
             .stderr(err.reopen().expect("the file opens"));
-        let mut child = self
-            .command
-            .spawn()
-            .unwrap_or_else(|e| panic!("{} does not start: {e}", self.name));
+        let mut child = self.command.spawn().unwrap_or_else(|e| panic!("{} does not start: {e}", self.name));
         let status = wait(&mut child, limit);
-        let read = |file: &tempfile::NamedTempFile| {
-            std::fs::read_to_string(file.path()).unwrap_or_default()
-        };
+        let read = |file: &tempfile::NamedTempFile| std::fs::read_to_string(file.path()).unwrap_or_default();
         let (stdout, stderr) = (read(&out), read(&err));
         let Some(status) = status else {
             let _ = child.kill();
             let _ = child.wait();
-            panic!(
-                "{} did not end within {limit:?}\n{stdout}\n{stderr}",
-                self.name
-            );
+            panic!("{} did not end within {limit:?}\n{stdout}\n{stderr}", self.name);
         };
-        Done {
-            code: status.code(),
-            stdout,
-            stderr,
-        }
+        Done { code: status.code(), stdout, stderr }
     }
 }
 
@@ -170,15 +150,8 @@ impl Process {
 
     /// Sends a signal by name, as `KILL`, `TERM`, `STOP` or `CONT`.
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(self.child.id().to_string())
-            .status();
-        assert!(
-            sent.is_ok_and(|s| s.success()),
-            "{} cannot be signalled",
-            self.name
-        );
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|s| s.success()), "{} cannot be signalled", self.name);
     }
 
     /// Kills it with -9 and waits until it is gone.
@@ -189,13 +162,8 @@ impl Process {
 
     /// Waits for its end; panics after `limit`.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
-        wait(&mut self.child, limit).unwrap_or_else(|| {
-            panic!(
-                "{} did not end within {limit:?}\n{}",
-                self.name,
-                self.output()
-            )
-        })
+        wait(&mut self.child, limit)
+            .unwrap_or_else(|| panic!("{} did not end within {limit:?}\n{}", self.name, self.output()))
     }
 
     /// Whether it still runs.
@@ -212,11 +180,7 @@ impl Process {
                 return line.into();
             }
             assert!(self.alive(), "{} ended early\n{said}", self.name);
-            assert!(
-                started.elapsed() < limit,
-                "{} did not say {mark:?} within {limit:?}\n{said}",
-                self.name
-            );
+            assert!(started.elapsed() < limit, "{} did not say {mark:?} within {limit:?}\n{said}", self.name);
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }
@@ -225,10 +189,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill")
-            .args(["-KILL", "--", &group])
-            .stderr(Stdio::null())
-            .status();
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         self.kill();
         if std::thread::panicking() {
             eprintln!("--- {} said\n{}", self.name, self.output());

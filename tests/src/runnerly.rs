@@ -44,7 +44,10 @@ pub fn assert_worked_numbers(stats: &Value) {
     for (monday, runs, distance, moving) in weeks {
         let found = stats["weeks"].as_array().and_then(|all| all.iter().find(|w| w["week"] == monday));
         let found = found.unwrap_or_else(|| panic!("no week of {monday}"));
-        assert_eq!((&found["runs"], &found["distance_m"], &found["moving_s"]), (&runs.into(), &distance.into(), &moving.into()));
+        assert_eq!(
+            (&found["runs"], &found["distance_m"], &found["moving_s"]),
+            (&runs.into(), &distance.into(), &moving.into())
+        );
     }
     for (month, runs, distance) in [("2024-01", 14, 148_411.3), ("2024-02", 9, 88_497.0)] {
         let found = stats["months"].as_array().and_then(|all| all.iter().find(|m| m["month"] == month));

@@ -27,30 +27,13 @@ pub struct Places {
     )]
     pub data_dir: PathBuf,
     /// The queue: redis://host:port or sqlite:path; by default queue.db in the data directory
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "RUNNERLY_QUEUE",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, value_name = "URL", env = "RUNNERLY_QUEUE", hide_env_values = true, global = true)]
     pub queue: Option<String>,
     /// The database: sqlite:path or postgres://host/name; by default runnerly.db in the data directory
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "RUNNERLY_DATABASE",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, value_name = "URL", env = "RUNNERLY_DATABASE", hide_env_values = true, global = true)]
     pub database: Option<String>,
     /// The client id of your Strava application
-    #[arg(
-        long,
-        value_name = "ID",
-        env = "RUNNERLY_STRAVA_CLIENT_ID",
-        global = true
-    )]
+    #[arg(long, value_name = "ID", env = "RUNNERLY_STRAVA_CLIENT_ID", global = true)]
     pub strava_client_id: Option<String>,
     /// Its secret
     #[arg(
@@ -104,10 +87,40 @@ pub struct App {
     pub strava_speed: f64,
 }
 
+/// Queue and database, open: an [`App`] without a way to Strava.
+#[derive(Clone)]
+pub struct Stores {
+    /// The queue.
+    pub jobs: Client,
+    /// The database.
+    pub storage: Storage,
+}
+
 impl Places {
     /// Whether there is an application at Strava to speak for.
     pub fn has_credentials(&self) -> bool {
         self.strava_client_id.is_some() && self.strava_client_secret.is_some()
+    }
+
+    /// Refuses what is known to be wrong before anything is opened or made: credentials
+    /// given by half, a data directory that is a file, a key or a database that is none.
+    ///
+    /// # Errors
+    /// One line that names what is wrong and what is allowed.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.strava_client_id.is_some() || self.strava_client_secret.is_some() {
+            self.settings()?;
+        }
+        if self.data_dir.exists() && !self.data_dir.is_dir() {
+            anyhow::bail!(Usage(format!("data directory: {} is not a directory", self.data_dir.display())));
+        }
+        if let Ok(key) = std::env::var(KEY_VARIABLE) {
+            Keyring::parse(&key).map_err(|e| Usage(e.to_string()))?;
+        }
+        if let Some(url) = &self.database {
+            Storage::check(url)?;
+        }
+        Ok(())
     }
 
     /// Makes the data directory (for its owner alone) and opens queue and database.
@@ -115,36 +128,45 @@ impl Places {
     /// # Errors
     /// One line that names the place and what is wrong with it.
     pub async fn open(&self) -> anyhow::Result<App> {
+        self.settings()?;
+        self.with(self.open_stores().await?)
+    }
+
+    /// Opens queue and database, without a way to Strava.
+    ///
+    /// # Errors
+    /// As [`Places::open`].
+    pub async fn open_stores(&self) -> anyhow::Result<Stores> {
+        self.check()?;
+        let jobs = self.open_queue().await?;
+        let storage = self.open_storage().await?;
+        Ok(Stores { jobs, storage })
+    }
+
+    /// Adds the way to Strava to what is open.
+    ///
+    /// # Errors
+    /// As [`Places::open`].
+    pub fn with(&self, stores: Stores) -> anyhow::Result<App> {
+        let strava = Strava::new(self.settings()?)?;
+        let strava_speed = if self.strava_speed.is_finite() { self.strava_speed.max(1.0) } else { 1.0 };
+        let Stores { jobs, storage } = stores;
+        Ok(App { jobs, storage, strava, strava_speed })
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
         let (id, secret) = match (&self.strava_client_id, &self.strava_client_secret) {
             (Some(id), Some(secret)) => (id.clone(), SecretString::from(secret.clone())),
             (None, None) => anyhow::bail!(Usage(
-                "strava: no application given; set --strava-client-id and --strava-client-secret"
-                    .into()
+                "strava: no application given; set --strava-client-id and --strava-client-secret".into()
             )),
-            (None, _) => anyhow::bail!(Usage(
-                "--strava-client-id: missing, though a secret is given".into()
-            )),
-            (_, None) => anyhow::bail!(Usage(
-                "--strava-client-secret: missing, though an id is given".into()
-            )),
+            (None, _) => anyhow::bail!(Usage("--strava-client-id: missing, though a secret is given".into())),
+            (_, None) => {
+                anyhow::bail!(Usage("--strava-client-secret: missing, though an id is given".into()))
+            }
         };
-        let settings = Settings::new(id, secret)
-            .with_bases(&self.strava_api, &self.strava_oauth)
-            .map_err(|e| Usage(e.to_string()))?;
-        let jobs = self.open_queue().await?;
-        let storage = self.open_storage().await?;
-        let strava = Strava::new(settings)?;
-        let strava_speed = if self.strava_speed.is_finite() {
-            self.strava_speed.max(1.0)
-        } else {
-            1.0
-        };
-        Ok(App {
-            jobs,
-            storage,
-            strava,
-            strava_speed,
-        })
+        let settings = Settings::new(id, secret).with_bases(&self.strava_api, &self.strava_oauth);
+        Ok(settings.map_err(|e| Usage(e.to_string()))?)
     }
 
     /// Opens the queue alone.
@@ -152,12 +174,12 @@ impl Places {
     /// # Errors
     /// As [`Places::open`].
     pub async fn open_queue(&self) -> anyhow::Result<Client> {
-        self.make_dir()?;
-        let url = self
-            .queue
-            .clone()
-            .unwrap_or_else(|| sqlite(&self.data_dir, "queue.db"));
-        Ok(Client::connect_with(&url, ClientOptions::default()).await?)
+        let url = self.queue.clone().unwrap_or_else(|| sqlite(&self.data_dir, "queue.db"));
+        if self.keeps(&url) {
+            self.make_dir()?;
+        }
+        let opened = Client::connect_with(&url, ClientOptions::default()).await;
+        opened.context("queue")
     }
 
     /// Opens the database alone.
@@ -165,29 +187,27 @@ impl Places {
     /// # Errors
     /// As [`Places::open`].
     pub async fn open_storage(&self) -> anyhow::Result<Storage> {
+        self.check()?;
         self.make_dir()?;
         let key = std::env::var(KEY_VARIABLE).ok().map(SecretString::from);
         let keys = Keyring::load(key.as_ref(), &self.data_dir).map_err(|e| Usage(e.to_string()))?;
-        let url = self
-            .database
-            .clone()
-            .unwrap_or_else(|| sqlite(&self.data_dir, "runnerly.db"));
+        let url = self.database.clone().unwrap_or_else(|| sqlite(&self.data_dir, "runnerly.db"));
         Ok(Storage::open(&url, keys).await?)
+    }
+
+    /// Whether a URL is a file of the data directory, which must be there first.
+    fn keeps(&self, url: &str) -> bool {
+        let path = url.strip_prefix("sqlite:").map(|p| p.strip_prefix("//").unwrap_or(p));
+        path.is_some_and(|p| Path::new(p).starts_with(&self.data_dir))
     }
 
     fn make_dir(&self) -> anyhow::Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         let dir = &self.data_dir;
         if dir.exists() && !dir.is_dir() {
-            anyhow::bail!(Usage(format!(
-                "data directory: {} is not a directory",
-                dir.display()
-            )));
+            anyhow::bail!(Usage(format!("data directory: {} is not a directory", dir.display())));
         }
-        let made = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir);
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.with_context(|| format!("data directory: {} cannot be made", dir.display()))
     }
 }
@@ -212,14 +232,7 @@ impl App {
         athlete: i64,
         dead: Option<&SecretString>,
     ) -> Result<SecretString, RefreshError<strava::Error>> {
-        strava::access_token(
-            &self.storage,
-            &self.strava,
-            athlete,
-            TimeDelta::minutes(10),
-            dead,
-        )
-        .await
+        strava::access_token(&self.storage, &self.strava, athlete, TimeDelta::minutes(10), dead).await
     }
 
     /// Connects an athlete from the code that Strava's consent page handed over, and
@@ -229,12 +242,7 @@ impl App {
     /// Strava does not accept the code, or database or queue fail.
     pub async fn connect(&self, code: &str, scope: &str) -> anyhow::Result<i64> {
         let athlete = self.link(code, scope).await?;
-        self.jobs
-            .enqueue(crate::jobs::SyncAthlete {
-                athlete,
-                full: true,
-            })
-            .await?;
+        self.jobs.enqueue(crate::jobs::SyncAthlete { athlete, full: true }).await?;
         Ok(athlete)
     }
 
@@ -246,13 +254,7 @@ impl App {
         let connected = self.strava.exchange(code).await?;
         let athlete = connected.athlete;
         self.storage
-            .connect_athlete(
-                athlete.id,
-                &athlete.name,
-                &athlete.raw,
-                scope,
-                &connected.tokens,
-            )
+            .connect_athlete(athlete.id, &athlete.name, &athlete.raw, scope, &connected.tokens)
             .await?;
         Ok(athlete.id)
     }
@@ -300,9 +302,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 /// # Errors
 /// One line that names the address: taken, or not this machine's.
 pub async fn listen(at: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(at)
-        .await
-        .map_err(|e| anyhow::anyhow!("listen: {at} cannot be used: {e}"))
+    TcpListener::bind(at).await.map_err(|e| anyhow::anyhow!("listen: {at} cannot be used: {e}"))
 }
 
 /// Runs a program to its exit code: one line for an error, and nothing of a secret.
@@ -310,11 +310,23 @@ pub fn end(name: &str, outcome: anyhow::Result<()>) -> std::process::ExitCode {
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(e) => {
-            let line = format!("{e:#}").replace(['\n', '\r'], " ");
-            eprintln!("{name}: {line}");
+            eprintln!("{name}: {}", line(&e));
             exit_code(&e).into()
         }
     }
+}
+
+/// An error and its causes in one line, without the causes that it has told already.
+fn line(e: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in e.chain() {
+        let cause = cause.to_string().replace(['\n', '\r'], " ");
+        if !told.contains(cause.trim()) {
+            let gap = if told.is_empty() { "" } else { ": " };
+            told = format!("{told}{gap}{}", cause.trim());
+        }
+    }
+    told
 }
 
 /// Logs to standard error, as `RUST_LOG` says (`info` unless it says anything), as JSON
@@ -322,9 +334,7 @@ pub fn end(name: &str, outcome: anyhow::Result<()>) -> std::process::ExitCode {
 pub fn log() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call in one process changes nothing.
     let _ = match std::env::var("RUNNERLY_LOG").as_deref() {
         Ok("json") => builder.json().try_init(),

@@ -26,15 +26,33 @@ impl Default for Times {
     }
 }
 
+impl Times {
+    /// Whether the expressions and the zone are right; asks nothing of the queue.
+    ///
+    /// ```
+    /// let never = runnerly_scheduler::Times { sync: "0 0 30 2 *".into(), ..Default::default() };
+    /// assert!(never.check().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// One of them is wrong; the line says how.
+    pub fn check(&self) -> Result<(), legwork::Error> {
+        self.schedules().map(drop)
+    }
+
+    fn schedules(&self) -> Result<[Schedule; 2], legwork::Error> {
+        let sync = Schedule::new("everybody-sync", &self.sync, SyncEverybody {})?;
+        let stats = Schedule::new("everybody-stats", &self.stats, ComputeEverybody {})?;
+        // A sync makes up for any number of missed ones.
+        Ok([sync.zone(&self.zone)?.missed(Missed::One), stats.zone(&self.zone)?.missed(Missed::One)])
+    }
+}
+
 /// A scheduler with Runnerly's schedules, ready to be run.
 ///
 /// # Errors
 /// An expression or the zone is wrong.
 pub fn scheduler(jobs: Client, times: &Times) -> Result<Scheduler, legwork::Error> {
-    let sync = Schedule::new("everybody-sync", &times.sync, SyncEverybody {})?;
-    let stats = Schedule::new("everybody-stats", &times.stats, ComputeEverybody {})?;
-    // A sync makes up for any number of missed ones.
-    Ok(Scheduler::new(jobs)
-        .add(sync.zone(&times.zone)?.missed(Missed::One))
-        .add(stats.zone(&times.zone)?.missed(Missed::One)))
+    let [sync, stats] = times.schedules()?;
+    Ok(Scheduler::new(jobs).schedule(sync).schedule(stats))
 }

@@ -32,6 +32,8 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let times = Times { sync: cli.sync, stats: cli.stats, zone: cli.zone };
+    times.check()?;
+    cli.places.check()?;
     let jobs = cli.places.open_queue().await?;
     let scheduler = scheduler(jobs, &times)?;
     println!("runnerly-scheduler is up");

@@ -41,10 +41,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let options =
         WebOptions { public_url: cli.public_url, metrics_token: cli.metrics_token, ..WebOptions::default() };
     options.check(cli.listen)?;
-    let app = cli.places.open().await?;
     let listener = TcpListener::bind(cli.listen)
         .await
         .with_context(|| format!("listen {}: cannot be had; choose another with --listen", cli.listen))?;
+    let app = cli.places.open().await?;
     let options = WebOptions { metrics: Some(recorder()?), ..options.with_keys_of(&cli.places)? };
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();

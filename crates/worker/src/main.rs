@@ -33,22 +33,16 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let recorder = Recorder::install()?;
-    let app = cli.places.open().await?;
-    let concurrency = Concurrency {
-        strava: cli.strava_concurrency.into(),
-        default: cli.concurrency.into(),
-    };
     let listener = match cli.listen {
         Some(at) => Some(runnerly::app::listen(at).await?),
         None => None,
     };
+    let app = cli.places.open().await?;
+    let concurrency = Concurrency { strava: cli.strava_concurrency.into(), default: cli.concurrency.into() };
     let running = worker(app, concurrency).start().await?;
     println!("runnerly-worker {} is up", running.id());
     if let Some(listener) = listener {
-        println!(
-            "runnerly-worker listens on http://{}",
-            listener.local_addr()?
-        );
+        println!("runnerly-worker listens on http://{}", listener.local_addr()?);
         tokio::spawn(serve_health(listener, recorder, running.readiness()));
     }
     shutdown_signal().await;

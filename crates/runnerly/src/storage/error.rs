@@ -14,6 +14,9 @@ pub enum Error {
     /// The database cannot be opened.
     #[error("cannot open the database: {0}")]
     Open(String),
+    /// The database does not answer.
+    #[error("cannot open the database: {0}")]
+    Away(String),
     /// The database was written by a newer Runnerly.
     #[error(
         "the database was written by a newer Runnerly (its migration {0} is unknown here); update this one"
@@ -42,34 +45,26 @@ impl Error {
     /// Whether the same call may succeed later: the database is away, or too busy.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Database(
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed,
-            ) => true,
+            Self::Away(_) => true,
+            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => true,
             Self::Database(sqlx::Error::Database(e)) => {
                 // SQLite: busy, locked. PostgreSQL: connection lost, shutting down, serialization, deadlock.
                 let code = e.code().unwrap_or_default();
                 ["5", "6", "261", "517"].contains(&&*code)
-                    || ["08", "57", "40"]
-                        .iter()
-                        .any(|class| code.len() == 5 && code.starts_with(class))
+                    || ["08", "57", "40"].iter().any(|class| code.len() == 5 && code.starts_with(class))
             }
             _ => false,
         }
     }
 
     pub(super) fn broken(what: &'static str, reason: impl ToString) -> Self {
-        Self::Broken {
-            what,
-            reason: reason.to_string(),
-        }
+        Self::Broken { what, reason: reason.to_string() }
     }
 
     /// A row that points to an athlete who is not there is the only foreign key a caller can get wrong.
     pub(super) fn of_athlete(e: sqlx::Error, athlete: i64) -> Self {
         match &e {
-            sqlx::Error::Database(inner) if inner.is_foreign_key_violation() => {
-                Self::UnknownAthlete(athlete)
-            }
+            sqlx::Error::Database(inner) if inner.is_foreign_key_violation() => Self::UnknownAthlete(athlete),
             _ => Self::Database(e),
         }
     }

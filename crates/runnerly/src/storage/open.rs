@@ -33,20 +33,27 @@ impl Storage {
     /// ```
     ///
     /// # Errors
-    /// [`Error::BadUrl`], [`Error::Open`] or [`Error::Newer`].
+    /// [`Error::BadUrl`], [`Error::Away`], [`Error::Open`] or [`Error::Newer`].
     pub async fn open(url: &str, keys: Keyring) -> Result<Self> {
-        let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
-        let db = match scheme {
-            "sqlite" => Db::Sqlite(open_sqlite(url, rest).await?),
-            "postgres" | "postgresql" => Db::Pg(open_postgres(url).await?),
-            "" => return Err(Error::BadUrl("no scheme".to_owned())),
-            // Never the whole address: it may hold a password.
-            other => return Err(Error::BadUrl(format!("cannot use {}", plain(other)))),
+        let db = match read(url)? {
+            Address::Sqlite { options, memory } => Db::Sqlite(open_sqlite(options, memory).await?),
+            Address::Pg(options) => Db::Pg(open_postgres(options).await?),
         };
-        Ok(Self {
-            db,
-            keys: Arc::new(keys),
-        })
+        Ok(Self { db, keys: Arc::new(keys) })
+    }
+
+    /// Whether `url` is one that [`Storage::open`] takes. Opens and makes nothing.
+    ///
+    /// ```
+    /// use runnerly::storage::Storage;
+    /// assert!(Storage::check("postgres://me@localhost/runs").is_ok());
+    /// assert!(Storage::check("runs.db").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BadUrl`].
+    pub fn check(url: &str) -> Result<()> {
+        read(url).map(drop)
     }
 
     /// Closes the connections, after what is under way.
@@ -71,7 +78,25 @@ fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
-async fn open_sqlite(url: &str, path: &str) -> Result<SqlitePool> {
+/// What an address says.
+enum Address {
+    Sqlite { options: SqliteConnectOptions, memory: bool },
+    Pg(PgConnectOptions),
+}
+
+fn read(url: &str) -> Result<Address> {
+    let (scheme, path) = url.split_once(':').unwrap_or(("", url));
+    match scheme {
+        "sqlite" => {}
+        "postgres" | "postgresql" => {
+            let options = PgConnectOptions::from_str(url)
+                .map_err(|_| Error::BadUrl("not a PostgreSQL address".to_owned()))?;
+            return Ok(Address::Pg(options.application_name("runnerly")));
+        }
+        "" => return Err(Error::BadUrl("no scheme".to_owned())),
+        // Never the whole address: it may hold a password.
+        other => return Err(Error::BadUrl(format!("cannot use {}", plain(other)))),
+    }
     let memory = path == ":memory:" || path == "//:memory:";
     if !memory && path.trim_start_matches('/').is_empty() {
         return Err(Error::BadUrl("the path is empty".to_owned()));
@@ -82,56 +107,36 @@ async fn open_sqlite(url: &str, path: &str) -> Result<SqlitePool> {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .synchronous(SqliteSynchronous::Normal);
+    Ok(Address::Sqlite { options, memory })
+}
+
+async fn open_sqlite(options: SqliteConnectOptions, memory: bool) -> Result<SqlitePool> {
     let pool = if memory {
         // One connection that never ends: the data live in it.
-        let lasting = SqlitePoolOptions::new()
-            .min_connections(1)
-            .max_connections(1);
-        lasting
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(BUSY)
-            .connect_with(options)
-            .await
+        let lasting = SqlitePoolOptions::new().min_connections(1).max_connections(1);
+        lasting.idle_timeout(None).max_lifetime(None).acquire_timeout(BUSY).connect_with(options).await
     } else {
         let options = options.journal_mode(SqliteJournalMode::Wal);
-        SqlitePoolOptions::new()
-            .max_connections(5)
-            .acquire_timeout(BUSY)
-            .connect_with(options)
-            .await
+        SqlitePoolOptions::new().max_connections(5).acquire_timeout(BUSY).connect_with(options).await
     };
-    let pool = pool.map_err(|e| cannot_open(&e))?;
+    let pool = pool.map_err(cannot_open)?;
     // SQLite's migrations take no lock of their own: two first starts at once would both create the tables.
-    let mut tx = pool
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(|e| cannot_open(&e))?;
-    SQLITE
-        .run_direct(None, &mut *tx, false)
-        .await
-        .map_err(migration_failed)?;
-    tx.commit().await.map_err(|e| cannot_open(&e))?;
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(cannot_open)?;
+    SQLITE.run_direct(None, &mut *tx, false).await.map_err(migration_failed)?;
+    tx.commit().await.map_err(cannot_open)?;
     Ok(pool)
 }
 
-async fn open_postgres(url: &str) -> Result<PgPool> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| Error::BadUrl("not a PostgreSQL address".to_owned()))?
-        .application_name("runnerly");
-    let pools = PgPoolOptions::new()
-        .max_connections(10)
-        .acquire_timeout(BUSY);
-    let pool = pools
-        .connect_with(options)
-        .await
-        .map_err(|e| cannot_open(&e))?;
+async fn open_postgres(options: PgConnectOptions) -> Result<PgPool> {
+    let pools = PgPoolOptions::new().max_connections(10).acquire_timeout(BUSY);
+    let pool = pools.connect_with(options).await.map_err(cannot_open)?;
     POSTGRES.run(&pool).await.map_err(migration_failed)?;
     Ok(pool)
 }
 
-fn cannot_open(e: &sqlx::Error) -> Error {
-    Error::Open(e.to_string().replace('\n', " "))
+fn cannot_open(e: sqlx::Error) -> Error {
+    let told = e.to_string().replace('\n', " ");
+    if Error::Database(e).is_unavailable() { Error::Away(told) } else { Error::Open(told) }
 }
 
 fn migration_failed(e: MigrateError) -> Error {

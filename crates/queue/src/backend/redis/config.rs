@@ -28,6 +28,9 @@ pub(super) fn parse(text: &str) -> Result<Config> {
     if text.chars().any(char::is_control) {
         return Err(wrong("contains a control character"));
     }
+    if let Some(at) = encoded_control(text) {
+        return Err(wrong(&format!("contains an encoded control character, {at}")));
+    }
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     let socket = match scheme {
         "redis" | "valkey" => false,
@@ -84,6 +87,16 @@ pub(super) fn parse(text: &str) -> Result<Config> {
     Ok(Config { info, namespace, target })
 }
 
+/// The first control character that stands percent-encoded in `text`: decoded, it would
+/// reach the server within a user, a password or a namespace.
+fn encoded_control(text: &str) -> Option<&str> {
+    text.match_indices('%').find_map(|(at, _)| {
+        let code = text.get(at + 1..at + 3)?;
+        let byte = u8::from_str_radix(code, 16).ok()?;
+        byte.is_ascii_control().then(|| &text[at..at + 3])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +131,9 @@ mod tests {
             ("redis://h/-1", "database"),
             ("redis://h/abc", "database"),
             ("redis://h\r\nFLUSHALL", "control"),
+            ("redis://me%0d%0a@h", "control"),
+            ("redis://me:hush%00@h", "control"),
+            ("redis+unix:///tmp/s%1F", "control"),
             ("redis://h?ns=A b", "ns"),
             ("redis://h?nz=a", "nz"),
             ("rediss://h", "TLS"),
