@@ -109,6 +109,16 @@ impl Schedule {
 
     /// The zone whose clocks the expression means, by its IANA name.
     ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Report;
+    /// # impl Job for Report { const NAME: &'static str = "report"; type Output = (); }
+    /// let nightly = Schedule::new("nightly", "0 3 * * *", Report)?;
+    /// assert!(nightly.clone().zone("Europe/Berlin").is_ok());
+    /// assert!(nightly.zone("Atlantis").unwrap_err().is_invalid());
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such zone.
     pub fn zone(mut self, zone: &str) -> Result<Schedule> {
@@ -116,7 +126,17 @@ impl Schedule {
         Ok(self)
     }
 
-    /// What becomes of slots that passed while no scheduler ran.
+    /// What becomes of slots that passed while no scheduler ran; one job for all of them unless
+    /// said. A slot counts as missed when it is a minute late.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Report;
+    /// # impl Job for Report { const NAME: &'static str = "report"; type Output = (); }
+    /// let hourly = Schedule::new("hourly", "@hourly", Report)?.missed(Missed::All { cap: 24 });
+    /// # let _ = hourly;
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Schedule {
         self.missed = missed;
@@ -124,6 +144,17 @@ impl Schedule {
     }
 
     /// What happens where clocks are set forward or back.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Report;
+    /// # impl Job for Report { const NAME: &'static str = "report"; type Output = (); }
+    /// use legwork::cron::{DstPolicy, OnGap, OnOverlap};
+    /// let strict = DstPolicy { on_gap: OnGap::Skip, on_overlap: OnOverlap::Both };
+    /// let nightly = Schedule::new("nightly", "30 2 * * *", Report)?.zone("Europe/Berlin")?.dst(strict);
+    /// # let _ = nightly;
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn dst(mut self, dst: DstPolicy) -> Schedule {
         self.dst = dst;
@@ -131,6 +162,19 @@ impl Schedule {
     }
 
     /// The next instants of a stored schedule after one, `count` at most.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Report;
+    /// # impl Job for Report { const NAME: &'static str = "report"; type Output = (); }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// Scheduler::new(jobs.clone()).cron("nightly", "0 3 * * *", Report)?.run_until(async {}).await?;
+    /// let stored = &jobs.schedules().await?[0];
+    /// let next = Schedule::upcoming(stored, legwork::cron::DateTime::UNIX_EPOCH, 2)?;
+    /// assert_eq!(next[1].to_rfc3339(), "1970-01-02T03:00:00+00:00");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// What is stored is no schedule that this version understands.
@@ -229,26 +273,70 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// A scheduler without schedules.
+    ///
+    /// ```
+    /// # use legwork::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// Scheduler::new(jobs).run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn new(client: Client) -> Scheduler {
         Scheduler { client, schedules: Vec::new() }
     }
 
     /// Adds a schedule in UTC; see [`Schedule::new`].
     ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Report;
+    /// # impl Job for Report { const NAME: &'static str = "report"; type Output = (); }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let scheduler = Scheduler::new(jobs).cron("nightly", "0 3 * * *", Report)?.cron("often", "@every 5m", Report)?;
+    /// scheduler.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`Schedule::new`].
     pub fn cron<J: Job>(self, name: &str, expression: &str, job: J) -> Result<Scheduler> {
-        Ok(self.add(Schedule::new(name, expression, job)?))
+        Ok(self.schedule(Schedule::new(name, expression, job)?))
     }
 
     /// Adds a schedule; one of the same name is replaced.
-    pub fn add(mut self, schedule: Schedule) -> Scheduler {
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Report;
+    /// # impl Job for Report { const NAME: &'static str = "report"; type Output = (); }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let local = Schedule::new("nightly", "0 3 * * *", Report)?.zone("America/New_York")?;
+    /// Scheduler::new(jobs.clone()).schedule(local).run_until(async {}).await?;
+    /// assert_eq!(jobs.schedules().await?[0].zone, "America/New_York");
+    /// # Ok(()) }
+    /// ```
+    pub fn schedule(mut self, schedule: Schedule) -> Scheduler {
         self.schedules.retain(|s| s.name != schedule.name);
         self.schedules.push(schedule);
         self
     }
 
-    /// Stores the schedules, then enqueues their slots until `shutdown` is ready.
+    /// Stores the schedules, then enqueues their slots until `shutdown` is ready. A schedule
+    /// stays stored (with its last slot) when its scheduler has ended, and one that is no longer
+    /// given to any scheduler enqueues nothing.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Report;
+    /// # impl Job for Report { const NAME: &'static str = "report"; type Output = (); }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let scheduler = Scheduler::new(jobs).cron("nightly", "0 3 * * *", Report)?;
+    /// scheduler.run_until(async {}).await?; // `shutdown_signal()` in a program
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the backend cannot be reached at the start; later outages are waited out.

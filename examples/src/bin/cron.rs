@@ -22,7 +22,7 @@ async fn main() -> anyhow::Result<()> {
     let (seen, mut ticks) = mpsc::channel(8);
     let worker = Worker::new(jobs.clone(), seen).handle(tick).start().await?;
     let each = Schedule::new("each-second", "* * * * * *", Tick {})?.zone("Europe/Berlin")?;
-    let scheduler = Scheduler::new(jobs.clone()).add(each).run_until(async {
+    let scheduler = Scheduler::new(jobs.clone()).schedule(each).run_until(async {
         for n in 1..=3 {
             let id = ticks.recv().await.unwrap_or_default();
             println!("tick {n}: {id}");
@@ -30,7 +30,10 @@ async fn main() -> anyhow::Result<()> {
     });
     scheduler.await?;
     for schedule in jobs.schedules().await? {
-        println!("{} ({} {}) fired last at {}", schedule.name, schedule.expression, schedule.zone, schedule.last_ms);
+        println!(
+            "{} ({} {}) fired last at {}",
+            schedule.name, schedule.expression, schedule.zone, schedule.last_ms
+        );
         jobs.backend().drop_schedule(&schedule.name).await?;
     }
     worker.stop().await;

@@ -122,7 +122,7 @@ async fn main() -> anyhow::Result<()> {
             let each = Schedule::new("each-second", "* * * * * *", Tick {})?;
             println!("probe is up");
             Scheduler::new(jobs)
-                .add(each)
+                .schedule(each)
                 .run_until(shutdown_signal())
                 .await?;
         }

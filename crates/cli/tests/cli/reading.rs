@@ -384,8 +384,8 @@ async fn schedules_tell_their_next_five_instants() {
         .expect("a schedule")
         .missed(Missed::Skip);
     let scheduler = Scheduler::new(world.client.clone())
-        .add(nightly.expect("a schedule"))
-        .add(hourly);
+        .schedule(nightly.expect("a schedule"))
+        .schedule(hourly);
     scheduler.run_until(async {}).await.expect("stored");
 
     let all = world.json(&["schedules"]);
