@@ -58,12 +58,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Backoff {
-        Backoff {
-            base: Duration::from_secs(1),
-            factor: 2.0,
-            max: Duration::from_secs(600),
-            jitter: 0.25,
-        }
+        Backoff { base: Duration::from_secs(1), factor: 2.0, max: Duration::from_secs(600), jitter: 0.25 }
     }
 }
 
@@ -148,7 +143,7 @@ macro_rules! setters {
         /// # let _ = policy;
         /// ```
         #[must_use]
-        pub fn $name(mut self, value: impl Into<$type>) -> Policy {
+        pub fn $name(mut self, value: $type) -> Policy {
             self.$name = value.into();
             self
         }
@@ -157,15 +152,15 @@ macro_rules! setters {
 
 setters! {
     /// The queue that jobs of this type go to.
-    queue: String => "\"mail\"";
+    queue: impl Into<String> => "\"mail\"";
     /// The priority, 0 (first) to 9 (last).
     priority: u8 => "2";
     /// Attempts in all, at least 1.
-    max_attempts: u32 => "8u32";
+    max_attempts: u32 => "8";
     /// How many times a job may take its worker down before it is discarded.
-    max_crashes: u32 => "3u32";
+    max_crashes: u32 => "3";
     /// How long one attempt may take.
-    timeout: Option<Duration> => "std::time::Duration::from_secs(30)";
+    timeout: impl Into<Option<Duration>> => "std::time::Duration::from_secs(30)";
     /// How retries are spaced.
     backoff: Backoff => "legwork::Backoff::default()";
     /// How long a succeeded or cancelled job stays inspectable.
