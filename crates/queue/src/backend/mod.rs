@@ -16,7 +16,9 @@
 //!    ids that an application chose.
 
 mod types;
+mod views;
 pub use types::*;
+pub use views::*;
 
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -29,15 +31,53 @@ use std::pin::Pin;
 use tokio::sync::watch;
 
 /// The future that a verb returns.
+///
+/// ```
+/// # use legwork::{*, backend::*};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let now: Fut<'_, i64> = jobs.backend().now();
+/// assert!(now.await? > 0);
+/// # Ok(()) }
+/// ```
 pub type Fut<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// The verbs. All instants are milliseconds since the Unix epoch by the backend's clock;
 /// all lists may be empty, and then nothing happens.
+///
+/// ```
+/// # use legwork::{*, backend::*};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let backend = jobs.backend();
+/// let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+/// assert_eq!(backend.control(id, Action::Cancel).await?, Controlled::Done(State::Cancelled));
+/// assert_eq!(backend.get(id).await?.unwrap().state, State::Cancelled);
+/// # Ok(()) }
+/// ```
 pub trait Backend: Send + Sync + 'static {
     /// `redis` or `sqlite`, and where: for messages and `doctor`, without secrets.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert!(jobs.backend().describe().starts_with("sqlite"));
+    /// # Ok(()) }
+    /// ```
     fn describe(&self) -> String;
 
     /// The backend's time, milliseconds since the Unix epoch.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// let hand = ManualClock::new(1_000);
+    /// let options = ClientOptions { clock: Clock::Manual(hand.clone()), ..Default::default() };
+    /// let jobs = Client::connect_with("sqlite::memory:", options).await?;
+    /// assert_eq!(jobs.backend().now().await?, 1_000);
+    /// # Ok(()) }
+    /// ```
     fn now(&self) -> Fut<'_, i64>;
 
     /// Takes in a batch; one answer a job, in order. Jobs whose due instant has passed (or
@@ -48,6 +88,19 @@ pub trait Backend: Send + Sync + 'static {
     /// name holds the unique key, or (for `chosen` ids) when a record of that id exists in
     /// any state. A call repeated with the same `(lane, seq)` answers as it did the first
     /// time; a lane's last answer is remembered at least ten minutes.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let envelope = Envelope::new("a.job", "{}")?;
+    /// let job = NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false };
+    /// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job] };
+    /// assert_eq!(jobs.backend().enqueue(&batch).await?, [Enqueued::Created]);
+    /// assert_eq!(jobs.backend().enqueue(&batch).await?, [Enqueued::Created]); // the same call, repeated
+    /// assert_eq!(jobs.queues().await?[0].count(State::Available), 1);
+    /// # Ok(()) }
+    /// ```
     fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Vec<Enqueued>>;
 
     /// Leases up to `max` available jobs from each queue asked for, by priority and then
@@ -55,10 +108,34 @@ pub trait Backend: Send + Sync + 'static {
     /// `alone`, and for a job marked suspect, a job gets a batch of its own. A job whose
     /// serial key is held by another leased job becomes `blocked` instead; one with a
     /// cancel request becomes `cancelled`.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// let batches = jobs.backend().lease(&ask).await?;
+    /// assert_eq!(batches[0].jobs[0].id, id);
+    /// assert!(jobs.backend().lease(&ask).await?.is_empty());
+    /// # Ok(()) }
+    /// ```
     fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>>;
 
     /// Renews leases; one answer a token, in order: whether it is still held. Also returns
     /// the ids of leased jobs, of any worker, whose cancellation has been requested.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// let batch = &jobs.backend().lease(&ask).await?[0];
+    /// let answer = jobs.backend().extend(&[batch.token, Token(1)], 15_000).await?;
+    /// assert_eq!(answer.held, [true, false]);
+    /// # Ok(()) }
+    /// ```
     fn extend<'a>(&'a self, tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended>;
 
     /// Ends leases; one answer an item, in order. A batch whose jobs have all been settled
@@ -66,12 +143,51 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// `Done` also for the repetition of the very settle that ended this lease;
     /// `Stale` when the job is not (or no longer) held under this token.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// let batch = &jobs.backend().lease(&ask).await?[0];
+    /// let outcome = Outcome::Succeeded { result: Some("42".into()), keep_ms: 60_000 };
+    /// let late = Settle { token: Token(1), id, outcome: outcome.clone(), keyed: false };
+    /// let mine = Settle { token: batch.token, id, outcome, keyed: false };
+    /// assert_eq!(jobs.backend().settle(&[late, mine]).await?, [Settled::Stale, Settled::Done]);
+    /// # Ok(()) }
+    /// ```
     fn settle<'a>(&'a self, items: &'a [Settle]) -> Fut<'a, Vec<Settled>>;
 
     /// Stores a leased job's progress (a JSON text), replacing what was there.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// let batch = &jobs.backend().lease(&ask).await?[0];
+    /// assert_eq!(jobs.backend().note(batch.token, id, "0.5").await?, Settled::Done);
+    /// assert_eq!(jobs.backend().note(Token(1), id, "0.9").await?, Settled::Stale);
+    /// # Ok(()) }
+    /// ```
     fn note<'a>(&'a self, token: Token, id: JobId, progress: &'a str) -> Fut<'a, Settled>;
 
     /// Makes up to `limit` due jobs (scheduled, retryable) available, earliest first.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let hand = ManualClock::new(1_000);
+    /// # let options = ClientOptions { clock: Clock::Manual(hand.clone()), ..Default::default() };
+    /// # let jobs = Client::connect_with("sqlite::memory:", options).await?;
+    /// jobs.enqueue_raw("a.job", "{}").delay(std::time::Duration::from_secs(5)).await?;
+    /// assert_eq!(jobs.backend().promote(100).await?, Promoted { count: 0, next_ms: Some(6_000) });
+    /// hand.advance(std::time::Duration::from_secs(5));
+    /// assert_eq!(jobs.backend().promote(100).await?, Promoted { count: 1, next_ms: None });
+    /// # Ok(()) }
+    /// ```
     fn promote(&self, limit: usize) -> Fut<'_, Promoted>;
 
     /// Takes back up to `limit` expired batches. Their jobs become available again at the
@@ -82,66 +198,257 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// With `outage` (the caller could not reach the backend before this call) every lease
     /// is renewed by `ttl_ms` instead, once per `ttl_ms`, and nobody is charged.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let hand = ManualClock::new(1_000);
+    /// # let options = ClientOptions { clock: Clock::Manual(hand.clone()), ..Default::default() };
+    /// # let jobs = Client::connect_with("sqlite::memory:", options).await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// jobs.backend().lease(&ask).await?;
+    /// hand.advance(std::time::Duration::from_secs(16));
+    /// let reaped = jobs.backend().reap(100, false, 15_000).await?;
+    /// assert_eq!((reaped[0].id, reaped[0].state), (id, State::Available));
+    /// # Ok(()) }
+    /// ```
     fn reap(&self, limit: usize, outage: bool, ttl_ms: i64) -> Fut<'_, Vec<Reaped>>;
 
     /// Forgets up to `limit` finished jobs whose retention has passed, and the records of
     /// workers not seen for an hour. Returns how many jobs went.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let hand = ManualClock::new(1_000);
+    /// # let options = ClientOptions { clock: Clock::Manual(hand.clone()), ..Default::default() };
+    /// # let jobs = Client::connect_with("sqlite::memory:", options).await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// jobs.cancel(id).await?; // kept for an hour
+    /// assert_eq!(jobs.backend().prune(100).await?, 0);
+    /// hand.advance(std::time::Duration::from_secs(3_601));
+    /// assert_eq!(jobs.backend().prune(100).await?, 1);
+    /// # Ok(()) }
+    /// ```
     fn prune(&self, limit: usize) -> Fut<'_, usize>;
 
     /// Acts on one job for an operator or client; see [`Action`].
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// assert_eq!(jobs.backend().control(id, Action::Discard).await?, Controlled::Done(State::Discarded));
+    /// assert_eq!(jobs.backend().control(id, Action::Cancel).await?, Controlled::Refused(State::Discarded));
+    /// assert_eq!(jobs.backend().control(JobId::new(), Action::Retry).await?, Controlled::Missing);
+    /// # Ok(()) }
+    /// ```
     fn control<'a>(&'a self, id: JobId, action: Action) -> Fut<'a, Controlled>;
 
     /// Pauses a queue (nothing is leased from it), until an instant where one is given, or
     /// resumes it.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// jobs.backend().pause("default", Pause::For(60_000)).await?;
+    /// assert!(jobs.queues().await?[0].paused.is_some());
+    /// jobs.backend().pause("default", Pause::Off).await?;
+    /// # Ok(()) }
+    /// ```
     fn pause<'a>(&'a self, queue: &'a str, pause: Pause) -> Fut<'a, ()>;
 
     /// Removes up to `limit` waiting jobs (available, scheduled, retryable, blocked) of a
     /// queue for good, releasing their keys. Returns how many went; call until 0.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// for _ in 0..3 { jobs.enqueue_raw("a.job", "{}").await?; }
+    /// assert_eq!(jobs.backend().purge("default", 2).await?, 2);
+    /// assert_eq!(jobs.backend().purge("default", 2).await?, 1);
+    /// # Ok(()) }
+    /// ```
     fn purge<'a>(&'a self, queue: &'a str, limit: usize) -> Fut<'a, usize>;
 
     /// One job, whole.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// assert_eq!(jobs.backend().get(id).await?.unwrap().envelope.name(), "a.job");
+    /// # Ok(()) }
+    /// ```
     fn get(&self, id: JobId) -> Fut<'_, Option<JobView>>;
 
     /// Registers interest in a job's end: for a minute after it finishes its record stays,
     /// whatever its retention. Returns the job as it stands.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue_raw("a.job", "{}").keep(Keep::None).await?.id;
+    /// assert_eq!(jobs.backend().watch(id).await?.unwrap().state, State::Available);
+    /// # Ok(()) }
+    /// ```
     fn watch(&self, id: JobId) -> Fut<'_, Option<JobView>>;
 
     /// A page of jobs, newest first where the state has an order of its own.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// let filter = Filter { name: Some("a.job".into()), limit: 10, ..Filter::default() };
+    /// assert_eq!(jobs.backend().list(&filter).await?.len(), 1);
+    /// # Ok(()) }
+    /// ```
     fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>>;
 
     /// Every queue that has or had jobs, or is paused, with counts by state.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// assert_eq!(jobs.backend().queues().await?[0].name, "default");
+    /// # Ok(()) }
+    /// ```
     fn queues(&self) -> Fut<'_, Vec<QueueView>>;
 
     /// A worker's sign of life, with what it handles. Jobs parked for a name and version
     /// that it handles become available again.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = WorkerView { id: "w1".into(), queues: vec![("default".into(), 4)], ..WorkerView::default() };
+    /// jobs.backend().beat(&worker).await?;
+    /// assert!(jobs.backend().workers().await?[0].seen_ms > 0);
+    /// # Ok(()) }
+    /// ```
     fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, ()>;
 
     /// Forgets a worker that has ended in good order.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = WorkerView { id: "w1".into(), queues: vec![("default".into(), 4)], ..WorkerView::default() };
+    /// jobs.backend().beat(&worker).await?;
+    /// jobs.backend().leave("w1").await?;
+    /// assert!(jobs.backend().workers().await?.is_empty());
+    /// # Ok(()) }
+    /// ```
     fn leave<'a>(&'a self, worker: &'a str) -> Fut<'a, ()>;
 
     /// The workers seen within the last hour, with the instant of their last beat.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert!(jobs.backend().workers().await?.is_empty());
+    /// # Ok(()) }
+    /// ```
     fn workers(&self) -> Fut<'_, Vec<WorkerView>>;
 
-    /// Stores a schedule under its name; keeps its `last` where one of that name exists.
-    /// Returns the record as stored.
+    /// Stores a schedule under its name; keeps its `last` where one of that name exists, and
+    /// begins at the backend's now otherwise. Returns the record as stored.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let nightly = ScheduleView {
+    ///     name: "nightly".into(), expression: "0 3 * * *".into(), zone: "UTC".into(), job: "report".into(),
+    ///     payload: "null".into(), queue: "default".into(), missed: "one".into(),
+    ///     dst: "gap run, overlap once".into(), last_ms: 0, fired: false,
+    /// };
+    /// let stored = jobs.backend().put_schedule(&nightly).await?;
+    /// assert!(stored.last_ms > 0 && !stored.fired);
+    /// # Ok(()) }
+    /// ```
     fn put_schedule<'a>(&'a self, schedule: &'a ScheduleView) -> Fut<'a, ScheduleView>;
 
     /// Removes a schedule; whether there was one.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert!(!jobs.backend().drop_schedule("nightly").await?);
+    /// # Ok(()) }
+    /// ```
     fn drop_schedule<'a>(&'a self, name: &'a str) -> Fut<'a, bool>;
 
     /// All schedules by name.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert!(jobs.backend().schedules().await?.is_empty());
+    /// # Ok(()) }
+    /// ```
     fn schedules(&self) -> Fut<'_, Vec<ScheduleView>>;
 
     /// In one step: if the schedule's `last` is still `expect`, sets it to `last` and
     /// enqueues the jobs (as [`Backend::enqueue`] does chosen ids). False when another
     /// scheduler was first or the schedule is gone.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let nightly = ScheduleView {
+    /// #     name: "nightly".into(), expression: "0 3 * * *".into(), zone: "UTC".into(), job: "report".into(),
+    /// #     payload: "null".into(), queue: "default".into(), missed: "one".into(),
+    /// #     dst: "gap run, overlap once".into(), last_ms: 0, fired: false,
+    /// # };
+    /// let last = jobs.backend().put_schedule(&nightly).await?.last_ms;
+    /// assert!(jobs.backend().fire("nightly", last, last + 60_000, &[]).await?);
+    /// assert!(!jobs.backend().fire("nightly", last, last + 60_000, &[]).await?);
+    /// # Ok(()) }
+    /// ```
     fn fire<'a>(&'a self, name: &'a str, expect: i64, last: i64, jobs: &'a [NewJob]) -> Fut<'a, bool>;
 
     /// Bumps whenever work may have become available. Mark it seen, look for work, then
     /// wait for it: in that order no wake-up is lost. A hint only; poll as well.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let mut wakeups = jobs.backend().wakeups();
+    /// wakeups.borrow_and_update();
+    /// let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// wakeups.changed().await.expect("the backend lives");
+    /// # let _ = id;
+    /// # Ok(()) }
+    /// ```
     fn wakeups(&self) -> watch::Receiver<u64>;
 
     /// Checks that the counts by state add up and that every index entry has its record;
     /// each line returned is a broken invariant. Changes nothing.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert_eq!(jobs.backend().audit().await?, Vec::<String>::new());
+    /// # Ok(()) }
+    /// ```
     fn audit(&self) -> Fut<'_, Vec<String>>;
 }

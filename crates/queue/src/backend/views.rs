@@ -1,0 +1,337 @@
+//! What people inspect: jobs, queues, workers and schedules as they are stored.
+
+use super::Token;
+use crate::{Envelope, JobId, State};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One failed attempt, crash or other blow, as a [`JobView`] remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorRecord {
+    /// When, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The attempt it belongs to, 1 for the first.
+    pub attempt: u32,
+    /// What was said, cut at 4 KiB.
+    pub error: String,
+}
+
+/// The errors remembered per job: the newest this many.
+///
+/// ```
+/// # fn show(job: &legwork::backend::JobView) {
+/// let newest_first = job.errors.iter().rev().take(legwork::backend::MAX_ERRORS);
+/// # let _ = newest_first;
+/// # }
+/// ```
+pub const MAX_ERRORS: usize = 25;
+
+/// A job as people inspect it.
+///
+/// ```
+/// # use legwork::{*, backend::*};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+/// let job = jobs.job(id).await?.unwrap();
+/// assert_eq!((job.state, job.attempts, job.lease), (State::Available, 0, None));
+/// assert!(job.errors.is_empty() && job.result.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Serialize)]
+pub struct JobView {
+    /// The id.
+    pub id: JobId,
+    /// Where it stands.
+    pub state: State,
+    /// The decoded record, or why it cannot be decoded.
+    #[serde(flatten)]
+    pub envelope: Record,
+    /// Attempts spent.
+    pub attempts: u32,
+    /// Crashes charged.
+    pub crashes: u32,
+    /// Whether a worker was lost while it held this job.
+    pub suspect: bool,
+    /// The newest errors, oldest first.
+    pub errors: Vec<ErrorRecord>,
+    /// When a scheduled or retryable job is due, milliseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_ms: Option<i64>,
+    /// The lease, while leased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseView>,
+    /// Whether its cancellation has been requested.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// Whether it is parked for a worker that knows its name and version.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub parked: bool,
+    /// When it finished, milliseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_ms: Option<i64>,
+    /// Why it was discarded or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The result of a succeeded job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Box<RawValue>>,
+    /// What the handler last said of its progress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<RawValue>>,
+}
+
+/// A stored record, decoded where that is possible.
+///
+/// ```
+/// use legwork::{JobId, backend::Record};
+/// let broken = Record::of(JobId::new(), b"junk");
+/// assert!(matches!(broken, Record::Broken { raw, .. } if raw == "junk"));
+/// ```
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Record {
+    /// A good one.
+    Decoded(Box<Envelope>),
+    /// A broken one: why, and its first 4 KiB, with what is not UTF-8 replaced.
+    Broken {
+        /// Why it cannot be decoded.
+        undecodable: String,
+        /// What is stored.
+        raw: String,
+    },
+}
+
+impl Record {
+    /// Decodes, or keeps the bytes with the reason.
+    ///
+    /// ```
+    /// use legwork::{Envelope, backend::Record};
+    /// let envelope = Envelope::new("a.job", "{}").unwrap();
+    /// let record = Record::of(envelope.id, &envelope.encode());
+    /// assert!(matches!(record, Record::Decoded(_)));
+    /// ```
+    pub fn of(id: JobId, bytes: &[u8]) -> Record {
+        match Envelope::decode(id, bytes) {
+            Ok(envelope) => Record::Decoded(Box::new(envelope)),
+            Err(e) => Record::Broken {
+                undecodable: e.to_string(),
+                raw: String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]).into_owned(),
+            },
+        }
+    }
+
+    /// The envelope, if it could be decoded.
+    ///
+    /// ```
+    /// use legwork::{Envelope, backend::Record};
+    /// let envelope = Envelope::new("a.job", "{}").unwrap();
+    /// let record = Record::of(envelope.id, &envelope.encode());
+    /// assert_eq!(record.envelope().unwrap().version, 1);
+    /// ```
+    pub fn envelope(&self) -> Option<&Envelope> {
+        match self {
+            Record::Decoded(envelope) => Some(envelope),
+            Record::Broken { .. } => None,
+        }
+    }
+
+    /// The queue: that of the envelope, or `default` for a broken record.
+    ///
+    /// ```
+    /// use legwork::{Envelope, backend::Record};
+    /// let envelope = Envelope::new("a.job", "{}").unwrap();
+    /// let record = Record::of(envelope.id, &envelope.encode());
+    /// assert_eq!(record.queue(), "default");
+    /// ```
+    pub fn queue(&self) -> &str {
+        self.envelope().map_or("default", |e| &e.queue)
+    }
+
+    /// The job's name, or `?` for a broken record.
+    ///
+    /// ```
+    /// use legwork::{Envelope, backend::Record};
+    /// let envelope = Envelope::new("a.job", "{}").unwrap();
+    /// let record = Record::of(envelope.id, &envelope.encode());
+    /// assert_eq!(record.name(), "a.job");
+    /// ```
+    pub fn name(&self) -> &str {
+        self.envelope().map_or("?", |e| &e.name)
+    }
+}
+
+/// Who holds a job, and until when: a part of [`JobView`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeaseView {
+    /// The worker's id.
+    pub worker: String,
+    /// The fence.
+    pub token: Token,
+    /// When it ends unless extended, milliseconds since the epoch.
+    pub expires_ms: i64,
+}
+
+/// Which jobs to list; `None` means any. At most `limit`.
+///
+/// ```
+/// use legwork::{State, backend::Filter};
+/// let newest = Filter { state: Some(State::Discarded), limit: 20, ..Filter::default() };
+/// # let _ = newest;
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only in this state.
+    pub state: Option<State>,
+    /// Only in this queue.
+    pub queue: Option<String>,
+    /// Only of this name.
+    pub name: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A queue as people inspect it.
+///
+/// ```
+/// # use legwork::{*, backend::*};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+/// let queue = &jobs.queues().await?[0];
+/// assert_eq!((queue.name.as_str(), queue.parked, queue.paused), ("default", 0, None));
+/// # let _ = id;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct QueueView {
+    /// Its name.
+    pub name: String,
+    /// Jobs by state; states without jobs are absent or zero.
+    pub counts: std::collections::BTreeMap<String, u64>,
+    /// Jobs that are parked, among the blocked.
+    pub parked: u64,
+    /// Paused: `Some(None)` for good, `Some(Some(ms))` until that instant. As JSON: `false`,
+    /// `true`, or the instant.
+    #[serde(serialize_with = "paused_json")]
+    pub paused: Option<Option<i64>>,
+    /// When the oldest available job was made, where there is one.
+    pub oldest_ms: Option<i64>,
+    /// Attempts that succeeded since the namespace was made.
+    pub processed: u64,
+    /// Attempts that failed since the namespace was made.
+    pub failed: u64,
+}
+
+fn paused_json<S: serde::Serializer>(paused: &Option<Option<i64>>, to: S) -> Result<S::Ok, S::Error> {
+    match paused {
+        Some(Some(ms)) => to.serialize_i64(*ms),
+        other => to.serialize_bool(other.is_some()),
+    }
+}
+
+impl QueueView {
+    /// How many jobs are in this state.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// let queue = &jobs.queues().await?[0];
+    /// assert_eq!((queue.count(State::Available), queue.count(State::Leased)), (1, 0));
+    /// # let _ = id;
+    /// # Ok(()) }
+    /// ```
+    pub fn count(&self, state: State) -> u64 {
+        self.counts.get(state.as_str()).copied().unwrap_or(0)
+    }
+}
+
+/// A worker as it describes itself.
+///
+/// ```
+/// # use legwork::*; use serde::{Serialize, Deserialize};
+/// # #[derive(Serialize, Deserialize)] struct Ping;
+/// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// # let running = Worker::new(jobs.clone(), ()).handle(|_: Ping, _| async { Ok(()) }).start().await?;
+/// let worker = &jobs.workers().await?[0];
+/// assert_eq!(worker.queues, [("default".to_owned(), 16)]);
+/// assert_eq!(worker.definitions[0].name, "ping");
+/// # running.stop().await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// Unique to this start of this process.
+    pub id: String,
+    /// The host's name.
+    pub host: String,
+    /// The process id.
+    pub pid: u32,
+    /// When it started, by the backend's clock, milliseconds since the epoch.
+    pub started_ms: i64,
+    /// Its last beat, milliseconds since the epoch; set by the backend.
+    #[serde(default)]
+    pub seen_ms: i64,
+    /// Its queues, each with its concurrency.
+    pub queues: Vec<(String, usize)>,
+    /// How many jobs it runs right now.
+    pub running: usize,
+    /// Whether it has been told to stop.
+    pub stopping: bool,
+    /// What it handles.
+    pub definitions: Vec<Definition>,
+}
+
+/// A job name that a worker handles: a part of [`WorkerView`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The name.
+    pub name: String,
+    /// The newest version of the payload that it knows.
+    pub version: u32,
+    /// How its jobs are run.
+    pub policy: crate::Policy,
+}
+
+/// A schedule as stored.
+///
+/// ```
+/// # use legwork::*; use serde::{Serialize, Deserialize};
+/// # #[derive(Serialize, Deserialize)] struct Report;
+/// # impl Job for Report { const NAME: &'static str = "report"; type Output = (); }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// Scheduler::new(jobs.clone()).cron("nightly", "0 3 * * *", Report)?.run_until(async {}).await?;
+/// let stored = &jobs.schedules().await?[0];
+/// assert_eq!((stored.job.as_str(), stored.missed.as_str(), stored.fired), ("report", "one", false));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleView {
+    /// Its name, unique in the namespace.
+    pub name: String,
+    /// The expression as written.
+    pub expression: String,
+    /// The zone's name.
+    pub zone: String,
+    /// The job that each slot enqueues.
+    pub job: String,
+    /// Its payload, JSON.
+    pub payload: String,
+    /// Its queue.
+    pub queue: String,
+    /// What happens to slots that passed while no scheduler ran, in words of its own.
+    pub missed: String,
+    /// The gap and overlap policy, in words of its own.
+    pub dst: String,
+    /// The last slot that was enqueued, or when the schedule was first stored.
+    #[serde(default)]
+    pub last_ms: i64,
+    /// Whether a slot has been enqueued at all.
+    #[serde(default)]
+    pub fired: bool,
+}
