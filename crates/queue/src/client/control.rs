@@ -90,9 +90,7 @@ impl Client {
     /// # Errors
     /// As [`Client::pause`].
     pub async fn pause_until(&self, queue: &str, instant: SystemTime) -> Result<()> {
-        let ms = instant
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_millis() as i64);
+        let ms = instant.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
         self.set_pause(queue, Pause::Until(ms)).await
     }
 
@@ -108,8 +106,7 @@ impl Client {
     /// # Errors
     /// As [`Client::pause`].
     pub async fn pause_for(&self, queue: &str, wait: Duration) -> Result<()> {
-        self.set_pause(queue, Pause::For(wait.as_millis() as i64))
-            .await
+        self.set_pause(queue, Pause::For(wait.as_millis() as i64)).await
     }
 
     /// Resumes a paused queue.

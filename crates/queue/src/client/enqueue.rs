@@ -93,23 +93,14 @@ impl Client {
     ///
     /// # Errors
     /// As a single enqueue; the steps before the failing one have been taken in.
-    pub async fn enqueue_many<J: Job>(
-        &self,
-        jobs: impl IntoIterator<Item = J>,
-    ) -> Result<Vec<Receipt>> {
-        let all: Vec<NewJob> = jobs
-            .into_iter()
-            .map(|job| self.new_job(typed(&job)?, Due::Now, false))
-            .collect::<Result<_>>()?;
+    pub async fn enqueue_many<J: Job>(&self, jobs: impl IntoIterator<Item = J>) -> Result<Vec<Receipt>> {
+        let all: Vec<NewJob> =
+            jobs.into_iter().map(|job| self.new_job(typed(&job)?, Due::Now, false)).collect::<Result<_>>()?;
         let mut receipts = Vec::with_capacity(all.len());
         for step in all.chunks(driver::MAX_BATCH) {
             let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
             let answers = self.inner.driver.enqueue(step.to_vec()).await?;
-            receipts.extend(
-                ids.into_iter()
-                    .zip(answers)
-                    .map(|(id, answer)| receipt(id, answer)),
-            );
+            receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| receipt(id, answer)));
         }
         Ok(receipts)
     }
@@ -118,24 +109,15 @@ impl Client {
     pub(crate) fn new_job(&self, envelope: Envelope, due: Due, chosen: bool) -> Result<NewJob> {
         check(&envelope, self.options().max_payload)?;
         let record = envelope.encode();
-        Ok(NewJob {
-            envelope,
-            record,
-            due,
-            chosen,
-        })
+        Ok(NewJob { envelope, record, due, chosen })
     }
 }
 
 /// The envelope of a typed job under its type's policy.
 pub(crate) fn typed<J: Job>(job: &J) -> Result<Envelope> {
     crate::check_job_name(J::NAME)?;
-    let payload = serde_json::value::to_raw_value(job).map_err(|e| {
-        Error::invalid(format!(
-            "payload of {}: cannot be written as JSON: {e}",
-            J::NAME
-        ))
-    })?;
+    let payload = serde_json::value::to_raw_value(job)
+        .map_err(|e| Error::invalid(format!("payload of {}: cannot be written as JSON: {e}", J::NAME)))?;
     let mut envelope = Envelope::from_raw(J::NAME, payload);
     envelope.version = J::VERSION;
     envelope.unique = job.unique();
@@ -154,25 +136,20 @@ pub(crate) fn apply(envelope: &mut Envelope, policy: &Policy) {
 fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
     crate::check_queue_name(&envelope.queue)?;
     if envelope.priority > 9 {
-        return Err(Error::invalid(format!(
-            "priority: {} is not 0 (first) to 9 (last)",
-            envelope.priority
-        )));
+        return Err(Error::invalid(format!("priority: {} is not 0 (first) to 9 (last)", envelope.priority)));
     }
     if envelope.max_attempts == Some(0) {
-        return Err(Error::invalid(
-            "max_attempts: 0 is not allowed; use 1 or more",
-        ));
+        return Err(Error::invalid("max_attempts: 0 is not allowed; use 1 or more"));
     }
     for (field, key) in [("unique", &envelope.unique), ("serial", &envelope.serial)] {
         if let Some(key) = key {
             check_key(field, key)?;
         }
     }
-    let size = envelope.payload.get().len();
-    if size > max_payload.min(16 << 20) {
+    let (size, most) = (envelope.payload.get().len(), max_payload.min(16 << 20));
+    if size > most {
         return Err(Error::invalid(format!(
-            "payload: {size} bytes is too large; at most {max_payload} (keep big things elsewhere and enqueue where they are)"
+            "payload: {size} bytes is too large; at most {most} (keep big things elsewhere and enqueue where they are)"
         )));
     }
     Ok(())
@@ -187,13 +164,7 @@ fn receipt(id: JobId, answer: Enqueued) -> Receipt {
 
 impl<J> Enqueue<J> {
     fn new(client: &Client, envelope: Result<Envelope>) -> Enqueue<J> {
-        Enqueue {
-            client: client.clone(),
-            envelope,
-            due: Due::Now,
-            chosen: false,
-            job: PhantomData,
-        }
+        Enqueue { client: client.clone(), envelope, due: Due::Now, chosen: false, job: PhantomData }
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
@@ -203,24 +174,60 @@ impl<J> Enqueue<J> {
         self
     }
 
-    /// Takes over a policy: for callers that have it without the type, as a worker
-    /// published it. Say it before anything that differs from it.
+    /// Takes over the queue, the priority and the crash limit of a policy: for callers that have
+    /// it without the type, as a worker published it. Say it before anything that differs from
+    /// it. Attempts, timeout, backoff and retention stay the worker's to know.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let policy = legwork::Policy::default().queue("mail");
+    /// let id = jobs.enqueue_raw("a.job", "{}").policy(&policy).priority(0).await?.id;
+    /// assert_eq!(jobs.job(id).await?.unwrap().envelope.queue(), "mail");
+    /// # Ok(()) }
+    /// ```
     pub fn policy(self, policy: &Policy) -> Self {
         self.edit(|e| apply(e, policy))
     }
 
-    /// Another queue than the policy's.
+    /// Another queue than the policy's; a name outside the grammar fails the `.await`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue_raw("a.job", "{}").queue("mail").await?.id;
+    /// assert_eq!(jobs.job(id).await?.unwrap().envelope.queue(), "mail");
+    /// assert!(jobs.enqueue_raw("a.job", "{}").queue("no spaces").await.unwrap_err().is_invalid());
+    /// # Ok(()) }
+    /// ```
     pub fn queue(self, queue: impl Into<String>) -> Self {
         self.edit(|e| e.queue = queue.into())
     }
 
-    /// Another priority than the policy's: 0 (first) to 9 (last). Strict: while a queue
-    /// has jobs of a smaller number, those of a larger one wait.
+    /// Another priority than the policy's: 0 (first) to 9 (last), anything else fails the
+    /// `.await`. Strict: while a queue has jobs of a smaller number, those of a larger one wait.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// jobs.enqueue_raw("a.job", "{}").priority(0).await?;
+    /// assert!(jobs.enqueue_raw("a.job", "{}").priority(10).await.unwrap_err().is_invalid());
+    /// # Ok(()) }
+    /// ```
     pub fn priority(self, priority: u8) -> Self {
         self.edit(|e| e.priority = priority)
     }
 
-    /// Due after this wait, by the backend's clock; ten years at most.
+    /// Due after this wait, by the backend's clock, to the millisecond; more than ten years
+    /// fails the `.await`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue_raw("a.job", "{}").delay(std::time::Duration::from_secs(60)).await?.id;
+    /// assert_eq!(jobs.job(id).await?.unwrap().state, legwork::State::Scheduled);
+    /// # Ok(()) }
+    /// ```
     pub fn delay(mut self, wait: Duration) -> Self {
         if wait > MAX_DELAY {
             self.envelope = Err(Error::invalid("delay: more than ten years is not allowed"));
@@ -230,33 +237,73 @@ impl<J> Enqueue<J> {
         self
     }
 
-    /// Due at this instant; one that has passed means at once.
+    /// Due at this instant of the backend's clock; one that has passed means at once, one after
+    /// the year 9999 fails the `.await`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let past = std::time::SystemTime::UNIX_EPOCH;
+    /// let id = jobs.enqueue_raw("a.job", "{}").at(past).await?.id;
+    /// assert_eq!(jobs.job(id).await?.unwrap().state, legwork::State::Available);
+    /// # Ok(()) }
+    /// ```
     pub fn at(mut self, instant: SystemTime) -> Self {
-        let ms = instant
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_millis());
+        let ms = instant.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
         if ms > 253_402_300_799_000 {
-            self.envelope = Err(Error::invalid(
-                "at: an instant after the year 9999 is not allowed",
-            ));
+            self.envelope = Err(Error::invalid("at: an instant after the year 9999 is not allowed"));
         } else {
             self.due = Due::At(ms as i64);
         }
         self
     }
 
-    /// At most one unfinished job of this name has this key; a second enqueue answers with
-    /// the id of the first. The key is released in the step that finishes the job.
+    /// At most one unfinished job of this name has this key (1 to 256 bytes without control
+    /// characters); a second enqueue answers with the id of the first. The key is released in
+    /// the step that finishes the job.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let first = jobs.enqueue_raw("a.job", "{}").unique("athlete 7").await?;
+    /// let again = jobs.enqueue_raw("a.job", "{}").unique("athlete 7").await?;
+    /// assert_eq!((again.id, again.created), (first.id, false));
+    /// jobs.cancel(first.id).await?;
+    /// assert!(jobs.enqueue_raw("a.job", "{}").unique("athlete 7").await?.created);
+    /// # Ok(()) }
+    /// ```
     pub fn unique(self, key: impl Into<String>) -> Self {
         self.edit(|e| e.unique = Some(key.into()))
     }
 
-    /// At most one job with this key runs at a time, whatever its name or queue.
+    /// At most one job with this key (1 to 256 bytes without control characters) runs at a
+    /// time, whatever its name or queue. The others are `blocked` once a worker meets them, and
+    /// let in one by one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// for step in ["[1]", "[2]"] {
+    ///     jobs.enqueue_raw("a.job", step).serial("athlete 7").await?;
+    /// }
+    /// assert_eq!(jobs.queues().await?[0].count(legwork::State::Available), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn serial(self, key: impl Into<String>) -> Self {
         self.edit(|e| e.serial = Some(key.into()))
     }
 
-    /// An id of your own choosing, so that enqueuing twice makes one job.
+    /// An id of your own choosing, so that enqueuing twice makes one job, for as long as the
+    /// first is kept.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let id = legwork::JobId::new();
+    /// assert!(jobs.enqueue_raw("a.job", "{}").id(id).await?.created);
+    /// assert!(!jobs.enqueue_raw("a.job", "{}").id(id).await?.created);
+    /// # Ok(()) }
+    /// ```
     pub fn id(mut self, id: JobId) -> Self {
         self.chosen = true;
         self.edit(|e| {
@@ -265,22 +312,57 @@ impl<J> Enqueue<J> {
         })
     }
 
-    /// Another number of attempts than the policy's.
+    /// Another number of attempts in all than the policy's; 0 fails the `.await`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// jobs.enqueue_raw("a.job", "{}").max_attempts(1).await?;
+    /// assert!(jobs.enqueue_raw("a.job", "{}").max_attempts(0).await.unwrap_err().is_invalid());
+    /// # Ok(()) }
+    /// ```
     pub fn max_attempts(self, attempts: u32) -> Self {
         self.edit(|e| e.max_attempts = Some(attempts))
     }
 
-    /// Another timeout than the policy's.
+    /// Another limit on the time of one attempt than the policy's, to the millisecond. An
+    /// attempt that takes longer is dropped and counts as failed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue_raw("a.job", "{}").timeout(std::time::Duration::from_secs(30)).await?.id;
+    /// let job = jobs.job(id).await?.unwrap();
+    /// assert_eq!(job.envelope.envelope().unwrap().timeout_ms, Some(30_000));
+    /// # Ok(()) }
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         self.edit(|e| e.timeout_ms = Some(timeout.as_millis() as u64))
     }
 
     /// Another retention than the policy's for a job that succeeded or was cancelled.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// jobs.enqueue_raw("a.job", "{}").keep(legwork::Keep::None).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn keep(self, keep: Keep) -> Self {
         self.edit(|e| e.keep_ms = Some(keep.as_ms()))
     }
 
-    /// The version of the payload's shape, where it is not the type's (or 1).
+    /// The version of the payload's shape, where it is not the type's (or 1). A worker that
+    /// knows only older ones parks the job.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue_raw("a.job", "{}").version(2).await?.id;
+    /// let job = jobs.job(id).await?.unwrap();
+    /// assert_eq!(job.envelope.envelope().unwrap().version, 2);
+    /// # Ok(()) }
+    /// ```
     pub fn version(self, version: u32) -> Self {
         self.edit(|e| e.version = version)
     }
@@ -291,21 +373,12 @@ impl<J: 'static> IntoFuture for Enqueue<J> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Enqueue {
-            client,
-            envelope,
-            due,
-            chosen,
-            ..
-        } = self;
+        let Enqueue { client, envelope, due, chosen, .. } = self;
         Box::pin(async move {
             let job = client.new_job(envelope?, due, chosen)?;
             let id = job.envelope.id;
             let answers = client.inner.driver.enqueue(vec![job]).await?;
-            let answer = answers
-                .into_iter()
-                .next()
-                .ok_or_else(|| Error::corrupt("enqueue: no answer"))?;
+            let answer = answers.into_iter().next().ok_or_else(|| Error::corrupt("enqueue: no answer"))?;
             Ok(receipt(id, answer))
         })
     }

@@ -150,11 +150,7 @@ impl Client {
         let mut names: Vec<String> = all().map(|d| d.name.clone()).collect();
         names.sort();
         names.dedup();
-        Ok(if names.is_empty() {
-            Lookup::NoneKnown
-        } else {
-            Lookup::Unknown(names)
-        })
+        Ok(if names.is_empty() { Lookup::NoneKnown } else { Lookup::Unknown(names) })
     }
 
     /// Queues, live workers and the time, for [`Snapshot::why`].
@@ -170,19 +166,10 @@ impl Client {
     /// When the backend cannot be reached.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let now_ms = self.inner.backend.now().await?;
-        let queues = self
-            .queues()
-            .await?
-            .into_iter()
-            .map(|q| (q.name.clone(), q))
-            .collect();
+        let queues = self.queues().await?.into_iter().map(|q| (q.name.clone(), q)).collect();
         let mut workers = self.inner.backend.workers().await?;
         workers.retain(|w| now_ms - w.seen_ms < ALIVE_MS);
-        Ok(Snapshot {
-            now_ms,
-            queues,
-            workers,
-        })
+        Ok(Snapshot { now_ms, queues, workers })
     }
 }
 
@@ -204,18 +191,11 @@ impl Snapshot {
             State::Leased | State::Succeeded | State::Discarded | State::Cancelled => None,
             State::Blocked if job.parked => {
                 let version = envelope.map_or(1, |e| e.version);
-                Some(format!(
-                    "parked: no worker knows {} version {version}",
-                    job.envelope.name()
-                ))
+                Some(format!("parked: no worker knows {} version {version}", job.envelope.name()))
             }
             State::Blocked => {
-                let key = envelope
-                    .and_then(|e| e.serial.as_deref())
-                    .unwrap_or_default();
-                Some(format!(
-                    "waits its turn: another job with the serial key {key:?} runs"
-                ))
+                let key = envelope.and_then(|e| e.serial.as_deref()).unwrap_or_default();
+                Some(format!("waits its turn: another job with the serial key {key:?} runs"))
             }
             State::Scheduled | State::Retryable => {
                 let left = job.due_ms.unwrap_or(0) - self.now_ms;
@@ -242,20 +222,15 @@ impl Snapshot {
         if let Some(paused) = self.paused(queue) {
             return Some(paused);
         }
-        let waits = view.count(State::Available)
-            + view.count(State::Scheduled)
-            + view.count(State::Retryable);
+        let waits =
+            view.count(State::Available) + view.count(State::Scheduled) + view.count(State::Retryable);
         if waits > 0
             && let Some(unserved) = self.unserved(queue)
         {
             return Some(unserved);
         }
-        (view.parked > 0).then(|| {
-            format!(
-                "{} parked for a worker that knows their name and version",
-                view.parked
-            )
-        })
+        (view.parked > 0)
+            .then(|| format!("{} parked for a worker that knows their name and version", view.parked))
     }
 
     fn paused(&self, queue: &str) -> Option<String> {
@@ -269,19 +244,12 @@ impl Snapshot {
         if self.workers.is_empty() {
             return Some("no worker is running".into());
         }
-        let served = self
-            .workers
-            .iter()
-            .any(|w| !w.stopping && w.queues.iter().any(|(q, _)| q == queue));
+        let served = self.workers.iter().any(|w| !w.stopping && w.queues.iter().any(|(q, _)| q == queue));
         (!served).then(|| format!("no worker serves the queue {queue}"))
     }
 
     fn unknown(&self, name: &str) -> Option<String> {
-        let known = self
-            .workers
-            .iter()
-            .flat_map(|w| &w.definitions)
-            .any(|d| d.name == name);
+        let known = self.workers.iter().flat_map(|w| &w.definitions).any(|d| d.name == name);
         (!known).then(|| format!("no worker knows the name {name}"))
     }
 }

@@ -17,6 +17,7 @@ pub(crate) use enqueue::typed;
 
 use crate::backend::Backend;
 use crate::{Clock, Error, MAX_PAYLOAD, Result};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,13 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+}
+
+/// The backend and where it is, without secrets.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({})", self.inner.backend.describe())
+    }
 }
 
 struct Inner {
@@ -59,11 +67,7 @@ pub struct ClientOptions {
 
 impl Default for ClientOptions {
     fn default() -> ClientOptions {
-        ClientOptions {
-            max_payload: MAX_PAYLOAD,
-            patience: Duration::from_secs(10),
-            clock: Clock::Backend,
-        }
+        ClientOptions { max_payload: MAX_PAYLOAD, patience: Duration::from_secs(10), clock: Clock::Backend }
     }
 }
 
@@ -117,14 +121,7 @@ impl Client {
 
     fn build(backend: Arc<dyn Backend>, options: ClientOptions, url: Option<String>) -> Client {
         let driver = driver::Driver::start(backend.clone(), options.patience);
-        Client {
-            inner: Arc::new(Inner {
-                backend,
-                options,
-                driver,
-                url,
-            }),
-        }
+        Client { inner: Arc::new(Inner { backend, options, driver, url }) }
     }
 
     /// The backend under this client: for what the client has no words for.
@@ -147,9 +144,7 @@ impl Client {
     /// that was handed in, or lives in this process alone, is shared instead.
     pub(crate) async fn reopen(&self) -> Result<Arc<dyn Backend>> {
         match &self.inner.url {
-            Some(url) if !url.contains(":memory:") => {
-                open(url, self.inner.options.clock.clone()).await
-            }
+            Some(url) if !url.contains(":memory:") => open(url, self.inner.options.clock.clone()).await,
             _ => Ok(self.inner.backend.clone()),
         }
     }
@@ -159,22 +154,16 @@ async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         #[cfg(feature = "redis")]
-        "redis" | "rediss" | "redis+unix" | "unix" | "valkey" => Ok(Arc::new(
-            crate::backend::redis::Redis::connect(url, clock).await?,
-        )),
+        "redis" | "rediss" | "redis+unix" | "unix" | "valkey" => {
+            Ok(Arc::new(crate::backend::redis::Redis::connect(url, clock).await?))
+        }
         #[cfg(feature = "sqlite")]
-        "sqlite" => Ok(Arc::new(
-            crate::backend::sqlite::Sqlite::connect(url, clock).await?,
-        )),
+        "sqlite" => Ok(Arc::new(crate::backend::sqlite::Sqlite::connect(url, clock).await?)),
         _ => {
             let _ = clock;
             Err(Error::invalid(format!(
                 "url: {:?} is not a queue; use redis://host:port, redis+unix:///path.sock or sqlite:path.db",
-                if scheme.is_empty() {
-                    "no scheme"
-                } else {
-                    scheme
-                }
+                if scheme.is_empty() { "no scheme" } else { scheme }
             )))
         }
     }

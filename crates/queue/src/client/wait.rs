@@ -85,10 +85,7 @@ impl Client {
         let job = self.wait_raw(id).await?;
         let text = job.result.as_ref().map_or("null", |r| r.get());
         serde_json::from_str(text).map_err(|e| {
-            WaitError::Failed(Error::corrupt(format!(
-                "result of {}: not of the expected type: {e}",
-                J::NAME
-            )))
+            WaitError::Failed(Error::corrupt(format!("result of {}: not of the expected type: {e}", J::NAME)))
         })
     }
 
@@ -119,9 +116,7 @@ impl Client {
             wait = (wait * 3 / 2).min(Duration::from_millis(200));
             // Watched again and again: interest lasts only for a while, and an outage must
             // not end the wait.
-            job =
-                super::driver::patiently(self.options().patience, || self.inner.backend.watch(id))
-                    .await?;
+            job = super::driver::patiently(self.options().patience, || self.inner.backend.watch(id)).await?;
         }
     }
 }
@@ -131,8 +126,6 @@ fn ended(job: JobView) -> Result<JobView, WaitError> {
     match job.state {
         State::Succeeded => Ok(job),
         State::Cancelled => Err(WaitError::Cancelled(job.reason.unwrap_or_default())),
-        _ => Err(WaitError::Discarded(
-            last.or(job.reason).unwrap_or_default(),
-        )),
+        _ => Err(WaitError::Discarded(last.or(job.reason).unwrap_or_default())),
     }
 }
