@@ -50,79 +50,223 @@ struct Progress<'a> {
 
 impl<S> Context<S> {
     /// The state given to [`crate::Worker::new`].
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = u32; }
+    /// async fn ping(_: Ping, cx: Context<u32>) -> Result<u32, Failure> {
+    ///     Ok(*cx.state())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), 7).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// assert_eq!(jobs.wait::<Ping>(id).await?, 7);
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn state(&self) -> &S {
         &self.state
     }
 
-    /// The job's id.
+    /// The job's id: the same in every attempt, so that it serves as a key of idempotence.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = JobId; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<JobId, Failure> {
+    ///     Ok(cx.id())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// assert_eq!(jobs.wait::<Ping>(id).await?, id);
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn id(&self) -> JobId {
         self.inner.id
     }
 
     /// The job's name.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = String; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<String, Failure> {
+    ///     Ok(cx.name().to_owned())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// assert_eq!(jobs.wait::<Ping>(id).await?, "ping");
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
     /// The queue it came from.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = String; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<String, Failure> {
+    ///     Ok(cx.queue().to_owned())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// assert_eq!(jobs.wait::<Ping>(id).await?, "default");
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn queue(&self) -> &str {
         &self.inner.queue
     }
 
     /// Which attempt this is: 1 for the first. Snoozes, hand-backs and crashes spend none.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = u32; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<u32, Failure> {
+    ///     Ok(cx.attempt())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// assert_eq!(jobs.wait::<Ping>(id).await?, 1);
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn attempt(&self) -> u32 {
         self.inner.attempt
     }
 
     /// Whether a failure now would be the last.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = bool; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<bool, Failure> {
+    ///     Ok(cx.is_last_attempt())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).max_attempts(1).await?.id;
+    /// assert_eq!(jobs.wait::<Ping>(id).await?, true);
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn is_last_attempt(&self) -> bool {
         self.inner.attempt >= self.inner.max_attempts
     }
 
     /// The fencing token of this attempt: it only ever grows for a job, so that a write
     /// guarded by "not older than the last token seen" cannot be undone by a late worker.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = bool; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<bool, Failure> {
+    ///     let last_seen = 0; // stored beside what this job writes
+    ///     Ok(cx.token() >= last_seen)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// assert_eq!(jobs.wait::<Ping>(id).await?, true);
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn token(&self) -> u64 {
         self.inner.token.0
     }
 
     /// The client, to enqueue what follows.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = JobId; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<JobId, Failure> {
+    ///     Ok(cx.client().enqueue_raw("mail.send", "{}").await?.id)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// let next = jobs.wait::<Ping>(id).await?;
+    /// assert!(jobs.job(next).await?.is_some());
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn client(&self) -> &Client {
         &self.inner.client
     }
 
-    /// Fires when the job is called off, its lease is lost or the worker's drain is over;
-    /// the handler is dropped soon after.
+    /// Fires when the job is called off or its lease is lost. A job called off has 2 s to tidy
+    /// up before its handler is dropped; one whose lease is lost is dropped at once, as is, and
+    /// without this firing, what still runs when the worker's drain is over.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// async fn ping(_: Ping, cx: Context) -> Result<(), Failure> {
+    ///     tokio::select! {
+    ///         () = cx.cancelled().cancelled() => Err(Failure::retry("called off")),
+    ///         () = async { /* the work */ } => Ok(()),
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// jobs.wait::<Ping>(id).await?;
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn cancelled(&self) -> &CancellationToken {
         &self.inner.cancelled
     }
 
-    /// Says how far the job is: a share from 0 to 1 and a few words, visible at once in
-    /// `legwork job ID` and to whoever watches.
+    /// Says how far the job is: a share from 0 to 1 (clamped) and a few words (cut at 500
+    /// characters), visible at once in `legwork job ID` and to whoever watches.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// async fn ping(_: Ping, cx: Context) -> Result<(), Failure> {
+    ///     cx.progress(0.25, "one of four").await?;
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// jobs.wait::<Ping>(id).await?;
+    /// let job = jobs.job(id).await?.unwrap();
+    /// assert_eq!(job.progress.unwrap().get(), r#"{"share":0.25,"note":"one of four"}"#);
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the backend cannot be reached. A lost lease is no error here: the handler is
     /// about to be dropped anyway.
     pub async fn progress(&self, share: f64, note: &str) -> Result<()> {
-        let share = if share.is_finite() {
-            share.clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-        let cut = note
-            .char_indices()
-            .nth(500)
-            .map_or(note.len(), |(at, _)| at);
-        let text = serde_json::to_string(&Progress {
-            share,
-            note: &note[..cut],
-        })
-        .unwrap_or_default();
+        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        let cut = note.char_indices().nth(500).map_or(note.len(), |(at, _)| at);
+        let text = serde_json::to_string(&Progress { share, note: &note[..cut] }).unwrap_or_default();
         let inner = &self.inner;
-        let settled = inner
-            .client
-            .backend()
-            .note(inner.token, inner.id, &text)
-            .await?;
+        let settled = inner.client.backend().note(inner.token, inner.id, &text).await?;
         if settled == Settled::Stale {
             tracing::debug!(id = %inner.id, "progress of a job whose lease is lost");
         }

@@ -62,6 +62,20 @@ struct Settings {
 }
 
 /// A worker that runs. Dropping it stops nothing; call [`Running::stop`].
+///
+/// ```
+/// # use legwork::*; use serde::{Serialize, Deserialize};
+/// # #[derive(Serialize, Deserialize)] struct Ping;
+/// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+/// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+/// let id = jobs.enqueue(Ping).await?.id;
+/// jobs.wait::<Ping>(id).await?;
+/// worker.stop().await;
+/// # Ok(()) }
+/// ```
 pub struct Running {
     stop: CancellationToken,
     abort: CancellationToken,
@@ -112,7 +126,22 @@ struct Lane {
 }
 
 impl<S: Clone + Send + Sync + 'static> Worker<S> {
-    /// A worker for the jobs of `client`; `state` is what handlers share.
+    /// A worker for the jobs of `client`; `state` is what handlers share, cloned for each
+    /// attempt: make it an `Arc` where that is not cheap.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, "shared state").handle(|_: Ping, cx: Context<&str>| async move {
+    ///     assert_eq!(*cx.state(), "shared state");
+    ///     Ok(())
+    /// });
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn new(client: Client, state: S) -> Worker<S> {
         let settings = Settings {
             lease: Duration::from_secs(15),
@@ -121,17 +150,25 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             poll: Duration::from_secs(1),
             maintain: true,
         };
-        Worker {
-            client,
-            state,
-            handlers: HashMap::new(),
-            queues: Vec::new(),
-            mistake: None,
-            settings,
-        }
+        Worker { client, state, handlers: HashMap::new(), queues: Vec::new(), mistake: None, settings }
     }
 
-    /// Adds a handler: any `async fn(payload, Context<S>) -> Result<Output, Failure>`.
+    /// Adds a handler: any `async fn(payload, Context<S>) -> Result<Output, Failure>`. A panic
+    /// in it counts as a failed attempt and leaves the worker whole. An output of more than
+    /// 1 MiB of JSON is not kept. A name outside the grammar, or handled twice, fails the start.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let twice = Worker::new(jobs, ()).handle(ping).handle(ping).start().await;
+    /// let Err(error) = twice else { panic!("started") };
+    /// assert!(error.to_string().contains("handled twice"));
+    /// # Ok(()) }
+    /// ```
     pub fn handle<J, F, Fut>(mut self, handler: F) -> Worker<S>
     where
         J: Job,
@@ -141,11 +178,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         if let Err(e) = crate::check_job_name(J::NAME) {
             self.mistake.get_or_insert(e);
         }
-        if self
-            .handlers
-            .insert(J::NAME.into(), Handler::new::<J, F, Fut>(handler))
-            .is_some()
-        {
+        if self.handlers.insert(J::NAME.into(), Handler::new::<J, F, Fut>(handler)).is_some() {
             let line = format!("worker: the job name {:?} is handled twice", J::NAME);
             self.mistake.get_or_insert(Error::invalid(line));
         }
@@ -153,17 +186,26 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     }
 
     /// Serves a queue with this many jobs at a time (1 to 10,000). Without any call a
-    /// worker serves the queues of its handlers' policies, 16 jobs at a time each.
+    /// worker serves the queues of its handlers' policies, 16 jobs at a time each. A name
+    /// outside the grammar, or said twice, and a number out of range fail the start.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).queue("default", 4).queue("mail", 1);
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn queue(mut self, queue: &str, concurrency: usize) -> Worker<S> {
         let doubled = self.queues.iter().any(|(name, _)| name == queue);
         let checked = crate::check_queue_name(queue).and(match concurrency {
             1..=10_000 if !doubled => Ok(()),
-            1..=10_000 => Err(Error::invalid(format!(
-                "worker: the queue {queue:?} is named twice"
-            ))),
-            n => Err(Error::invalid(format!(
-                "concurrency of {queue}: {n} is not 1 to 10000"
-            ))),
+            1..=10_000 => Err(Error::invalid(format!("worker: the queue {queue:?} is named twice"))),
+            n => Err(Error::invalid(format!("concurrency of {queue}: {n} is not 1 to 10000"))),
         });
         if let Err(e) = checked {
             self.mistake.get_or_insert(e);
@@ -174,6 +216,18 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
 
     /// How long a lease lasts (15 s by default, 500 ms at least); it is renewed every
     /// third. A dead worker's jobs run again after a lease and a sweep of 2 s at most.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).lease(std::time::Duration::from_secs(30));
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn lease(mut self, lease: Duration) -> Worker<S> {
         self.settings.lease = lease.max(Duration::from_millis(500));
         self.settings.beat = self.settings.beat.min(self.settings.lease / 2);
@@ -182,19 +236,54 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
 
     /// How long running jobs may go on after the worker was told to stop (25 s by
     /// default); what is unfinished then is handed back without an attempt spent.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).drain(std::time::Duration::from_secs(5));
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn drain(mut self, drain: Duration) -> Worker<S> {
         self.settings.drain = drain;
         self
     }
 
-    /// Whether this worker also promotes, reaps and prunes; it does by default. At least
-    /// one worker or scheduler of a namespace must.
+    /// Whether this worker also promotes, reaps and prunes; it does by default. In every
+    /// namespace somebody must: a worker, or [`crate::maintain::run`] beside it.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).maintain(false);
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn maintain(mut self, maintain: bool) -> Worker<S> {
         self.settings.maintain = maintain;
         self
     }
 
     /// Starts the worker on the current runtime.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).start().await?;
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// A mistake in the worker's building (a name handled twice, a bad queue), or a
@@ -204,11 +293,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             return Err(mistake);
         }
         if self.queues.is_empty() {
-            let mut queues: Vec<_> = self
-                .definitions()
-                .into_iter()
-                .map(|d| d.policy.queue)
-                .collect();
+            let mut queues: Vec<_> = self.definitions().into_iter().map(|d| d.policy.queue).collect();
             queues.sort();
             queues.dedup();
             self.queues = queues.into_iter().map(|q| (q, CONCURRENCY)).collect();
@@ -227,11 +312,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             id: view.id.clone(),
         });
         let (settles, inbox) = mpsc::channel(4_096);
-        let lanes = self
-            .queues
-            .iter()
-            .map(|(queue, n)| Lane::new(queue, *n))
-            .collect();
+        let lanes = self.queues.iter().map(|(queue, n)| Lane::new(queue, *n)).collect();
         let engine = Arc::new(Engine {
             client: self.client,
             backend,
@@ -251,17 +332,24 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         let beating = heartbeat::start(&engine, view)?;
         let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
         let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
-        Ok(Running {
-            stop,
-            abort,
-            fetcher,
-            health,
-            drain,
-        })
+        Ok(Running { stop, abort, fetcher, health, drain })
     }
 
     /// Starts the worker, runs until `shutdown` is ready, then drains. A second
     /// SIGTERM or Ctrl-C while it drains ends it at once.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// let worker = Worker::new(jobs.clone(), ()).handle(ping);
+    /// worker.run_until(async { jobs.wait::<Ping>(id).await.unwrap(); }).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`Worker::start`].
@@ -277,11 +365,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     }
 
     fn definitions(&self) -> Vec<Definition> {
-        let mut all: Vec<_> = self
-            .handlers
-            .values()
-            .map(|h| h.definition.clone())
-            .collect();
+        let mut all: Vec<_> = self.handlers.values().map(|h| h.definition.clone()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
@@ -315,36 +399,99 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
 impl Running {
     /// Stops leasing, lets running jobs finish for as long as [`Worker::drain`] allows,
     /// hands the rest back without an attempt spent, and returns when all is settled.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// worker.stop().await;
+    /// assert!(jobs.workers().await?.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub async fn stop(self) {
         self.stop.cancel();
         let mut fetcher = self.fetcher;
-        if tokio::time::timeout(self.drain, &mut fetcher)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.drain, &mut fetcher).await.is_err() {
             self.abort.cancel();
             let _ = fetcher.await;
         }
     }
 
-    /// Whether the last look for work succeeded lately: a worker that is up and no longer
-    /// consumes is not ready.
+    /// Whether a look for work succeeded within the last 10 s (or, of a worker that is full, a
+    /// word with the backend): one that is up and no longer consumes is not ready, nor is one
+    /// that has not looked yet.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// jobs.wait::<Ping>(id).await?;
+    /// assert!(worker.is_ready());
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn is_ready(&self) -> bool {
         self.health.is_ready()
     }
 
     /// A question that outlives this handle: whether the worker is ready.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).start().await?;
+    /// let ready = worker.readiness();
+    /// let readyz = move || if ready() { 200 } else { 503 };
+    /// # readyz();
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn readiness(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
         let health = self.health.clone();
         move || health.is_ready()
     }
 
     /// The worker's id, unique to this start.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// assert_eq!(jobs.workers().await?[0].id, worker.id());
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn id(&self) -> &str {
         &self.health.id
     }
 
     /// How many jobs it runs right now.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).start().await?;
+    /// assert_eq!(worker.running(), 0);
+    /// # worker.stop().await; Ok(()) }
+    /// ```
     pub fn running(&self) -> usize {
         self.health.running.load(Ordering::Relaxed)
     }
@@ -352,8 +499,7 @@ impl Running {
 
 impl Health {
     fn polled(&self) {
-        self.polled
-            .store(self.started.elapsed().as_millis() as i64, Ordering::Relaxed);
+        self.polled.store(self.started.elapsed().as_millis() as i64, Ordering::Relaxed);
     }
 
     fn is_ready(&self) -> bool {
@@ -378,17 +524,12 @@ impl Lane {
     fn ran(&self, took: Duration) {
         let new = (took.as_nanos() as u64).max(1);
         let old = self.speed.load(Ordering::Relaxed);
-        self.speed.store(
-            if old == 0 { new } else { (old * 7 + new) / 8 },
-            Ordering::Relaxed,
-        );
+        self.speed.store(if old == 0 { new } else { (old * 7 + new) / 8 }, Ordering::Relaxed);
     }
 }
 
 /// State shared by the mutex of a daemon that panicked is still good: every critical
 /// section here leaves it whole.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
