@@ -166,7 +166,8 @@ async fn a_storm_loses_and_repeats_nothing(h: &Harness, real: Arc<dyn Backend>) 
             ended.extend(items.iter().map(|i| i.id));
         }
     }
-    (ended.sort(), ids.sort()).0;
+    ended.sort();
+    ids.sort();
     assert_eq!(ended, ids);
     let queue = h.queue("q").await;
     assert_eq!((queue.processed, queue.count(State::Leased)), (90, 0));

@@ -234,10 +234,9 @@ impl Backend for Mutant {
 
     fn control<'a>(&'a self, id: JobId, action: Action) -> Fut<'a, Controlled> {
         Box::pin(async move {
-            if self.is(Wrong::ControlCancelsWhatIsLeased) && action == Action::Cancel {
-                if let Some(view) = self.real.get(id).await? {
-                    self.hand_back(&view).await?;
-                }
+            let spoil = self.is(Wrong::ControlCancelsWhatIsLeased) && action == Action::Cancel;
+            if spoil && let Some(view) = self.real.get(id).await? {
+                self.hand_back(&view).await?;
             }
             self.real.control(id, action).await
         })

@@ -93,7 +93,7 @@ async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
         };
         m.jobs.insert(id, known);
         if due.is_none() {
-            m.to_tail(id);
+            m.join_tail(id);
         }
     }
     Ok(())
@@ -208,7 +208,7 @@ async fn settle(h: &Harness, m: &mut Model, lease: usize, ends: &[End], twice: b
     for item in &items {
         settled(m, item);
     }
-    m.to_head(&handed);
+    m.join_head(&handed);
     if twice {
         let again = said("settle", h.backend.settle(&items).await)?;
         must!(again == answers, "{again:?} to the repetition of {items:?}");
@@ -289,7 +289,7 @@ async fn promote(h: &Harness, m: &mut Model, limit: usize) -> Checked {
     due.sort();
     let count = due.iter().take_while(|(ms, _)| *ms <= m.now).count().min(limit);
     for (_, id) in &due[..count] {
-        m.to_tail(*id);
+        m.join_tail(*id);
     }
     let expected = Promoted { count, next_ms: due.get(count).map(|(ms, _)| *ms) };
     let answer = said("promote", h.backend.promote(limit).await)?;

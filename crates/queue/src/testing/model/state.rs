@@ -87,14 +87,14 @@ impl Model {
         self.now + seconds * 1_000 + self.odd
     }
 
-    pub(super) fn to_tail(&mut self, id: JobId) {
+    pub(super) fn join_tail(&mut self, id: JobId) {
         self.tail += 1;
         let place = Some(self.tail);
         self.available(id, place);
     }
 
     /// Puts jobs before all others of their priority, the first of them first.
-    pub(super) fn to_head(&mut self, ids: &[JobId]) {
+    pub(super) fn join_head(&mut self, ids: &[JobId]) {
         for id in ids.iter().rev() {
             self.head -= 1;
             let place = Some(self.head);

@@ -21,7 +21,8 @@ pub(super) async fn reap(h: &Harness, m: &mut Model) -> Checked {
         };
         must!(live.expires <= m.now, "{reaped:?} was taken back before it expired");
         let (mut ids, mut all) = (reaped.iter().map(|r| r.id).collect::<Vec<_>>(), live.jobs.clone());
-        (ids.sort(), all.sort()).0;
+        ids.sort();
+        all.sort();
         must!(ids == all, "{reaped:?} of {live:?}");
         let mut back = Vec::new();
         for id in &live.jobs {
@@ -49,7 +50,7 @@ pub(super) async fn reap(h: &Harness, m: &mut Model) -> Checked {
                 _ => m.finish(*id, state, None),
             }
         }
-        m.to_head(&back);
+        m.join_head(&back);
     }
     let late = m.live.values().find(|l| l.expires <= m.now);
     must!(late.is_none(), "{late:?} has expired and was not taken back");
@@ -127,7 +128,7 @@ fn put_back(m: &mut Model, id: JobId) {
     if job.state.is_final() {
         (job.attempts, job.crashes, job.suspect, job.cancel) = (0, 0, None, false);
     }
-    m.to_tail(id);
+    m.join_tail(id);
 }
 
 /// Which of the jobs that wait are removed first is the backend's choice.
