@@ -54,45 +54,45 @@ impl Failure {
         Failure::new(Verdict::Retry, error)
     }
 
-    /// Try again after this wait; the attempt is spent.
+    /// Try again after this wait rather than the policy's; the attempt is spent.
     ///
     /// ```
     /// # use std::time::Duration;
     /// let failure = legwork::Failure::retry_in(Duration::from_secs(9), "busy");
-    /// # let _ = failure;
+    /// assert_eq!(failure.to_string(), "busy");
     /// ```
-    pub fn retry_in(
-        wait: Duration,
-        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Failure {
+    pub fn retry_in(wait: Duration, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
         Failure::new(Verdict::RetryIn(wait), error)
     }
 
-    /// Not now: the job is scheduled again after this wait and no attempt is spent.
+    /// Not now: the job is `scheduled` again after this wait and no attempt is spent, however
+    /// often: for limits of somebody else's, as "come back in a quarter of an hour".
     ///
     /// ```
     /// let failure = legwork::Failure::snooze(std::time::Duration::from_secs(60));
-    /// # let _ = failure;
+    /// assert_eq!(failure.to_string(), "snoozed");
     /// ```
     pub fn snooze(wait: Duration) -> Failure {
         Failure { verdict: Verdict::Snooze(wait), message: "snoozed".into() }
     }
 
-    /// Never again: the job is discarded and kept for inspection and redrive.
+    /// Never again: the job is `discarded` with the reason `failed`, and kept for inspection
+    /// and redrive as long as its policy's `keep_discarded` says.
     ///
     /// ```
     /// let failure = legwork::Failure::discard("no such athlete");
-    /// # let _ = failure;
+    /// assert_eq!(failure.to_string(), "no such athlete");
     /// ```
     pub fn discard(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
         Failure::new(Verdict::Discard, error)
     }
 
-    /// The job is called off: nobody wants it any more.
+    /// The job is called off, nobody wants it any more: it becomes `cancelled`, and no attempt
+    /// is spent.
     ///
     /// ```
     /// let failure = legwork::Failure::cancel("the athlete has left");
-    /// # let _ = failure;
+    /// assert_eq!(failure.to_string(), "the athlete has left");
     /// ```
     pub fn cancel(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
         Failure::new(Verdict::Cancel, reason)

@@ -30,8 +30,77 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Delivery is at least once: a job whose worker died runs again, and every settle
-//! carries a fencing token so that a late worker cannot overwrite its successor.
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | what a job is and how it is run | [`Job`], [`Policy`], [`Backoff`], [`Keep`] |
+//! | enqueueing, inspecting, steering, waiting for a result | [`Client`], [`Enqueue`], [`Snapshot`] |
+//! | handlers, and what they are told and may answer | [`Worker`], [`Context`], [`Failure`] |
+//! | cron: expressions, zones, missed slots | `Schedule`, `Scheduler`, `cron` |
+//! | promotion, recovery and retention | [`maintain`]; every worker does it |
+//! | the contract with Redis and SQLite, and what is inspected | [`backend`] |
+//! | tests of your own | `sqlite::memory:` with a [`ManualClock`] |
+//! | tests of a backend: cases, a model, faults | `testing` |
+//!
+//! Instants are milliseconds since the Unix epoch by the backend's clock wherever a name
+//! ends in `_ms`. Every call fails with the one [`Error`]; what is to be expected (a
+//! duplicate, a lost lease) is a value.
+//!
+//! # Features
+//!
+//! | feature | by default | what it adds |
+//! |---|---|---|
+//! | `redis` | yes | Redis and Valkey, `redis://host:port` |
+//! | `sqlite` | yes | one file, `sqlite:path.db`, or `sqlite::memory:` |
+//! | `cron` | yes | `Scheduler` and cron expressions |
+//! | `metrics` | no | counters and histograms, `legwork_…`, for any recorder of the `metrics` crate |
+//! | `testing` | no | the conformance cases, the model and the faulty backend, for who writes a backend |
+//!
+//! # States
+//!
+//! A job is in exactly one [`State`]:
+//!
+//! ```text
+//! enqueue ──▶ available ──▶ leased ─┬─ success ─────────────────▶ succeeded
+//!    │            ▲                 ├─ the last failure ────────▶ discarded
+//!    │           due                ├─ called off ──────────────▶ cancelled
+//!    └─ delay ▶ scheduled           ├─ failure ─────────────────▶ retryable ── due ──▶ available
+//!                                   ├─ snooze ──────────────────▶ scheduled ── due ──▶ available
+//!                                   ├─ worker lost or stopped ──▶ available
+//!                                   └─ key held, name unknown ──▶ blocked ── let in ─▶ available
+//! ```
+//!
+//! What waits can be cancelled or discarded, and what is final put back: [`Client::cancel`],
+//! [`Client::discard`], [`Client::retry`]. A job of a name or version that no worker knows is
+//! parked (`blocked`) until one comes; nothing is dropped.
+//!
+//! # At least once
+//!
+//! A job whose enqueue was answered runs, whatever process dies. It runs twice only if its
+//! worker died or lost its lease in the middle, so a handler must bear a repetition:
+//!
+//! * Make it idempotent: write by key rather than append, and take [`Context::id`], the same
+//!   in every attempt, as the key of idempotence that a payment or mail service asks for.
+//! * Or fence its writes: [`Context::token`] only grows, so "write unless a larger token was
+//!   seen" keeps a worker that came back late from undoing its successor's work. The library
+//!   does so itself: a late worker can settle nothing.
+//!
+//! An error, a panic and a timeout spend an attempt; a snooze, a shutdown and an outage of the
+//! backend spend none. A job that takes its worker down is discarded after
+//! [`Policy::max_crashes`](Policy#structfield.max_crashes) times.
+//!
+//! # Order, retention, shutdown
+//!
+//! * Priorities, 0 (first) to 9 (last), are strict within a queue, and equal ones go first in,
+//!   first out. A steady stream of small numbers starves the large ones: give what must not
+//!   starve a queue of its own. A retried or recovered job is overtaken.
+//! * Succeeded and cancelled jobs stay inspectable for an hour, discarded ones for seven days,
+//!   at most 10,000 of each per queue; [`Policy::keep`] and [`Policy::keep_discarded`] say
+//!   otherwise. A result that somebody waits for stays a minute longer.
+//! * A worker told to stop leases no more, lets running jobs finish for 25 s
+//!   ([`Worker::drain`]), hands back the rest and ends. One that is killed says nothing: its
+//!   jobs run again after a lease (15 s, [`Worker::lease`]) and a sweep (2 s).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backend;

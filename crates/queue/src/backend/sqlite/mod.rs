@@ -1,7 +1,7 @@
 //! One SQLite file, or a database in memory.
 //!
 //! The file is authoritative, and everything that moves a job happens in a transaction of
-//! the process's one [`writer`]; readers look beside it. Several processes may use one
+//! the process's one `writer`; readers look beside it. Several processes may use one
 //! file: SQLite's write lock serializes their writers, counters are read within the lock,
 //! and time is the system's (one machine, one clock) or a test's.
 
