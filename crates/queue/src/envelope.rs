@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The largest payload that a client takes unless told otherwise: 256 KiB.
+///
+/// ```
+/// let options = legwork::ClientOptions::default();
+/// assert_eq!(options.max_payload, legwork::MAX_PAYLOAD);
+/// ```
 pub const MAX_PAYLOAD: usize = 256 * 1024;
 
 /// The version of the header's own shape.
@@ -93,9 +98,8 @@ impl Envelope {
     /// The name is outside the grammar, or the payload is not JSON.
     pub fn new(name: &str, payload: &str) -> Result<Envelope, Error> {
         crate::check_job_name(name)?;
-        let payload: Box<RawValue> = serde_json::from_str(payload).map_err(|e| {
-            Error::invalid(format!("payload: not JSON: {e}"))
-        })?;
+        let payload: Box<RawValue> =
+            serde_json::from_str(payload).map_err(|e| Error::invalid(format!("payload: not JSON: {e}")))?;
         Ok(Envelope::from_raw(name, payload))
     }
 
@@ -170,10 +174,7 @@ impl Envelope {
     /// The record is not a header line and a JSON payload of a version known here.
     pub fn decode(id: JobId, record: &[u8]) -> Result<Envelope, Error> {
         let broken = |what: &str| Error::corrupt(format!("envelope: {what}"));
-        let split = record
-            .iter()
-            .position(|b| *b == b'\n')
-            .ok_or_else(|| broken("no header line"))?;
+        let split = record.iter().position(|b| *b == b'\n').ok_or_else(|| broken("no header line"))?;
         let header: Header = serde_json::from_slice(&record[..split])
             .map_err(|e| broken(&format!("the header is not what it must be: {e}")))?;
         if header.v != FORMAT {
@@ -228,9 +229,7 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_refused() {
-        let line = Envelope::decode(JobId::new(), b"{\"v\":9,\"n\":\"a\"}\n1")
-            .unwrap_err()
-            .to_string();
+        let line = Envelope::decode(JobId::new(), b"{\"v\":9,\"n\":\"a\"}\n1").unwrap_err().to_string();
         assert_eq!(line, "envelope: format 9 is not known here");
     }
 }

@@ -2,7 +2,14 @@
 
 use std::fmt;
 
-/// What the library returns.
+/// What the library returns: an [`Error`] unless said otherwise.
+///
+/// ```
+/// fn id(text: &str) -> legwork::Result<legwork::JobId> {
+///     text.parse()
+/// }
+/// assert!(id("x").is_err());
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed: one opaque error with questions to ask it. Expected outcomes

@@ -34,6 +34,11 @@ pub enum State {
 
 impl State {
     /// Every state, in the order in which people read them.
+    ///
+    /// ```
+    /// let last = legwork::State::ALL.into_iter().filter(|s| s.is_final());
+    /// assert_eq!(last.count(), 3);
+    /// ```
     pub const ALL: [State; 8] = [
         State::Scheduled,
         State::Available,
