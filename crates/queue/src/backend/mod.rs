@@ -191,7 +191,7 @@ pub trait Backend: Send + Sync + 'static {
     fn promote(&self, limit: usize) -> Fut<'_, Promoted>;
 
     /// Takes back up to `limit` expired batches. Their jobs become available again at the
-    /// head of their queue without an attempt spent. A job that was leased alone is charged
+    /// head of their queue without an attempt spent. A job that was leased alone (its batch held one job) is charged
     /// one crash and marked suspect (or discarded with the reason `crashed` when it has
     /// reached its limit); members of a shared batch are only marked suspect. A job with a
     /// cancel request becomes `cancelled`.

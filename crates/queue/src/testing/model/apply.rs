@@ -128,8 +128,7 @@ async fn lease(h: &Harness, m: &mut Model, queue: usize, max: usize, alone: bool
             (job.state, job.lease, job.place) = (State::Leased, Some(batch.token), None);
         }
         let jobs = batch.jobs.iter().map(|j| j.id).collect::<Vec<_>>();
-        let suspect = batch.jobs.iter().any(|j| j.suspect);
-        let alone = if jobs.len() == 1 && !alone && !suspect { None } else { Some(jobs.len() == 1) };
+        let alone = jobs.len() == 1;
         m.live.insert(batch.token, Live { jobs, alone, expires: batch.expires_ms });
     }
     Ok(())

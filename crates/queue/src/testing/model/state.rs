@@ -46,8 +46,8 @@ pub(super) struct Known {
 #[derive(Debug, Clone)]
 pub(super) struct Live {
     pub(super) jobs: Vec<JobId>,
-    /// None for a shared lease that found one job: whether its loss is a crash is open.
-    pub(super) alone: Option<bool>,
+    /// Whether it held one job: then its loss is that job's crash.
+    pub(super) alone: bool,
     pub(super) expires: i64,
 }
 

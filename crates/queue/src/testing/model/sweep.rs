@@ -28,8 +28,7 @@ pub(super) async fn reap(h: &Harness, m: &mut Model) -> Checked {
         for id in &live.jobs {
             let Some(job) = m.jobs.get_mut(id) else { continue };
             let answer = reaped.iter().find(|r| r.id == *id).map(|r| (r.state, r.crashes));
-            let charged = live.alone.unwrap_or(answer.is_some_and(|(_, c)| c > job.crashes));
-            let was_alone = charged && !job.cancel;
+            let was_alone = live.alone && !job.cancel;
             let crashes = job.crashes + u32::from(was_alone);
             let state = match () {
                 () if job.cancel => State::Cancelled,

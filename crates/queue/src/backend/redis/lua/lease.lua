@@ -48,7 +48,7 @@ while lists[at] do
     at = at + 1
   end
   if #shared.ids > 0 then
-    open(queue, false, shared.ids, shared.recs, shared.notes)
+    open(queue, #shared.ids == 1, shared.ids, shared.recs, shared.notes)
   end
 end
 if #out > 0 then
