@@ -134,7 +134,7 @@ impl Story {
         let of = most.map(|n| format!(" of {n}")).unwrap_or_default();
         self.say(
             "attempts",
-            format!("{}{of} failed, {} crashed", job.attempts, job.crashes),
+            format!("{}{of} spent, {} crashes", job.attempts, job.crashes),
         );
         if job.suspect {
             self.say(

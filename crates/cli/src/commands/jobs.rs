@@ -43,7 +43,7 @@ pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
 }
 
 fn wide(page: &[JobView], seen: &Snapshot, out: &mut Out) {
-    let mut table = out.table(&["ID", "STATE", "NAME", "QUEUE", "MADE", "FAILED", "NOTE"]);
+    let mut table = out.table(&["ID", "STATE", "NAME", "QUEUE", "MADE", "ATTEMPTS", "NOTE"]);
     for job in page {
         // In a pipe a line is a record, and nothing of it is cut.
         let note = note(job, seen).unwrap_or_else(|| "-".into());

@@ -253,7 +253,7 @@ async fn a_job_tells_its_story_in_every_state() {
         failed,
         &[
             "retryable",
-            "1 of 7 failed, 0 crashed",
+            "1 of 7 spent, 0 crashes",
             "not due for 59m",
             "attempt 1 failed: the server was busy",
             "due for another attempt",
@@ -281,7 +281,7 @@ async fn a_job_tells_its_story_in_every_state() {
             "scheduled",
             "not due for 59m",
             "at most 2 attempts, timeout 1m 30s",
-            "0 of 2 failed",
+            "0 of 2 spent",
             "runner 7",
         ],
     );
