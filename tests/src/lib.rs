@@ -4,14 +4,15 @@
 //! Every process is started in a group of its own and killed, with its children, when its
 //! handle is dropped.
 
+mod browser;
 mod postgres;
 mod process;
 pub mod runnerly;
 
+pub use browser::Browser;
 pub use postgres::Postgres;
 pub use process::{Done, Process, Program, binary};
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -32,11 +33,7 @@ pub fn free_port() -> u16 {
 }
 
 /// Polls a condition until it yields something; panics with `what` after `limit`.
-pub async fn until<T, F, Fut>(what: &str, limit: Duration, mut condition: F) -> T
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Option<T>>,
-{
+pub async fn until<T>(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = condition().await {

@@ -35,6 +35,13 @@ pub struct Program {
 }
 
 impl Program {
+    /// A program that this machine has installed; none where it has not.
+    pub fn installed(name: &str) -> Option<Program> {
+        let paths = std::env::var_os("PATH")?;
+        let at = std::env::split_paths(&paths).map(|dir| dir.join(name)).find(|at| at.is_file())?;
+        Some(Program { command: Command::new(at), name: name.into() })
+    }
+
     /// A binary of this workspace, with no settings of the caller's environment.
     pub fn new(name: &str) -> Program {
         let mut command = Command::new(binary(name));

@@ -33,6 +33,8 @@ pub(crate) async fn serve(
         metrics: Some(recorder.handle()),
         ..WebOptions::default()
     };
+    // The installation's own keys: browsers stay signed in over a restart.
+    let options = options.with_keys_of(&places)?;
     let serving = tokio::spawn(runnerly_web::serve(
         listener,
         app.clone(),

@@ -5,6 +5,8 @@
 const job = document.querySelector("[data-job]");
 if (job && "EventSource" in window) {
   const stream = new EventSource(`/api/jobs/${job.dataset.job}/events`);
+  // A page that was drawn before anything had arrived is drawn again when something has.
+  let blank = !job.querySelector("progress").value;
   stream.onmessage = (event) => {
     const status = JSON.parse(event.data);
     job.querySelector("[data-text]").textContent = status.text;
@@ -14,7 +16,9 @@ if (job && "EventSource" in window) {
       bar.value = status.share;
       bar.textContent = `${Math.round(status.share * 100)} %`;
     }
-    if (status.finished) {
+    const arrived = blank && status.share > 0;
+    if (status.finished || arrived) {
+      blank = false;
       stream.close();
       location.reload();
     }
