@@ -49,3 +49,7 @@ pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "missing under CI: {why}");
     eprintln!("skipped: {why}");
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
