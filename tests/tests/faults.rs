@@ -31,14 +31,8 @@ impl World {
     async fn redis() -> Option<World> {
         let dir = tempfile::tempdir().expect("a directory");
         let aof = dir.path().display().to_string();
-        let server = TestServer::start_with(&[
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "everysec",
-            "--dir",
-            &aof,
-        ]);
+        let server =
+            TestServer::start_with(&["--appendonly", "yes", "--appendfsync", "everysec", "--dir", &aof]);
         let Some(server) = server else {
             skip("redis-server is not installed");
             return None;
@@ -48,12 +42,7 @@ impl World {
 
     async fn at(url: String, dir: tempfile::TempDir, server: Option<TestServer>) -> Option<World> {
         let jobs = Client::connect(&url).await.expect("the queue opens");
-        Some(World {
-            url,
-            dir,
-            server,
-            jobs,
-        })
+        Some(World { url, dir, server, jobs })
     }
 
     fn ledger_path(&self) -> PathBuf {
@@ -62,13 +51,7 @@ impl World {
 
     async fn worker(&self, concurrency: usize) -> Process {
         let ledger = self.ledger_path().display().to_string();
-        let args = [
-            "worker",
-            &self.url,
-            &ledger,
-            LEASE,
-            &concurrency.to_string(),
-        ];
+        let args = ["worker", &self.url, &ledger, LEASE, &concurrency.to_string()];
         let mut worker = Program::new("probe").args(args).start();
         worker.line("probe is up", SOON).await;
         worker
@@ -77,13 +60,7 @@ impl World {
     async fn enqueue(&self, name: &str, payload: &str, count: usize) -> Vec<JobId> {
         let mut ids = Vec::new();
         for _ in 0..count {
-            ids.push(
-                self.jobs
-                    .enqueue_raw(name, payload)
-                    .await
-                    .expect("enqueued")
-                    .id,
-            );
+            ids.push(self.jobs.enqueue_raw(name, payload).await.expect("enqueued").id);
         }
         ids
     }
@@ -100,12 +77,8 @@ impl World {
     async fn all_done(&self, ids: &[JobId], limit: Duration) {
         until("every job succeeds", limit, || async {
             let wanted: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
-            let ended: BTreeSet<String> = self
-                .ledger()
-                .into_iter()
-                .filter(|l| l.done)
-                .map(|l| l.id)
-                .collect();
+            let ended: BTreeSet<String> =
+                self.ledger().into_iter().filter(|l| l.done).map(|l| l.id).collect();
             wanted.is_subset(&ended).then_some(())
         })
         .await;
@@ -116,10 +89,7 @@ impl World {
             };
             until("every job is succeeded in the queue too", limit, succeeded).await;
         }
-        assert_eq!(
-            self.jobs.backend().audit().await.expect("audited"),
-            Vec::<String>::new()
-        );
+        assert_eq!(self.jobs.backend().audit().await.expect("audited"), Vec::<String>::new());
     }
 }
 
@@ -137,10 +107,7 @@ impl Line {
         Line {
             done: words.next() == Some("D"),
             id: words.next().unwrap_or_default().into(),
-            token: words
-                .next()
-                .and_then(|t| t.parse().ok())
-                .unwrap_or_default(),
+            token: words.next().and_then(|t| t.parse().ok()).unwrap_or_default(),
         }
     }
 }
@@ -168,10 +135,7 @@ async fn killed_workers_lose_nothing(world: World) {
     let ids = world.enqueue("probe.work", r#"{"ms":30}"#, 300).await;
     for round in 1..=4 {
         let mut worker = world.worker(4).await;
-        until("some work is begun", SOON, || async {
-            (world.started() >= round * 20).then_some(())
-        })
-        .await;
+        until("some work is begun", SOON, || async { (world.started() >= round * 20).then_some(()) }).await;
         worker.kill();
     }
     let _last = world.worker(16).await;
@@ -179,42 +143,25 @@ async fn killed_workers_lose_nothing(world: World) {
     let ledger = world.ledger();
     let starts = ledger.iter().filter(|l| !l.done).count();
     // Four kills of a worker of four: each loses at most what it held.
-    assert!(
-        starts <= ids.len() + 16,
-        "{starts} starts of {} jobs",
-        ids.len()
-    );
+    assert!(starts <= ids.len() + 16, "{starts} starts of {} jobs", ids.len());
     let known: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
-    assert!(
-        ledger.iter().all(|l| known.contains(&l.id)),
-        "something ran that nobody enqueued"
-    );
+    assert!(ledger.iter().all(|l| known.contains(&l.id)), "something ran that nobody enqueued");
 }
 
 async fn a_zombie_cannot_settle(world: World) {
     let ids = world.enqueue("probe.work", r#"{"ms":1500}"#, 1).await;
     let zombie = world.worker(1).await;
-    until("the job has begun", SOON, || async {
-        (world.started() == 1).then_some(())
-    })
-    .await;
+    until("the job has begun", SOON, || async { (world.started() == 1).then_some(()) }).await;
     zombie.signal("STOP");
     let _heir = world.worker(1).await;
-    until("the job has begun again", SOON, || async {
-        (world.started() == 2).then_some(())
-    })
-    .await;
+    until("the job has begun again", SOON, || async { (world.started() == 2).then_some(()) }).await;
     zombie.signal("CONT");
     world.all_done(&ids, SOON).await;
     let job = world.jobs.job(ids[0]).await.expect("read").expect("kept");
     let newest = world.ledger().iter().map(|l| l.token).max();
     let kept: Option<u64> = job.result.and_then(|r| r.get().parse().ok());
     assert_eq!(kept, newest, "the result is the heir's, not the zombie's");
-    assert_eq!(
-        (job.attempts, job.crashes),
-        (1, 1),
-        "the lost lease is a crash, not an attempt"
-    );
+    assert_eq!((job.attempts, job.crashes), (1, 1), "the lost lease is a crash, not an attempt");
 }
 
 async fn a_poisonous_job_is_discarded_after_three_crashes(world: World) {
@@ -226,10 +173,7 @@ async fn a_poisonous_job_is_discarded_after_three_crashes(world: World) {
     };
     let started = Instant::now();
     let job = loop {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "the poison is not discarded"
-        );
+        assert!(started.elapsed() < Duration::from_secs(60), "the poison is not discarded");
         let mut worker = world.worker(4).await;
         let job = loop {
             match ended().await {
@@ -246,15 +190,8 @@ async fn a_poisonous_job_is_discarded_after_three_crashes(world: World) {
             break job;
         }
     };
-    assert_eq!(
-        (job.state, job.reason.as_deref(), job.crashes),
-        (State::Discarded, Some("crashed"), 3)
-    );
-    let starts = world
-        .ledger()
-        .iter()
-        .filter(|l| l.id == poison.to_string())
-        .count();
+    assert_eq!((job.state, job.reason.as_deref(), job.crashes), (State::Discarded, Some("crashed"), 3));
+    let starts = world.ledger().iter().filter(|l| l.id == poison.to_string()).count();
     assert_eq!(starts, 3, "exactly three starts");
     let _last = world.worker(4).await;
     world.all_done(&good, Duration::from_secs(30)).await;
@@ -263,17 +200,10 @@ async fn a_poisonous_job_is_discarded_after_three_crashes(world: World) {
 async fn a_stopped_worker_hands_back_without_an_attempt(world: World) {
     let ids = world.enqueue("probe.work", r#"{"ms":60000}"#, 6).await;
     let mut worker = world.worker(4).await;
-    until("four have begun", SOON, || async {
-        (world.started() == 4).then_some(())
-    })
-    .await;
+    until("four have begun", SOON, || async { (world.started() == 4).then_some(()) }).await;
     worker.signal("TERM");
     let status = worker.wait(Duration::from_secs(10));
-    assert!(
-        status.success() && worker.output().contains("probe has ended"),
-        "{}",
-        worker.output()
-    );
+    assert!(status.success() && worker.output().contains("probe has ended"), "{}", worker.output());
     for id in ids {
         let job = world.jobs.job(id).await.expect("read").expect("kept");
         assert_eq!(
@@ -282,10 +212,7 @@ async fn a_stopped_worker_hands_back_without_an_attempt(world: World) {
             "ready at once, nothing charged"
         );
     }
-    assert!(
-        world.jobs.workers().await.expect("read").is_empty(),
-        "it has said goodbye"
-    );
+    assert!(world.jobs.workers().await.expect("read").is_empty(), "it has said goodbye");
 }
 
 async fn blocked_threads_do_not_lose_their_leases(world: World) {
@@ -293,54 +220,28 @@ async fn blocked_threads_do_not_lose_their_leases(world: World) {
     let _one = world.worker(2).await;
     let _other = world.worker(2).await;
     world.all_done(&ids, Duration::from_secs(30)).await;
-    assert_eq!(
-        world.started(),
-        2,
-        "four leases long, and yet each ran once"
-    );
+    assert_eq!(world.started(), 2, "four leases long, and yet each ran once");
 }
 
 async fn killed_schedulers_enqueue_each_slot_once(world: World) {
     let _worker = world.worker(4).await;
-    let schedule = || {
-        Program::new("probe")
-            .args(["scheduler", &world.url])
-            .start()
-    };
+    let schedule = || Program::new("probe").args(["scheduler", &world.url]).start();
     let (mut first, _second) = (schedule(), schedule());
     for count in [2, 4, 6] {
-        until("slots are enqueued", SOON, || async {
-            (world.ledger().len() >= count).then_some(())
-        })
-        .await;
+        until("slots are enqueued", SOON, || async { (world.ledger().len() >= count).then_some(()) }).await;
         first.kill();
         first = schedule();
     }
-    let filter = Filter {
-        name: Some("probe.tick".into()),
-        limit: 100,
-        ..Filter::default()
-    };
+    let filter = Filter { name: Some("probe.tick".into()), limit: 100, ..Filter::default() };
     let jobs = world.jobs.jobs(&filter).await.expect("listed");
     let mut slots: BTreeMap<i64, usize> = BTreeMap::new();
     for job in &jobs {
-        let made = job
-            .envelope
-            .envelope()
-            .and_then(|e| e.created_ms)
-            .expect("a slot");
+        let made = job.envelope.envelope().and_then(|e| e.created_ms).expect("a slot");
         *slots.entry(made).or_default() += 1;
     }
     assert!(slots.values().all(|n| *n == 1), "twice: {slots:?}");
-    let (low, high) = (
-        *slots.keys().next().unwrap_or(&0),
-        *slots.keys().last().unwrap_or(&0),
-    );
-    assert_eq!(
-        (high - low) / 1000 + 1,
-        slots.len() as i64,
-        "missed: {slots:?}"
-    );
+    let (low, high) = (*slots.keys().next().unwrap_or(&0), *slots.keys().last().unwrap_or(&0));
+    assert_eq!((high - low) / 1000 + 1, slots.len() as i64, "missed: {slots:?}");
     let ran: BTreeSet<String> = world.ledger().into_iter().map(|l| l.id).collect();
     assert!(ran.len() >= 6);
 }
@@ -353,10 +254,7 @@ async fn a_killed_redis_loses_nothing_and_charges_nobody() {
     let ids = world.enqueue("probe.work", r#"{"ms":30}"#, 300).await;
     let _workers = [world.worker(4).await, world.worker(4).await];
     for round in 1..=3 {
-        until("some work is begun", SOON, || async {
-            (world.started() >= round * 40).then_some(())
-        })
-        .await;
+        until("some work is begun", SOON, || async { (world.started() >= round * 40).then_some(()) }).await;
         let server = world.server.as_mut().expect("a server");
         server.kill();
         server.restart();
@@ -375,10 +273,7 @@ async fn a_redis_away_for_longer_than_a_lease_charges_nobody() {
     };
     let ids = world.enqueue("probe.work", r#"{"ms":200}"#, 40).await;
     let _worker = world.worker(4).await;
-    until("some work is begun", SOON, || async {
-        (world.started() >= 4).then_some(())
-    })
-    .await;
+    until("some work is begun", SOON, || async { (world.started() >= 4).then_some(()) }).await;
     let server = world.server.as_mut().expect("a server");
     server.kill();
     let gone = Instant::now();

@@ -61,9 +61,16 @@ impl Places {
 
 /// Connects the simulator's first athlete as a browser does: consent, code, callback.
 async fn connect(web: &str, sim: &Sim) {
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let http =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let asked = http.get(format!("{web}/connect")).send().await.expect("asked");
-    let cookie = asked.headers()["set-cookie"].to_str().expect("text").split(';').next().unwrap_or_default().to_owned();
+    let cookie = asked.headers()["set-cookie"]
+        .to_str()
+        .expect("text")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let consent = asked.headers()["location"].to_str().expect("text").to_owned();
     let state = consent.split("state=").nth(1).and_then(|s| s.split('&').next()).expect("a state").to_owned();
     let scope = "read,activity:read,activity:read_all,profile:read_all";
@@ -88,8 +95,10 @@ async fn synced(jobs: &Client, places: &Places, activities: u64) -> Value {
     let done = until("the sync is completed", LONG, || async {
         let queues = jobs.queues().await.ok()?;
         let waits = |state| queues.iter().map(|q| q.count(state)).sum::<u64>();
-        let open: u64 =
-            [State::Available, State::Leased, State::Retryable, State::Scheduled, State::Blocked].map(waits).iter().sum();
+        let open: u64 = [State::Available, State::Leased, State::Retryable, State::Scheduled, State::Blocked]
+            .map(waits)
+            .iter()
+            .sum();
         let finished = waits(State::Succeeded) > 0 && open == 0;
         finished.then(|| places.stats()).filter(|s| s["activities"] == activities)
     });
@@ -98,7 +107,8 @@ async fn synced(jobs: &Client, places: &Places, activities: u64) -> Value {
 
 async fn sync_with_a_killed_worker(database: Option<String>, recordings: &Path) {
     let Some(server) = TestServer::start() else { return skip("redis-server is not installed") };
-    let options = Options { recordings: Some(recordings.into()), limits: Limits::demo(), ..Options::default() };
+    let options =
+        Options { recordings: Some(recordings.into()), limits: Limits::demo(), ..Options::default() };
     let places = Places::new(&server, database, 1.0, options).await;
     let jobs = Client::connect(&places.queue).await.expect("the queue opens");
     let listen = format!("127.0.0.1:{}", free_port());
@@ -120,7 +130,8 @@ async fn sync_with_a_killed_worker(database: Option<String>, recordings: &Path) 
     let stats = synced(&jobs, &places, 1_132).await;
     assert_worked_numbers(&stats);
     assert_eq!(jobs.backend().audit().await.expect("audited"), Vec::<String>::new());
-    let metrics = reqwest::get(format!("http://{listen}/metrics")).await.expect("metrics").text().await.expect("text");
+    let metrics =
+        reqwest::get(format!("http://{listen}/metrics")).await.expect("metrics").text().await.expect("text");
     assert!(metrics.contains("legwork_"), "{metrics}");
 }
 
@@ -156,13 +167,18 @@ async fn a_spent_limit_pauses_the_queue_and_spends_no_attempt() {
     let wanted = until("everything has been fetched", LONG, || async {
         let queues = jobs.queues().await.ok()?;
         let open = |q: &legwork::backend::QueueView| {
-            [State::Available, State::Leased, State::Retryable, State::Scheduled].map(|s| q.count(s)).iter().sum::<u64>()
+            [State::Available, State::Leased, State::Retryable, State::Scheduled]
+                .map(|s| q.count(s))
+                .iter()
+                .sum::<u64>()
         };
         let strava = queues.iter().find(|q| q.name == "strava")?;
-        (strava.count(State::Succeeded) > 200 && queues.iter().map(open).sum::<u64>() == 0).then_some(strava.count(State::Succeeded))
+        (strava.count(State::Succeeded) > 200 && queues.iter().map(open).sum::<u64>() == 0)
+            .then_some(strava.count(State::Succeeded))
     })
     .await;
-    let filter = legwork::backend::Filter { queue: Some("strava".into()), limit: 1_000, ..Default::default() };
+    let filter =
+        legwork::backend::Filter { queue: Some("strava".into()), limit: 1_000, ..Default::default() };
     let done = jobs.jobs(&filter).await.expect("listed");
     assert_eq!(done.len() as u64, wanted);
     for job in done {

@@ -72,7 +72,8 @@ async fn best_efforts_and_splits_equal_the_worked_numbers() {
     // same job, as after an event of Strava's.
     let queue = format!("sqlite:{}", dir.path().join("queue.db").display());
     let payload = format!(r#"{{"athlete":{RECORDED},"activity":{RUN}}}"#);
-    let enqueued = Program::new("legwork").args(["--url", &queue, "enqueue", "activity.streams", &payload]).run(LONG);
+    let enqueued =
+        Program::new("legwork").args(["--url", &queue, "enqueue", "activity.streams", &payload]).run(LONG);
     assert_eq!(enqueued.code, Some(0), "{enqueued:?}");
     let storage = storage(dir.path()).await;
     let efforts = until("the efforts are there", LONG, || async {
@@ -80,13 +81,24 @@ async fn best_efforts_and_splits_equal_the_worked_numbers() {
         (storage.streams(RECORDED, RUN).await.ok()?.is_some() && !efforts.is_empty()).then_some(efforts)
     });
     let efforts: Vec<(f64, i64)> = efforts.await.iter().map(|e| (e.distance_m, e.seconds)).collect();
-    let worked =
-        [(400.0, 143), (805.0, 297), (1000.0, 370), (1609.0, 606), (3219.0, 1226), (5000.0, 1946), (10000.0, 4272)];
+    let worked = [
+        (400.0, 143),
+        (805.0, 297),
+        (1000.0, 370),
+        (1609.0, 606),
+        (3219.0, 1226),
+        (5000.0, 1946),
+        (10000.0, 4272),
+    ];
     assert_eq!(efforts, worked);
-    for (unit, first) in [("km", vec![(1005.3, 423), (994.9, 389), (1000.5, 403)]), ("mile", vec![(1614.6, 662), (1610.4, 637)])] {
+    for (unit, first) in [
+        ("km", vec![(1005.3, 423), (994.9, 389), (1000.5, 403)]),
+        ("mile", vec![(1614.6, 662), (1610.4, 637)]),
+    ] {
         let splits = storage.splits(RECORDED, RUN, unit).await.expect("read").expect("stored");
         let rounded = |m: f64| (m * 10.0).round() / 10.0;
-        let found: Vec<_> = splits.iter().take(first.len()).map(|s| (rounded(s.distance_m), s.elapsed_s)).collect();
+        let found: Vec<_> =
+            splits.iter().take(first.len()).map(|s| (rounded(s.distance_m), s.elapsed_s)).collect();
         assert_eq!(found, first, "{unit}");
     }
 }
@@ -120,7 +132,11 @@ async fn a_killed_sync_is_completed_after_a_restart() {
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(after, stats(fresh.path()), "nothing lost, nothing doubled");
     let summary = until("the statistics follow", LONG, || async {
-        storage.stats::<Value>(athlete, "summary").await.ok()?.filter(|(s, _)| s["activities"] == after["activities"])
+        storage
+            .stats::<Value>(athlete, "summary")
+            .await
+            .ok()?
+            .filter(|(s, _)| s["activities"] == after["activities"])
     });
     assert_eq!(summary.await.0["years"], after["years"]);
 }

@@ -30,11 +30,7 @@ impl Import {
             places.strava_client_id = Some("none".into());
             places.strava_client_secret = Some("none".into());
         }
-        let files = self
-            .files
-            .iter()
-            .map(|path| read(path))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let files = self.files.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>()?;
         let app = places.open().await?;
         let athlete = self.owner(&app).await?;
         let own = with_worker::unless_alive(&app, ImportFile::NAME).await?;
@@ -54,9 +50,7 @@ impl Import {
     /// The athlete named, the only one known, or a local one made for the purpose.
     async fn owner(&self, app: &App) -> anyhow::Result<i64> {
         if self.athlete.is_none() && app.storage.athletes().await?.is_empty() {
-            app.storage
-                .save_athlete(0, "You", &serde_json::json!({}))
-                .await?;
+            app.storage.save_athlete(0, "You", &serde_json::json!({})).await?;
             return Ok(0);
         }
         crate::stats::choose(&app.storage, self.athlete).await
@@ -88,9 +82,7 @@ impl Import {
 }
 
 fn read(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let refuse = |why: String| Usage(format!("FILE: {}: {why}", path.display()));
     let meta = std::fs::metadata(path).map_err(|e| refuse(e.to_string()))?;
     if !meta.is_file() {
@@ -105,20 +97,10 @@ fn read(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
 
 async fn one(app: &App, athlete: i64, name: &str, bytes: &[u8]) -> Result<i64, String> {
     let upload = legwork::JobId::new().to_string();
-    app.storage
-        .save_upload(&upload, athlete, name, bytes)
-        .await
-        .map_err(|e| e.to_string())?;
-    let receipt = app
-        .jobs
-        .enqueue(ImportFile { athlete, upload })
-        .await
-        .map_err(|e| e.to_string())?;
-    app.jobs
-        .wait::<ImportFile>(receipt.id)
-        .await
-        .map_err(|e| match e {
-            WaitError::Discarded(why) => why,
-            other => other.to_string(),
-        })
+    app.storage.save_upload(&upload, athlete, name, bytes).await.map_err(|e| e.to_string())?;
+    let receipt = app.jobs.enqueue(ImportFile { athlete, upload }).await.map_err(|e| e.to_string())?;
+    app.jobs.wait::<ImportFile>(receipt.id).await.map_err(|e| match e {
+        WaitError::Discarded(why) => why,
+        other => other.to_string(),
+    })
 }

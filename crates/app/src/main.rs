@@ -26,12 +26,7 @@ struct Cli {
     #[command(flatten)]
     simulator: Simulator,
     /// Where the web front listens
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        env = "RUNNERLY_LISTEN",
-        default_value = "127.0.0.1:8080"
-    )]
+    #[arg(long, value_name = "ADDRESS", env = "RUNNERLY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     #[command(subcommand)]
     command: Option<Command>,
@@ -65,12 +60,7 @@ async fn main() -> ExitCode {
     if cli.command.is_none() || std::env::var_os("RUST_LOG").is_some() {
         log();
     }
-    let Cli {
-        places,
-        simulator,
-        listen,
-        command,
-    } = cli;
+    let Cli { places, simulator, listen, command } = cli;
     let outcome = match command {
         None => serve::serve(places, simulator, listen).await,
         Some(Command::Sync(sync)) => sync.run(places, simulator).await,

@@ -10,11 +10,7 @@ use runnerly_worker::{Concurrency, Recorder, worker};
 use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) async fn serve(
-    mut places: Places,
-    simulator: Simulator,
-    at: SocketAddr,
-) -> anyhow::Result<()> {
+pub(crate) async fn serve(mut places: Places, simulator: Simulator, at: SocketAddr) -> anyhow::Result<()> {
     // The port first: whoever starts a second one by mistake learns it before anything runs.
     let listener = listen(at).await?;
     let at = listener.local_addr()?;
@@ -29,18 +25,10 @@ pub(crate) async fn serve(
     let scheduling =
         scheduler(app.jobs.clone(), &Times::default())?.run_until(stop.clone().cancelled_owned());
     let scheduling = tokio::spawn(scheduling);
-    let options = WebOptions {
-        metrics: Some(recorder.handle()),
-        ..WebOptions::default()
-    };
+    let options = WebOptions { metrics: Some(recorder.handle()), ..WebOptions::default() };
     // The installation's own keys: browsers stay signed in over a restart.
     let options = options.with_keys_of(&places)?;
-    let serving = tokio::spawn(runnerly_web::serve(
-        listener,
-        app.clone(),
-        options,
-        stop.clone(),
-    ));
+    let serving = tokio::spawn(runnerly_web::serve(listener, app.clone(), options, stop.clone()));
 
     println!("Runnerly is ready: open http://{at} in a browser");
     if let Some(sim) = &sim {

@@ -51,22 +51,15 @@ impl Simulator {
 
 /// Points `places` to a simulated Strava where no credentials are given, and starts it
 /// unless another process serves one from the same data directory.
-pub(crate) async fn stand_in(
-    places: &mut Places,
-    simulator: &Simulator,
-) -> anyhow::Result<Option<Running>> {
+pub(crate) async fn stand_in(places: &mut Places, simulator: &Simulator) -> anyhow::Result<Option<Running>> {
     if places.has_credentials() {
         return Ok(None);
     }
     let dir = places.data_dir.join("strava-sim");
     std::fs::create_dir_all(&dir)
         .with_context(|| format!("data directory: {} cannot be made", dir.display()))?;
-    let mut address = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(dir.join("address"))?;
+    let mut address =
+        File::options().create(true).truncate(false).read(true).write(true).open(dir.join("address"))?;
     let running = match address.try_lock() {
         Ok(()) => {
             let sim = strava_sim::start(options(&dir, simulator)).await?;
@@ -75,15 +68,9 @@ pub(crate) async fn stand_in(
             address.rewind()?;
             address.write_all(base.as_bytes())?;
             address.flush()?;
-            Running {
-                base,
-                own: Some((sim, address)),
-            }
+            Running { base, own: Some((sim, address)) }
         }
-        Err(_) => Running {
-            base: served_by_another(&mut address).await?,
-            own: None,
-        },
+        Err(_) => Running { base: served_by_another(&mut address).await?, own: None },
     };
     places.strava_client_id = Some(CLIENT.0.into());
     places.strava_client_secret = Some(CLIENT.1.into());
@@ -96,11 +83,7 @@ fn options(dir: &std::path::Path, simulator: &Simulator) -> Options {
     Options {
         data_dir: dir.into(),
         recordings: simulator.recordings.clone(),
-        limits: if simulator.sim_limits == "real" {
-            Limits::real()
-        } else {
-            Limits::demo()
-        },
+        limits: if simulator.sim_limits == "real" { Limits::real() } else { Limits::demo() },
         client_id: CLIENT.0.into(),
         client_secret: CLIENT.1.into(),
         ..Options::default()
@@ -118,9 +101,7 @@ async fn served_by_another(address: &mut File) -> anyhow::Result<String> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    anyhow::bail!(
-        "the simulated Strava of another process on this data directory does not say where it is"
-    )
+    anyhow::bail!("the simulated Strava of another process on this data directory does not say where it is")
 }
 
 /// Consents for the simulator's default athlete, or the one named, without a browser.
@@ -131,11 +112,7 @@ pub(crate) async fn consent(base: &str, athlete: Option<i64>) -> anyhow::Result<
     }
     let scope = runnerly::strava::SCOPES;
     let body = serde_json::json!({ "athlete": athlete, "scope": scope });
-    let answer = reqwest::Client::new()
-        .post(format!("{base}/sim/authorize"))
-        .json(&body)
-        .send()
-        .await?;
+    let answer = reqwest::Client::new().post(format!("{base}/sim/authorize")).json(&body).send().await?;
     if !answer.status().is_success() {
         anyhow::bail!(Usage(format!(
             "--athlete: the simulated Strava has no athlete {}",

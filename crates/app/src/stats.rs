@@ -33,19 +33,8 @@ impl Stats {
 
 /// The athlete named, or the only one there is.
 pub(crate) async fn choose(storage: &Storage, named: Option<i64>) -> anyhow::Result<i64> {
-    let known: Vec<i64> = storage
-        .athletes()
-        .await?
-        .into_iter()
-        .map(|a| a.id)
-        .collect();
-    let list = || {
-        known
-            .iter()
-            .map(i64::to_string)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let known: Vec<i64> = storage.athletes().await?.into_iter().map(|a| a.id).collect();
+    let list = || known.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     match (named, &known[..]) {
         (Some(id), known) if known.contains(&id) => Ok(id),
         (Some(id), []) => {

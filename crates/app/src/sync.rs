@@ -56,15 +56,9 @@ impl Sync {
 
     /// Whom to sync: the one named, the simulator's athlete (connected here and now), or
     /// everybody who is connected.
-    async fn athletes(
-        &self,
-        app: &App,
-        sim: Option<&simulator::Running>,
-    ) -> anyhow::Result<Vec<i64>> {
+    async fn athletes(&self, app: &App, sim: Option<&simulator::Running>) -> anyhow::Result<Vec<i64>> {
         let mut known = app.storage.athletes().await?;
-        known.retain(|a| {
-            a.connection == Connection::Connected && self.athlete.is_none_or(|id| id == a.id)
-        });
+        known.retain(|a| a.connection == Connection::Connected && self.athlete.is_none_or(|id| id == a.id));
         if let Some(sim) = sim
             && (known.is_empty() || self.athlete.is_none())
         {
@@ -84,13 +78,7 @@ impl Sync {
 
     async fn one(&self, app: &App, athlete: i64) -> anyhow::Result<serde_json::Value> {
         let started = Instant::now();
-        let receipt = app
-            .jobs
-            .enqueue(SyncAthlete {
-                athlete,
-                full: false,
-            })
-            .await?;
+        let receipt = app.jobs.enqueue(SyncAthlete { athlete, full: false }).await?;
         if !self.wait {
             return Ok(json!({ "athlete": athlete, "job": receipt.id, "waited": false }));
         }
@@ -99,18 +87,9 @@ impl Sync {
         let pending = streams(app, athlete, &bar).await?;
         let stats = app.jobs.enqueue(ComputeStats { athlete }).await?;
         bar.set_message("statistics");
-        app.jobs
-            .wait::<ComputeStats>(stats.id)
-            .await
-            .map_err(told)?;
+        app.jobs.wait::<ComputeStats>(stats.id).await.map_err(told)?;
         bar.finish_and_clear();
-        let SyncOutcome {
-            pages,
-            seen,
-            inserted,
-            updated,
-            unchanged,
-        } = outcome;
+        let SyncOutcome { pages, seen, inserted, updated, unchanged } = outcome;
         Ok(json!({
             "athlete": athlete, "job": receipt.id, "waited": true,
             "pages": pages, "seen": seen, "inserted": inserted, "updated": updated, "unchanged": unchanged,
@@ -129,10 +108,7 @@ impl Sync {
         for one in done {
             let id = &one["athlete"];
             if one["waited"] == false {
-                println!(
-                    "athlete {id}: sync enqueued as job {}",
-                    one["job"].as_str().unwrap_or_default()
-                );
+                println!("athlete {id}: sync enqueued as job {}", one["job"].as_str().unwrap_or_default());
                 continue;
             }
             println!(
@@ -151,11 +127,7 @@ impl Sync {
 
 /// A bar for people; hidden where nobody looks.
 fn bar(json: bool) -> ProgressBar {
-    let bar = if json {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new(1_000)
-    };
+    let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(1_000) };
     if let Ok(style) = ProgressStyle::with_template("{bar:32} {percent:>3}% {msg}") {
         bar.set_style(style);
     }
@@ -169,10 +141,8 @@ async fn follow(app: &App, id: JobId, bar: &ProgressBar) -> anyhow::Result<SyncO
         let Some(job) = job.filter(|job| !job.state.is_final()) else {
             return app.jobs.wait::<SyncAthlete>(id).await.map_err(told);
         };
-        let said = job
-            .progress
-            .as_ref()
-            .and_then(|p| serde_json::from_str::<serde_json::Value>(p.get()).ok());
+        let said =
+            job.progress.as_ref().and_then(|p| serde_json::from_str::<serde_json::Value>(p.get()).ok());
         if let Some(said) = said {
             bar.set_position((said["share"].as_f64().unwrap_or(0.0) * 500.0) as u64);
             bar.set_message(said["note"].as_str().unwrap_or_default().to_owned());
@@ -191,11 +161,7 @@ async fn follow(app: &App, id: JobId, bar: &ProgressBar) -> anyhow::Result<SyncO
 async fn streams(app: &App, athlete: i64, bar: &ProgressBar) -> anyhow::Result<usize> {
     let mut total = 1;
     loop {
-        let left = app
-            .storage
-            .runs_without_streams(athlete, 100_000)
-            .await?
-            .len();
+        let left = app.storage.runs_without_streams(athlete, 100_000).await?.len();
         total = total.max(left);
         bar.set_position(500 + (500 * (total - left) / total) as u64);
         bar.set_message(format!("streams of {left} more runs"));

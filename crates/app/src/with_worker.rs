@@ -9,15 +9,11 @@ pub(crate) async fn unless_alive(app: &App, name: &str) -> anyhow::Result<Option
     if alive(&app.jobs, name).await? {
         return Ok(None);
     }
-    Ok(Some(
-        worker(app.clone(), Concurrency::default()).start().await?,
-    ))
+    Ok(Some(worker(app.clone(), Concurrency::default()).start().await?))
 }
 
 /// Whether a worker that handles `name` has beaten lately.
 pub(crate) async fn alive(jobs: &Client, name: &str) -> anyhow::Result<bool> {
     let workers = jobs.workers().await?;
-    Ok(workers
-        .iter()
-        .any(|w| !w.stopping && w.definitions.iter().any(|d| d.name == name)))
+    Ok(workers.iter().any(|w| !w.stopping && w.definitions.iter().any(|d| d.name == name)))
 }

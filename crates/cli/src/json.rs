@@ -99,9 +99,7 @@ impl<'a> RecordJson<'a> {
 
 /// When a job was made, as far as its record or its id tells.
 pub(crate) fn made_ms(job: &JobView) -> Option<i64> {
-    job.envelope
-        .envelope()
-        .map_or_else(|| job.id.created_ms(), legwork::Envelope::made_ms)
+    job.envelope.envelope().map_or_else(|| job.id.created_ms(), legwork::Envelope::made_ms)
 }
 
 /// A queue: "paused" and "until when" apart, and every state with its count.
@@ -123,10 +121,7 @@ impl<'a> QueueJson<'a> {
     pub(crate) fn of(queue: &'a QueueView, why: Option<String>) -> QueueJson<'a> {
         QueueJson {
             name: &queue.name,
-            counts: State::ALL
-                .iter()
-                .map(|s| (s.as_str(), queue.count(*s)))
-                .collect(),
+            counts: State::ALL.iter().map(|s| (s.as_str(), queue.count(*s))).collect(),
             parked: queue.parked,
             paused: queue.paused.is_some(),
             paused_until_ms: queue.paused.flatten(),

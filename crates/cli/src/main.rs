@@ -21,10 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let given: Vec<OsString> = std::env::args_os().collect();
-    let json = given
-        .iter()
-        .take_while(|a| *a != "--")
-        .any(|a| a == "--json");
+    let json = given.iter().take_while(|a| *a != "--").any(|a| a == "--json");
     let exit = match Args::try_parse_from(given) {
         Ok(args) => act(args),
         Err(e) => problem::usage(&e, json),
@@ -36,9 +33,7 @@ fn main() -> ExitCode {
 fn act(args: Args) -> Exit {
     let json = args.json;
     let mut out = Out::new(json);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(commands::run(args, &mut out)),
         Err(e) => Err(Problem::failed(format!("no runtime: {e}"))),

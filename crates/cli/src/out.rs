@@ -43,8 +43,7 @@ impl Out {
 
     /// One JSON value on a line of its own.
     pub(crate) fn value(&mut self, value: &impl Serialize) -> Result<(), Problem> {
-        let json =
-            serde_json::to_string(value).map_err(|e| Problem::failed(format!("output: {e}")))?;
+        let json = serde_json::to_string(value).map_err(|e| Problem::failed(format!("output: {e}")))?;
         // Outside ASCII there are only strings in JSON, so an escape changes no value, while
         // raw these would steer a terminal. A raw line break is space between values: a
         // payload is kept as its maker wrote it.
@@ -72,9 +71,9 @@ impl Out {
         let mut table = Table::new();
         table.load_style(TableStyle::new());
         match self.width {
-            Some(width) => table
-                .set_width(width.max(LEAST))
-                .set_content_arrangement(ContentArrangement::Dynamic),
+            Some(width) => {
+                table.set_width(width.max(LEAST)).set_content_arrangement(ContentArrangement::Dynamic)
+            }
             None => table.set_content_arrangement(ContentArrangement::Disabled),
         };
         if self.colour {
@@ -83,11 +82,7 @@ impl Out {
             table.force_no_tty();
         }
         if !heading.is_empty() {
-            table.set_header(
-                heading
-                    .iter()
-                    .map(|h| Cell::new(h).add_attribute(Attribute::Bold)),
-            );
+            table.set_header(heading.iter().map(|h| Cell::new(h).add_attribute(Attribute::Bold)));
         }
         table
     }
@@ -107,26 +102,19 @@ impl Out {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }
-        table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect()
+        table.lines().map(|line| line.trim_end().to_owned()).collect()
     }
 
     /// Writes all of it. A reader who has gone is no error.
     pub(crate) fn write(self) -> Result<(), Problem> {
         let mut stdout = std::io::stdout().lock();
-        let written = stdout
-            .write_all(self.text.as_bytes())
-            .and_then(|()| stdout.flush());
+        let written = stdout.write_all(self.text.as_bytes()).and_then(|()| stdout.flush());
         for note in self.notes {
             // Nothing is left to be done for a stderr that is closed.
             let _ = writeln!(std::io::stderr(), "{note}");
         }
         match written {
-            Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-                Err(Problem::failed(format!("stdout: {e}")))
-            }
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Problem::failed(format!("stdout: {e}"))),
             _ => Ok(()),
         }
     }

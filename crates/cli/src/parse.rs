@@ -43,10 +43,7 @@ pub(crate) fn attempts(text: &str) -> Parsed<u32> {
 fn number(field: &str, text: &str, least: u32, most: u32) -> Parsed<u32> {
     match text.parse() {
         Ok(n) if (least..=most).contains(&n) => Ok(n),
-        _ => Err(format!(
-            "{field}: {} is not a whole number from {least} to {most}",
-            quoted(text)
-        )),
+        _ => Err(format!("{field}: {} is not a whole number from {least} to {most}", quoted(text))),
     }
 }
 
@@ -77,17 +74,12 @@ fn duration(field: &str, text: &str) -> Parsed<Duration> {
             return Err(format!("{field}: {given} has no unit; {ALLOWED}"));
         }
         Err(UnknownUnit { unit, .. }) => {
-            return Err(format!(
-                "{field}: {given} has the unknown unit {}; {ALLOWED}",
-                quoted(&unit)
-            ));
+            return Err(format!("{field}: {given} has the unknown unit {}; {ALLOWED}", quoted(&unit)));
         }
         Err(_) => return Err(format!("{field}: {given} is not a duration; {ALLOWED}")),
     };
     if span > LONGEST {
-        return Err(format!(
-            "{field}: {given} is more than ten years, which is not allowed"
-        ));
+        return Err(format!("{field}: {given} is more than ten years, which is not allowed"));
     }
     Ok(span)
 }
@@ -98,8 +90,7 @@ fn bare(text: &str) -> bool {
 }
 
 pub(crate) fn until(text: &str) -> Parsed<DateTime<Utc>> {
-    const ALLOWED: &str =
-        "use RFC 3339 with a zone: 2026-12-24T18:00:00Z or 2026-12-24T18:00:00+01:00";
+    const ALLOWED: &str = "use RFC 3339 with a zone: 2026-12-24T18:00:00Z or 2026-12-24T18:00:00+01:00";
     let at = DateTime::parse_from_rfc3339(text)
         .map_err(|e| format!("until: {} is not an instant ({e}); {ALLOWED}", quoted(text)))?
         .to_utc();
@@ -108,10 +99,7 @@ pub(crate) fn until(text: &str) -> Parsed<DateTime<Utc>> {
         return Err(format!("until: {} has passed already", quoted(text)));
     }
     if away.to_std().is_ok_and(|away| away > LONGEST) {
-        return Err(format!(
-            "until: {} is more than ten years away, which is not allowed",
-            quoted(text)
-        ));
+        return Err(format!("until: {} is more than ten years away, which is not allowed", quoted(text)));
     }
     Ok(at)
 }
@@ -142,10 +130,7 @@ mod tests {
         ];
         for (text, part) in wrong {
             let line = delay(text).unwrap_err();
-            assert!(
-                line.starts_with("delay: ") && line.contains(part),
-                "{text}: {line}"
-            );
+            assert!(line.starts_with("delay: ") && line.contains(part), "{text}: {line}");
         }
         assert!(pause("0s").unwrap_err().starts_with("for: "));
     }
@@ -154,10 +139,7 @@ mod tests {
     fn numbers_say_their_range() {
         assert_eq!(limit("1000"), Ok(1_000));
         for text in ["0", "-1", "1001", "1e6", "", "five", "４"] {
-            assert!(
-                limit(text).unwrap_err().ends_with("from 1 to 1000"),
-                "{text}"
-            );
+            assert!(limit(text).unwrap_err().ends_with("from 1 to 1000"), "{text}");
         }
         assert_eq!(priority("0"), Ok(0));
         assert!(priority("10").is_err());
@@ -166,16 +148,8 @@ mod tests {
 
     #[test]
     fn instants_lie_ahead() {
-        assert!(
-            until("2020-01-01T00:00:00Z")
-                .unwrap_err()
-                .contains("has passed")
-        );
-        assert!(
-            until("9999-01-01T00:00:00Z")
-                .unwrap_err()
-                .contains("ten years")
-        );
+        assert!(until("2020-01-01T00:00:00Z").unwrap_err().contains("has passed"));
+        assert!(until("9999-01-01T00:00:00Z").unwrap_err().contains("ten years"));
         assert!(until("tomorrow").unwrap_err().contains("RFC 3339"));
         let soon = Utc::now() + chrono::Duration::hours(1);
         assert_eq!(until(&soon.to_rfc3339()), Ok(soon));

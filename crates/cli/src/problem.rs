@@ -59,11 +59,7 @@ impl Problem {
     }
 
     pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Problem {
-        Problem {
-            exit,
-            code,
-            message: message.into(),
-        }
+        Problem { exit, code, message: message.into() }
     }
 
     /// Says it on stderr, and returns how the process ends.
@@ -120,27 +116,14 @@ fn one_line(e: &clap::Error) -> String {
         return source.to_string();
     }
     if e.kind() == ErrorKind::InvalidUtf8 {
-        let arg = e
-            .get(ContextKind::InvalidArg)
-            .map(|a| format!(" of {a}"))
-            .unwrap_or_default();
+        let arg = e.get(ContextKind::InvalidArg).map(|a| format!(" of {a}")).unwrap_or_default();
         return format!("an argument{arg} is not UTF-8");
     }
     let rendered = e.render().to_string();
     let told = rendered.split("\n\nUsage:").next().unwrap_or_default();
-    let told = told
-        .split("\n\nFor more information")
-        .next()
-        .unwrap_or_default();
-    let parts: Vec<&str> = told
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
-    let line = parts
-        .join("; ")
-        .replacen("error: ", "", 1)
-        .replace(":; ", ": ");
+    let told = told.split("\n\nFor more information").next().unwrap_or_default();
+    let parts: Vec<&str> = told.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let line = parts.join("; ").replacen("error: ", "", 1).replace(":; ", ": ");
     format!("{line}; see legwork --help")
 }
 
@@ -151,9 +134,7 @@ fn without_secrets(message: &str) -> String {
     let mut rest = message;
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
-        let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"'))
-            .unwrap_or(after.len());
+        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"')).unwrap_or(after.len());
         let login = after[..end].rfind('@');
         kept.push_str(before);
         kept.push_str(login.map_or("", |_| "***"));
@@ -178,14 +159,8 @@ mod tests {
     #[test]
     fn what_may_be_a_password_is_hidden() {
         let line = "no 'redis://me:pa@ss@h:1/0' but redis://h and redis://:x@h";
-        assert_eq!(
-            without_secrets(line),
-            "no 'redis://***@h:1/0' but redis://h and redis://***@h"
-        );
+        assert_eq!(without_secrets(line), "no 'redis://***@h:1/0' but redis://h and redis://***@h");
         let line = "redis+unix:///s?user=me&pass=hush&ns=a is no server";
-        assert_eq!(
-            without_secrets(line),
-            "redis+unix:///s?user=me&pass=***&ns=a is no server"
-        );
+        assert_eq!(without_secrets(line), "redis+unix:///s?user=me&pass=***&ns=a is no server");
     }
 }

@@ -5,17 +5,16 @@ use chrono::{DateTime, SecondsFormat, Utc};
 /// Text from a queue, safe for a terminal: control characters and those that turn the
 /// direction of writing are shown as escapes.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut kept, c| {
-            match c {
-                '\n' => kept.push_str("\\n"),
-                '\t' => kept.push_str("\\t"),
-                '\r' => kept.push_str("\\r"),
-                c if unsafe_to_show(c) => kept.extend(c.escape_unicode()),
-                c => kept.push(c),
-            }
-            kept
-        })
+    text.chars().fold(String::with_capacity(text.len()), |mut kept, c| {
+        match c {
+            '\n' => kept.push_str("\\n"),
+            '\t' => kept.push_str("\\t"),
+            '\r' => kept.push_str("\\r"),
+            c if unsafe_to_show(c) => kept.extend(c.escape_unicode()),
+            c => kept.push(c),
+        }
+        kept
+    })
 }
 
 fn unsafe_to_show(c: char) -> bool {
@@ -32,11 +31,7 @@ pub(crate) fn shown_lines(text: &str) -> String {
 pub(crate) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.into(),
-        Some(_) => text
-            .chars()
-            .take(most.saturating_sub(1))
-            .chain(['…'])
-            .collect(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -76,10 +71,7 @@ pub(crate) fn relative(ms: i64, now_ms: i64) -> String {
 pub(crate) fn instant(ms: i64) -> String {
     DateTime::<Utc>::from_timestamp_millis(ms).map_or_else(
         || format!("{ms} ms"),
-        |at| {
-            at.to_rfc3339_opts(SecondsFormat::Millis, true)
-                .replacen('T', " ", 1)
-        },
+        |at| at.to_rfc3339_opts(SecondsFormat::Millis, true).replacen('T', " ", 1),
     )
 }
 
@@ -104,43 +96,29 @@ mod tests {
 
     #[test]
     fn times_read_well() {
-        let all = [
-            (0, "0ms"),
-            (12_000, "12s"),
-            (200_000, "3m 20s"),
-            (7_200_000, "2h"),
-            (349_200_000, "4d 1h"),
-        ];
+        let all =
+            [(0, "0ms"), (12_000, "12s"), (200_000, "3m 20s"), (7_200_000, "2h"), (349_200_000, "4d 1h")];
         for (ms, text) in all {
             assert_eq!(span(ms), text);
         }
         assert_eq!(relative(0, 200_000), "3m ago");
         assert_eq!(relative(200_000, 0), "in 3m");
         assert_eq!(relative(500, 0), "now");
-        assert_eq!(
-            relative(i64::MIN, i64::MAX).split(' ').next_back(),
-            Some("ago")
-        );
+        assert_eq!(relative(i64::MIN, i64::MAX).split(' ').next_back(), Some("ago"));
         assert_eq!(instant(0), "1970-01-01 00:00:00.000Z");
         assert_eq!(instant(i64::MAX), "9223372036854775807 ms");
     }
 
     #[test]
     fn foreign_text_cannot_steer_a_terminal() {
-        assert_eq!(
-            shown("a\u{1b}[31m\nb\u{202e}c\u{9b}"),
-            "a\\u{1b}[31m\\nb\\u{202e}c\\u{9b}"
-        );
+        assert_eq!(shown("a\u{1b}[31m\nb\u{202e}c\u{9b}"), "a\\u{1b}[31m\\nb\\u{202e}c\\u{9b}");
         assert_eq!(shown_lines("a\nb\u{7}"), "a\nb\\u{7}");
         assert_eq!(shown("Zoë läuft 🏃"), "Zoë läuft 🏃");
     }
 
     #[test]
     fn the_nearest_name_is_near() {
-        assert_eq!(
-            nearest("runs.fetsh", ["mail", "runs.fetch"]),
-            Some("runs.fetch")
-        );
+        assert_eq!(nearest("runs.fetsh", ["mail", "runs.fetch"]), Some("runs.fetch"));
         assert_eq!(nearest("zzz", ["mail", "runs.fetch"]), None);
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("abcd", 4), "abcd");

@@ -79,7 +79,12 @@ impl ManualClock {
 
 /// The system's time in milliseconds since the Unix epoch.
 pub(crate) fn system_ms() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64)
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
+/// A span in whole milliseconds, a hundred years at most, so that it can be added to any
+/// instant.
+pub(crate) fn span_ms(span: std::time::Duration) -> i64 {
+    const LONGEST: i64 = 100 * 366 * 86_400_000;
+    i64::try_from(span.as_millis()).unwrap_or(LONGEST).min(LONGEST)
 }

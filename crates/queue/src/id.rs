@@ -88,9 +88,10 @@ impl JobId {
     #[cfg(feature = "cron")]
     pub(crate) fn derived(parts: &[&str], shard: u8) -> JobId {
         let fnv = |base: u64| {
-            parts.iter().flat_map(|p| p.bytes().chain([0x1f])).fold(base, |h, b| {
-                (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
-            })
+            parts
+                .iter()
+                .flat_map(|p| p.bytes().chain([0x1f]))
+                .fold(base, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
         };
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&fnv(0xcbf2_9ce4_8422_2325).to_be_bytes());

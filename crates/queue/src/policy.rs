@@ -28,7 +28,7 @@ impl Keep {
     pub fn as_ms(self) -> i64 {
         match self {
             Keep::None => 0,
-            Keep::For(d) => d.as_millis() as i64,
+            Keep::For(d) => crate::clock::span_ms(d),
         }
     }
 }

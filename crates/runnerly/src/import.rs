@@ -171,18 +171,12 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Imported, ImportError> {
     let parsed = std::panic::catch_unwind(|| read(name, bytes));
     parsed
         .unwrap_or_else(|_| Err("is damaged in a way that its parser did not expect".to_owned()))
-        .map_err(|reason| ImportError {
-            file: printable(name),
-            reason,
-        })
+        .map_err(|reason| ImportError { file: printable(name), reason })
 }
 
 fn read(name: &str, bytes: &[u8]) -> Result<Imported, String> {
     if bytes.len() > MAX_BYTES {
-        return Err(format!(
-            "has {} bytes; allowed are {MAX_BYTES} (32 MiB)",
-            bytes.len()
-        ));
+        return Err(format!("has {} bytes; allowed are {MAX_BYTES} (32 MiB)", bytes.len()));
     }
     let (format, track) = match format(bytes)? {
         (Format::Gpx, text) => (Format::Gpx, gpx::read(text)?),
@@ -212,26 +206,17 @@ fn format(bytes: &[u8]) -> Result<(Format, &str), String> {
     if bytes.get(8..12) == Some(b".FIT") {
         return Ok((Format::Fit, ""));
     }
-    let body = bytes
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(bytes)
-        .trim_ascii_start();
+    let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     if !body.starts_with(b"<") {
         return Err("is not a GPX, TCX or FIT file".to_owned());
     }
     let text = std::str::from_utf8(body).map_err(|error| {
-        format!(
-            "is not UTF-8 at byte {}",
-            bytes.len() - body.len() + error.valid_up_to()
-        )
+        format!("is not UTF-8 at byte {}", bytes.len() - body.len() + error.valid_up_to())
     })?;
     match xml::root(text)?.as_str() {
         "gpx" => Ok((Format::Gpx, text)),
         "TrainingCenterDatabase" => Ok((Format::Tcx, text)),
-        other => Err(format!(
-            "is XML, but its root <{}> is neither GPX nor TCX",
-            printable(other)
-        )),
+        other => Err(format!("is XML, but its root <{}> is neither GPX nor TCX", printable(other))),
     }
 }
 
@@ -245,11 +230,7 @@ fn id(bytes: &[u8]) -> i64 {
 /// Text from a file on one line of bounded length.
 fn printable(text: &str) -> String {
     let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
-    if shown.is_empty() {
-        "file".to_owned()
-    } else {
-        shown
-    }
+    if shown.is_empty() { "file".to_owned() } else { shown }
 }
 
 /// A title: on one line, of bounded length, maybe empty.

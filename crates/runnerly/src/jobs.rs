@@ -9,7 +9,8 @@ use std::time::Duration;
 pub const STRAVA: &str = "strava";
 
 fn strava() -> Policy {
-    let backoff = Backoff { base: Duration::from_secs(2), max: Duration::from_secs(900), ..Backoff::default() };
+    let backoff =
+        Backoff { base: Duration::from_secs(2), max: Duration::from_secs(900), ..Backoff::default() };
     Policy::default().queue(STRAVA).max_attempts(12u32).timeout(Duration::from_secs(300)).backoff(backoff)
 }
 

@@ -94,11 +94,7 @@ impl Activity {
 
     /// The seconds its pace is computed from: elapsed time for a race, moving time otherwise, as Strava does.
     pub fn pace_time_s(&self) -> i64 {
-        if self.is_race() {
-            self.elapsed_s
-        } else {
-            self.moving_s
-        }
+        if self.is_race() { self.elapsed_s } else { self.moving_s }
     }
 }
 
@@ -114,9 +110,6 @@ pub struct Invalid {
 
 impl Invalid {
     pub(crate) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            reason: reason.into(),
-        }
+        Self { field: field.into(), reason: reason.into() }
     }
 }

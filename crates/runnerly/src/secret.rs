@@ -45,9 +45,7 @@ pub enum SecretError {
         reason: String,
     },
     /// A sealed value names a key that is not in the ring.
-    #[error(
-        "sealed with a key that is not at hand; add the old key behind a comma to {KEY_VARIABLE}"
-    )]
+    #[error("sealed with a key that is not at hand; add the old key behind a comma to {KEY_VARIABLE}")]
     UnknownKey,
     /// A sealed value is broken, or belongs to somebody else.
     #[error("a sealed value does not open: it was changed, or belongs to another athlete")]
@@ -66,31 +64,16 @@ impl Key {
     fn new(bytes: [u8; 32]) -> Self {
         let cipher = XChaCha20Poly1305::new(&bytes.into());
         // The tag of an empty message under a nonce that is used for nothing else: tells keys apart, reveals none.
-        let tag = cipher
-            .encrypt(
-                &XNonce::default(),
-                Payload {
-                    msg: b"",
-                    aad: b"key id",
-                },
-            )
-            .unwrap_or_default();
+        let tag =
+            cipher.encrypt(&XNonce::default(), Payload { msg: b"", aad: b"key id" }).unwrap_or_default();
         let mut id = [0; ID];
         id.iter_mut().zip(tag).for_each(|(to, from)| *to = from);
-        Self {
-            id,
-            bytes: SecretBox::new(Box::new(bytes)),
-        }
+        Self { id, bytes: SecretBox::new(Box::new(bytes)) }
     }
 
     fn parse(text: &str, place: &str) -> Result<Self, SecretError> {
-        let bad = |reason| SecretError::BadKey {
-            place: place.to_owned(),
-            reason,
-        };
-        let bytes = STANDARD
-            .decode(text.trim())
-            .map_err(|_| bad("is not base64"))?;
+        let bad = |reason| SecretError::BadKey { place: place.to_owned(), reason };
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| bad("is not base64"))?;
         let bytes = <[u8; 32]>::try_from(bytes).map_err(|bytes| match bytes.len() {
             0 => bad("is empty"),
             1..32 => bad("is too short"),
@@ -123,9 +106,7 @@ pub struct Keyring {
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keyring")
-            .field("keys", &self.keys.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Keyring").field("keys", &self.keys.len()).finish_non_exhaustive()
     }
 }
 
@@ -139,10 +120,7 @@ impl Keyring {
     }
 
     fn parse_from(text: &str, place: &str) -> Result<Self, SecretError> {
-        let keys = text
-            .split(',')
-            .map(|key| Key::parse(key, place))
-            .collect::<Result<_, _>>()?;
+        let keys = text.split(',').map(|key| Key::parse(key, place)).collect::<Result<_, _>>()?;
         Ok(Self { keys })
     }
 
@@ -160,18 +138,12 @@ impl Keyring {
     /// # Errors
     /// A key that is not one; a file that cannot be read or made, or that others may read.
     pub fn load(variable: Option<&SecretString>, data_dir: &Path) -> Result<Self, SecretError> {
-        match variable
-            .map(ExposeSecret::expose_secret)
-            .filter(|text| !text.trim().is_empty())
-        {
+        match variable.map(ExposeSecret::expose_secret).filter(|text| !text.trim().is_empty()) {
             Some(text) => Self::parse(text),
             None => {
                 let path = data_dir.join(KEY_FILE);
                 let text = file::read_or_create(&path)?;
-                Self::parse_from(
-                    text.expose_secret(),
-                    &format!("key file {}", path.display()),
-                )
+                Self::parse_from(text.expose_secret(), &format!("key file {}", path.display()))
             }
         }
     }
@@ -183,14 +155,8 @@ impl Keyring {
     pub fn seal(&self, provider: &str, athlete: i64, plain: &[u8]) -> Result<Vec<u8>, SecretError> {
         let key = self.keys.first().ok_or(SecretError::UnknownKey)?;
         let nonce = XNonce::try_generate().map_err(|_| SecretError::NoRandomness)?;
-        let payload = Payload {
-            msg: plain,
-            aad: &owner(provider, athlete),
-        };
-        let sealed = key
-            .cipher()
-            .encrypt(&nonce, payload)
-            .map_err(|_| SecretError::Broken)?;
+        let payload = Payload { msg: plain, aad: &owner(provider, athlete) };
+        let sealed = key.cipher().encrypt(&nonce, payload).map_err(|_| SecretError::Broken)?;
         Ok([&[FORMAT][..], &key.id, &nonce, &sealed].concat())
     }
 
@@ -198,24 +164,13 @@ impl Keyring {
     ///
     /// # Errors
     /// [`SecretError::UnknownKey`] or [`SecretError::Broken`].
-    pub fn open(
-        &self,
-        provider: &str,
-        athlete: i64,
-        sealed: &[u8],
-    ) -> Result<Vec<u8>, SecretError> {
+    pub fn open(&self, provider: &str, athlete: i64, sealed: &[u8]) -> Result<Vec<u8>, SecretError> {
         let (id, nonce, sealed) = parts(sealed).ok_or(SecretError::Broken)?;
         let aad = owner(provider, athlete);
         // Ids are short: two keys may share one, so every key with that id is tried.
         let mut error = SecretError::UnknownKey;
         for key in self.keys.iter().filter(|key| key.id == id) {
-            match key.cipher().decrypt(
-                &nonce.into(),
-                Payload {
-                    msg: sealed,
-                    aad: &aad,
-                },
-            ) {
+            match key.cipher().decrypt(&nonce.into(), Payload { msg: sealed, aad: &aad }) {
                 Ok(plain) => return Ok(plain),
                 Err(_) => error = SecretError::Broken,
             }
@@ -261,19 +216,9 @@ mod tests {
         let keys = Keyring::parse(&text(1)).unwrap();
         let sealed = keys.seal("strava", 7, b"secret").unwrap();
         assert_eq!(keys.open("strava", 7, &sealed).unwrap(), b"secret");
-        assert!(matches!(
-            keys.open("strava", 8, &sealed),
-            Err(SecretError::Broken)
-        ));
-        assert!(matches!(
-            keys.open("other", 7, &sealed),
-            Err(SecretError::Broken)
-        ));
-        assert_ne!(
-            sealed,
-            keys.seal("strava", 7, b"secret").unwrap(),
-            "every nonce is new"
-        );
+        assert!(matches!(keys.open("strava", 8, &sealed), Err(SecretError::Broken)));
+        assert!(matches!(keys.open("other", 7, &sealed), Err(SecretError::Broken)));
+        assert_ne!(sealed, keys.seal("strava", 7, b"secret").unwrap(), "every nonce is new");
     }
 
     #[test]
@@ -296,10 +241,7 @@ mod tests {
         let sealed = old.seal("strava", 7, b"secret").unwrap();
         assert_eq!(both.open("strava", 7, &sealed).unwrap(), b"secret");
         assert!(both.is_outdated(&sealed) && !old.is_outdated(&sealed));
-        assert!(matches!(
-            new.open("strava", 7, &sealed),
-            Err(SecretError::UnknownKey)
-        ));
+        assert!(matches!(new.open("strava", 7, &sealed), Err(SecretError::UnknownKey)));
         let sealed = both.seal("strava", 7, b"secret").unwrap();
         assert!(new.open("strava", 7, &sealed).is_ok() && !both.is_outdated(&sealed));
     }
@@ -315,10 +257,7 @@ mod tests {
         ];
         for (key, reason) in cases {
             let message = Keyring::parse(key).unwrap_err().to_string();
-            assert!(
-                message.starts_with(&format!("RUNNERLY_KEY: {reason}; a key is 32 bytes")),
-                "{message}"
-            );
+            assert!(message.starts_with(&format!("RUNNERLY_KEY: {reason}; a key is 32 bytes")), "{message}");
             assert!(key.is_empty() || !message.contains(key), "{message}");
             assert_eq!(message.lines().count(), 1);
         }

@@ -47,9 +47,7 @@ impl std::fmt::Debug for Storage {
             Db::Sqlite(_) => "sqlite",
             Db::Pg(_) => "postgres",
         };
-        f.debug_struct("Storage")
-            .field("db", &db)
-            .finish_non_exhaustive()
+        f.debug_struct("Storage").field("db", &db).finish_non_exhaustive()
     }
 }
 
@@ -89,13 +87,7 @@ macro_rules! in_transaction {
 macro_rules! take_turn {
     ($tx:ident, $athlete:expr) => {{
         const SQL: &str = "UPDATE athletes SET id = id WHERE id = $1";
-        if sqlx::query(SQL)
-            .bind($athlete)
-            .execute(&mut *$tx)
-            .await?
-            .rows_affected()
-            == 0
-        {
+        if sqlx::query(SQL).bind($athlete).execute(&mut *$tx).await?.rows_affected() == 0 {
             return Err($crate::storage::Error::UnknownAthlete($athlete));
         }
     }};

@@ -19,20 +19,12 @@ pub(crate) type Answer = Result<Response, Fault>;
 impl Fault {
     fn new(status: StatusCode, message: &'static str, error: (&'static str, &str, &str)) -> Self {
         let (resource, field, code) = error;
-        Self {
-            status,
-            message,
-            errors: vec![(resource, field.into(), code.into())],
-        }
+        Self { status, message, errors: vec![(resource, field.into(), code.into())] }
     }
 
     /// 400: `field` of `resource` is `code` ("invalid", "missing", "future").
     pub(crate) fn bad(resource: &'static str, field: &str, code: &str) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "Bad Request",
-            (resource, field, code),
-        )
+        Self::new(StatusCode::BAD_REQUEST, "Bad Request", (resource, field, code))
     }
 
     /// 401: no such access token, or it is dead.
@@ -66,16 +58,10 @@ impl Fault {
             StatusCode::UNAUTHORIZED => Self::unauthorized(),
             StatusCode::NOT_FOUND => Self::not_found("Activity"),
             StatusCode::TOO_MANY_REQUESTS => Self::rate_limited(),
-            StatusCode::FORBIDDEN => {
-                Self::new(status, "Forbidden", ("Application", "Status", "Inactive"))
-            }
+            StatusCode::FORBIDDEN => Self::new(status, "Forbidden", ("Application", "Status", "Inactive")),
             _ => {
                 let message = status.canonical_reason().unwrap_or("Error");
-                Self {
-                    status,
-                    message,
-                    errors: Vec::new(),
-                }
+                Self { status, message, errors: Vec::new() }
             }
         }
     }
@@ -94,10 +80,6 @@ impl IntoResponse for Fault {
             .into_iter()
             .map(|(resource, field, code)| json!({"resource": resource, "field": field, "code": code}))
             .collect();
-        (
-            self.status,
-            Json(json!({"message": self.message, "errors": errors})),
-        )
-            .into_response()
+        (self.status, Json(json!({"message": self.message, "errors": errors}))).into_response()
     }
 }

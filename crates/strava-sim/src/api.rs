@@ -62,9 +62,7 @@ async fn admit(State(app): Shared, mut request: Request, next: Next) -> Response
         return Fault::unauthorized().into_response();
     };
     let limits = *held(&app.limits);
-    let charge = app
-        .store
-        .change(|data| data.usage.charge(limits, now, true));
+    let charge = app.store.change(|data| data.usage.charge(limits, now, true));
     let mut response = if charge.refused {
         app.count("refused: rate limit");
         Fault::rate_limited().into_response()
@@ -80,27 +78,18 @@ async fn admit(State(app): Shared, mut request: Request, next: Next) -> Response
 
 /// The token of the Authorization header, or of the query (until 2027-06-01).
 pub(crate) fn bearer(request: &Request) -> Option<String> {
-    let header = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some((scheme, token)) = header.and_then(|header| header.split_once(' ')) {
-        return scheme
-            .eq_ignore_ascii_case("bearer")
-            .then(|| token.trim().to_owned());
+        return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned());
     }
     let query = request.uri().query().unwrap_or_default();
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    pairs
-        .find(|(name, _)| name == "access_token")
-        .map(|(_, token)| token.into_owned())
+    pairs.find(|(name, _)| name == "access_token").map(|(_, token)| token.into_owned())
 }
 
 async fn athlete(State(app): Shared, Extension(caller): Extension<Caller>) -> Answer {
     let full = caller.may("profile:read_all");
-    let found = app
-        .compute(move |world, edits| world.profile(caller.athlete, edits, full))
-        .await?;
+    let found = app.compute(move |world, edits| world.profile(caller.athlete, edits, full)).await?;
     Ok(Json(found.ok_or_else(|| Fault::not_found("Athlete"))?).into_response())
 }
 
@@ -115,24 +104,15 @@ async fn athlete_zones(State(app): Shared, Extension(caller): Extension<Caller>)
     Ok(Json(one.zones()).into_response())
 }
 
-async fn stats(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Answer {
+async fn stats(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Answer {
     if number("Athlete", "id", &id)? != caller.athlete {
         return Err(Fault::status(StatusCode::FORBIDDEN));
     }
-    if let Some(body) = app
-        .world
-        .recorded_answer(caller.athlete, &format!("/athletes/{id}/stats"))
-    {
+    if let Some(body) = app.world.recorded_answer(caller.athlete, &format!("/athletes/{id}/stats")) {
         return Ok(json_text(body));
     }
     let now = app.clock.now();
-    let stats = move |world: &world::World, edits: &_| {
-        world::stats(&world.shown(caller.athlete, edits), now)
-    };
+    let stats = move |world: &world::World, edits: &_| world::stats(&world.shown(caller.athlete, edits), now);
     Ok(Json(app.compute(stats).await?).into_response())
 }
 
@@ -146,8 +126,7 @@ async fn activities(
     }
     let page = Page::parse(&params, app.clock.epoch())?;
     let private = caller.reads_private();
-    let list =
-        move |world: &world::World, edits: &_| page.of(world.list(caller.athlete, edits), private);
+    let list = move |world: &world::World, edits: &_| page.of(world.list(caller.athlete, edits), private);
     Ok(Json(app.compute(list).await?).into_response())
 }
 
@@ -173,21 +152,14 @@ impl Page {
         }
         let page = get("page")?.unwrap_or(1);
         let size = get("per_page")?.unwrap_or(PER_PAGE as i64);
-        let number = page
-            .checked_sub(1)
-            .and_then(|page| usize::try_from(page).ok());
+        let number = page.checked_sub(1).and_then(|page| usize::try_from(page).ok());
         let number = number.ok_or_else(|| Fault::bad("Activity", "page", "invalid"))?;
         let size = usize::try_from(size).ok().filter(|size| *size > 0);
         let size = size.ok_or_else(|| Fault::bad("Activity", "per_page", "invalid"))?;
         if size > MOST_PER_PAGE {
             return Err(Fault::bad("Application", "per page", "limit exceeded"));
         }
-        Ok(Self {
-            before,
-            after,
-            number,
-            size,
-        })
+        Ok(Self { before, after, number, size })
     }
 
     /// The items of this page.
@@ -202,11 +174,7 @@ impl Page {
         if self.after.is_some() {
             places.reverse();
         }
-        let seen = |place: Place| {
-            place
-                .shown
-                .filter(|one| private || one["visibility"] != "only_me")
-        };
+        let seen = |place: Place| place.shown.filter(|one| private || one["visibility"] != "only_me");
         let mut places = places.into_iter();
         let mut number = 0;
         loop {
@@ -231,19 +199,13 @@ async fn visible(app: &Arc<App>, caller: &Caller, id: &str) -> Result<i64, Fault
         return Err(Fault::scope("activity:read"));
     }
     let id = number("Activity", "id", id)?;
-    let found = app
-        .compute(move |world, edits| (world.summary(id, edits), world.is_foreign(id)))
-        .await?;
+    let found = app.compute(move |world, edits| (world.summary(id, edits), world.is_foreign(id))).await?;
     let (Some(summary), foreign) = found else {
         return Err(Fault::not_found("Activity"));
     };
     let own = summary["athlete"]["id"] == caller.athlete;
     let hidden = summary["visibility"] == "only_me" && !caller.reads_private();
-    if (own && !hidden) || foreign {
-        Ok(id)
-    } else {
-        Err(Fault::not_found("Activity"))
-    }
+    if (own && !hidden) || foreign { Ok(id) } else { Err(Fault::not_found("Activity")) }
 }
 
 async fn activity(
@@ -252,12 +214,8 @@ async fn activity(
     Path(id): Path<String>,
 ) -> Answer {
     let id = visible(&app, &caller, &id).await?;
-    let detail = app
-        .compute(move |world, edits| world.detail(id, edits))
-        .await?;
-    Ok(json_text(
-        detail.ok_or_else(|| Fault::not_found("Activity"))?,
-    ))
+    let detail = app.compute(move |world, edits| world.detail(id, edits)).await?;
+    Ok(json_text(detail.ok_or_else(|| Fault::not_found("Activity"))?))
 }
 
 async fn streams(
@@ -268,44 +226,26 @@ async fn streams(
 ) -> Answer {
     let id = visible(&app, &caller, &id).await?;
     let text = params.get("keys").filter(|text| !text.is_empty());
-    let text = text
-        .ok_or_else(|| Fault::bad("Stream", "keys", "missing"))?
-        .clone();
+    let text = text.ok_or_else(|| Fault::bad("Stream", "keys", "missing"))?.clone();
     if params.get("key_by_type").map(String::as_str) != Some("true") {
         return Err(Fault::bad("Stream", "key_by_type", "missing"));
     }
-    if text
-        .split(',')
-        .any(|key| !STREAM_KEYS.contains(&key.trim()))
-    {
+    if text.split(',').any(|key| !STREAM_KEYS.contains(&key.trim())) {
         return Err(Fault::bad("Stream", "keys", "invalid"));
     }
     let make = move |world: &world::World, edits: &_| {
         let keys: Vec<&str> = text.split(',').map(str::trim).collect();
         world.streams(id, edits, &keys)
     };
-    Ok(json_text(
-        app.compute(make)
-            .await?
-            .ok_or_else(|| Fault::not_found("Stream"))?,
-    ))
+    Ok(json_text(app.compute(make).await?.ok_or_else(|| Fault::not_found("Stream"))?))
 }
 
-async fn laps(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Answer {
+async fn laps(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let id = visible(&app, &caller, &id).await?;
-    if let Some(body) = app
-        .world
-        .recorded_answer(caller.athlete, &format!("/activities/{id}/laps"))
-    {
+    if let Some(body) = app.world.recorded_answer(caller.athlete, &format!("/activities/{id}/laps")) {
         return Ok(json_text(body));
     }
-    let laps = app
-        .compute(move |world, edits| world.laps(id, edits))
-        .await?;
+    let laps = app.compute(move |world, edits| world.laps(id, edits)).await?;
     Ok(Json(laps.ok_or_else(|| Fault::not_found("Activity"))?).into_response())
 }
 
@@ -315,42 +255,24 @@ async fn activity_zones(
     Path(id): Path<String>,
 ) -> Answer {
     let id = visible(&app, &caller, &id).await?;
-    if let Some(body) = app
-        .world
-        .recorded_answer(caller.athlete, &format!("/activities/{id}/zones"))
-    {
+    if let Some(body) = app.world.recorded_answer(caller.athlete, &format!("/activities/{id}/zones")) {
         return Ok(json_text(body));
     }
-    let zones = app
-        .compute(move |world, edits| world.zones(id, edits))
-        .await?;
+    let zones = app.compute(move |world, edits| world.zones(id, edits)).await?;
     Ok(Json(zones.ok_or_else(|| Fault::not_found("Activity"))?).into_response())
 }
 
-async fn gear(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Answer {
-    if let Some(body) = app
-        .world
-        .recorded_answer(caller.athlete, &format!("/gear/{id}"))
-    {
+async fn gear(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    if let Some(body) = app.world.recorded_answer(caller.athlete, &format!("/gear/{id}")) {
         return Ok(json_text(body));
     }
     let find = move |world: &world::World, edits: &_| {
         let (_, one) = world::invented(caller.athlete)?;
         one.gear(&id, &world.shown(caller.athlete, edits))
     };
-    Ok(Json(
-        app.compute(find)
-            .await?
-            .ok_or_else(|| Fault::not_found("Gear"))?,
-    )
-    .into_response())
+    Ok(Json(app.compute(find).await?.ok_or_else(|| Fault::not_found("Gear"))?).into_response())
 }
 
 fn number(resource: &'static str, field: &str, text: &str) -> Result<i64, Fault> {
-    text.parse()
-        .map_err(|_| Fault::bad(resource, field, "invalid"))
+    text.parse().map_err(|_| Fault::bad(resource, field, "invalid"))
 }

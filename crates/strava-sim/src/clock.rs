@@ -39,17 +39,8 @@ impl SimClock {
     /// A speed that is not a finite number of 0 or more counts as 1; 0 stands still.
     #[must_use]
     pub fn at(origin: DateTime<Utc>, speed: f64) -> Self {
-        let speed = if speed.is_finite() && speed >= 0.0 {
-            speed
-        } else {
-            1.0
-        };
-        Self {
-            origin,
-            started: Instant::now(),
-            speed,
-            jumped_ms: Arc::default(),
-        }
+        let speed = if speed.is_finite() && speed >= 0.0 { speed } else { 1.0 };
+        Self { origin, started: Instant::now(), speed, jumped_ms: Arc::default() }
     }
 
     /// The simulation's present.
@@ -67,9 +58,7 @@ impl SimClock {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         let add = |now: i64| Some(now.saturating_add(by_ms));
         // The closure never declines, so the update cannot fail.
-        let _ = self
-            .jumped_ms
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let _ = self.jumped_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// The present in epoch seconds.

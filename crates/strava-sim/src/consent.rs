@@ -17,16 +17,10 @@ use crate::server::App;
 const SCOPES: [(&str, &str); 7] = [
     ("read", "View your public profile"),
     ("read_all", "View your private routes, segments and events"),
-    (
-        "profile:read_all",
-        "View your complete profile: weight, zones, gear",
-    ),
+    ("profile:read_all", "View your complete profile: weight, zones, gear"),
     ("profile:write", "Update your profile"),
-    ("activity:read", "View your activities that others may see"),
-    (
-        "activity:read_all",
-        "View all your activities, also those only you can see",
-    ),
+    ("activity:read", "View data about your activities"),
+    ("activity:read_all", "View data about your private activities"),
     ("activity:write", "Upload activities from the application"),
 ];
 
@@ -60,18 +54,13 @@ impl Asked {
             Some(_) => return Err(Fault::bad("Authorize", "response_type", "invalid")),
         }
         let redirect = get("redirect_uri").and_then(|text| loopback(&text));
-        let redirect =
-            redirect.ok_or_else(|| Fault::bad("Application", "redirect_uri", "invalid"))?;
+        let redirect = redirect.ok_or_else(|| Fault::bad("Application", "redirect_uri", "invalid"))?;
         let scope = get("scope").filter(|scope| !scope.is_empty());
         let scope = scope.ok_or_else(|| Fault::bad("Authorize", "scope", "missing"))?;
         if !scope.split(',').all(known_scope) {
             return Err(Fault::bad("Authorize", "scope", "invalid"));
         }
-        Ok(Self {
-            redirect,
-            state: get("state"),
-            scope,
-        })
+        Ok(Self { redirect, state: get("state"), scope })
     }
 
     fn redirect(mut self, pairs: &[(&str, &str)]) -> Response {
@@ -80,19 +69,13 @@ impl Asked {
             .append_pair("state", self.state.as_deref().unwrap_or_default())
             .extend_pairs(pairs);
         // 302, as Strava does it; a browser follows it with GET.
-        (
-            axum::http::StatusCode::FOUND,
-            [(header::LOCATION, String::from(self.redirect))],
-        )
-            .into_response()
+        (axum::http::StatusCode::FOUND, [(header::LOCATION, String::from(self.redirect))]).into_response()
     }
 }
 
 /// The address, when it is http(s) on this machine.
 pub(crate) fn loopback(text: &str) -> Option<Url> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let here = match url.host()? {
         Host::Domain(name) => name == "localhost",
         Host::Ipv4(ip) => ip.is_loopback(),
@@ -114,24 +97,15 @@ pub(crate) async fn show(
     let host = asked.redirect.host_str().unwrap_or("this machine");
     let page = Page {
         client_id: app.client_id.clone(),
-        back: asked
-            .redirect
-            .port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+        back: asked.redirect.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
         scopes: SCOPES
             .into_iter()
             .filter(|(scope, _)| asked.scope.split(',').any(|one| one == *scope))
             .collect(),
-        hidden: [
-            "client_id",
-            "response_type",
-            "redirect_uri",
-            "state",
-            "scope",
-        ]
-        .into_iter()
-        .filter_map(|name| params.get(name).map(|value| (name, value.clone())))
-        .collect(),
+        hidden: ["client_id", "response_type", "redirect_uri", "state", "scope"]
+            .into_iter()
+            .filter_map(|name| params.get(name).map(|value| (name, value.clone())))
+            .collect(),
         people: app.world.people(),
         chosen: app.world.default_athlete(),
     };
@@ -139,50 +113,30 @@ pub(crate) async fn show(
         tracing::error!(%error, "the consent page could not be written");
         Fault::status(axum::http::StatusCode::INTERNAL_SERVER_ERROR)
     })?;
-    let policy =
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+    let headers = [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Html(html)).into_response())
 }
 
 /// `POST /oauth/authorize`: the form of the page.
-pub(crate) async fn decide(
-    State(app): State<Arc<App>>,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Answer {
-    let get = |name: &str| {
-        fields
-            .iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value.clone())
-    };
+pub(crate) async fn decide(State(app): State<Arc<App>>, Form(fields): Form<Vec<(String, String)>>) -> Answer {
+    let get = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone());
     let asked = Asked::check(&app, get)?;
     if get("decision").as_deref() != Some("authorize") {
         app.count("authorizations denied");
         return Ok(asked.redirect(&[("error", "access_denied")]));
     }
-    let athlete = get("athlete")
-        .and_then(|id| id.parse().ok())
-        .filter(|id| app.world.knows(*id));
+    let athlete = get("athlete").and_then(|id| id.parse().ok()).filter(|id| app.world.knows(*id));
     let athlete = athlete.ok_or_else(|| Fault::bad("Athlete", "id", "invalid"))?;
     // What was ticked counts, and only within what was asked for.
     let ticked: Vec<&str> = asked
         .scope
         .split(',')
-        .filter(|scope| {
-            fields
-                .iter()
-                .any(|(name, value)| name == "granted" && value == scope)
-        })
+        .filter(|scope| fields.iter().any(|(name, value)| name == "granted" && value == scope))
         .collect();
     let granted = ticked.join(",");
     let now = app.clock.epoch();
-    let code = app
-        .store
-        .change(|data| data.grants.issue_code(athlete, granted.clone(), now));
+    let code = app.store.change(|data| data.grants.issue_code(athlete, granted.clone(), now));
     app.save().await?;
     app.count("authorizations granted");
     Ok(asked.redirect(&[("code", &code), ("scope", &granted)]))

@@ -43,10 +43,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/sim/limits", post(set_limits))
         .route("/sim/clock", post(set_clock))
         .route("/sim/activities", post(add_activity))
-        .route(
-            "/sim/activities/{id}",
-            delete(delete_activity).patch(change_activity),
-        )
+        .route("/sim/activities/{id}", delete(delete_activity).patch(change_activity))
 }
 
 /// A body whose faults are told in one line that names the field.
@@ -56,8 +53,7 @@ fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Refusal> {
 }
 
 async fn save(app: &App) -> Result<(), Refusal> {
-    let failed =
-        |error: std::io::Error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let failed = |error: std::io::Error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     app.store.save().await.map_err(failed)
 }
 
@@ -65,17 +61,10 @@ async fn state(State(app): Shared) -> Json<Value> {
     let now = app.clock.now();
     let (connected, subscriptions, edits, usage) = app.store.read(|data| {
         let usage = data.usage.at(now.timestamp());
-        (
-            data.grants.connected(),
-            data.subscriptions.clone(),
-            data.edits.clone(),
-            usage,
-        )
+        (data.grants.connected(), data.subscriptions.clone(), data.edits.clone(), usage)
     });
     let people = app.world.people().into_iter();
-    let people: Vec<Value> = people
-        .map(|(id, name, _)| json!({"id": id, "name": name}))
-        .collect();
+    let people: Vec<Value> = people.map(|(id, name, _)| json!({"id": id, "name": name})).collect();
     Json(json!({
         "now": now.to_rfc3339(), "counters": *held(&app.counters),
         "athletes": people, "default_athlete": app.world.default_athlete(), "connected": connected,
@@ -97,21 +86,14 @@ struct Authorize {
 async fn authorize(State(app): Shared, body: String) -> Answer {
     let order: Authorize = parse(&body)?;
     let athlete = known_athlete(&app, order.athlete)?;
-    let scope = order
-        .scope
-        .unwrap_or_else(|| "read,activity:read,activity:read_all,profile:read_all".into());
-    if let Some(odd) = scope
-        .split(',')
-        .find(|scope| !scope.is_empty() && !known_scope(scope))
-    {
+    let scope = order.scope.unwrap_or_else(|| "read,activity:read,activity:read_all,profile:read_all".into());
+    if let Some(odd) = scope.split(',').find(|scope| !scope.is_empty() && !known_scope(scope)) {
         return Err(bad(format!(
             "scope {odd:?}: unknown; scopes are joined by commas, such as read,activity:read"
         )));
     }
     let now = app.clock.epoch();
-    let code = app
-        .store
-        .change(|data| data.grants.issue_code(athlete, scope.clone(), now));
+    let code = app.store.change(|data| data.grants.issue_code(athlete, scope.clone(), now));
     save(&app).await?;
     Ok(Json(json!({"code": code, "scope": scope, "athlete": athlete})).into_response())
 }
@@ -121,16 +103,8 @@ fn known_athlete(app: &App, asked: Option<i64>) -> Result<i64, Refusal> {
     if app.world.knows(athlete) {
         return Ok(athlete);
     }
-    let ids: Vec<String> = app
-        .world
-        .people()
-        .iter()
-        .map(|(id, ..)| id.to_string())
-        .collect();
-    Err(bad(format!(
-        "athlete {athlete}: unknown; there are {}",
-        ids.join(", ")
-    )))
+    let ids: Vec<String> = app.world.people().iter().map(|(id, ..)| id.to_string()).collect();
+    Err(bad(format!("athlete {athlete}: unknown; there are {}", ids.join(", "))))
 }
 
 async fn add_fault(State(app): Shared, body: String) -> Answer {
@@ -174,10 +148,7 @@ async fn set_limits(State(app): Shared, body: String) -> Answer {
         data.usage.at(now)
     });
     save(&app).await?;
-    Ok(
-        Json(json!({"limits": limits, "usage": {"overall": usage.0, "read": usage.1}}))
-            .into_response(),
-    )
+    Ok(Json(json!({"limits": limits, "usage": {"overall": usage.0, "read": usage.1}})).into_response())
 }
 
 #[derive(Deserialize)]
@@ -188,8 +159,7 @@ struct SetClock {
 
 async fn set_clock(State(app): Shared, body: String) -> Answer {
     let order: SetClock = parse(&body)?;
-    app.clock
-        .advance(std::time::Duration::from_secs(order.advance_seconds.into()));
+    app.clock.advance(std::time::Duration::from_secs(order.advance_seconds.into()));
     Ok(Json(json!({"now": app.clock.now().to_rfc3339()})).into_response())
 }
 
@@ -217,17 +187,11 @@ impl NewActivity {
         let only_me = visibility(self.visibility.as_deref().unwrap_or("everyone"))? == "only_me";
         let distance = self.distance.unwrap_or(8_000.0);
         if !(100.0..=300_000.0).contains(&distance) {
-            return Err(bad(format!(
-                "distance {distance}: must be 100 to 300000 metres"
-            )));
+            return Err(bad(format!("distance {distance}: must be 100 to 300000 metres")));
         }
-        let speed = self
-            .moving_time
-            .map_or(one.speed, |seconds| distance / seconds);
+        let speed = self.moving_time.map_or(one.speed, |seconds| distance / seconds);
         if !(0.3..=20.0).contains(&speed) {
-            return Err(bad(
-                "moving_time: must give a speed of 0.3 to 20 metres per second",
-            ));
+            return Err(bad("moving_time: must give a speed of 0.3 to 20 metres per second"));
         }
         let shape = match self.workout_type.unwrap_or(0) {
             0 => Shape::Steady,
@@ -237,13 +201,8 @@ impl NewActivity {
             other => return Err(bad(format!("workout_type {other}: must be 0 to 3"))),
         };
         let century = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(30 * 365);
-        if self
-            .start
-            .is_some_and(|start| start < century || start > now)
-        {
-            return Err(bad(
-                "start: must lie between the year 2000 and the simulation's present",
-            ));
+        if self.start.is_some_and(|start| start < century || start > now) {
+            return Err(bad("start: must lie between the year 2000 and the simulation's present"));
         }
         let took = TimeDelta::seconds((distance / speed) as i64 + 60);
         Ok(Plan {
@@ -259,11 +218,7 @@ impl NewActivity {
             distance,
             speed,
             heart: Some(one.heart),
-            gear: one
-                .shoes
-                .first()
-                .filter(|_| invented(athlete).is_some())
-                .map(|(id, _)| (*id).to_owned()),
+            gear: one.shoes.first().filter(|_| invented(athlete).is_some()).map(|(id, _)| (*id).to_owned()),
             indoor: self.trainer || sport == Sport::Swim,
             manual: false,
             only_me,
@@ -280,9 +235,7 @@ fn sport(name: &str) -> Result<Sport, Refusal> {
 fn visibility(name: &str) -> Result<&str, Refusal> {
     match name {
         "everyone" | "followers_only" | "only_me" => Ok(name),
-        _ => Err(bad(format!(
-            "visibility {name:?}: must be everyone, followers_only or only_me"
-        ))),
+        _ => Err(bad(format!("visibility {name:?}: must be everyone, followers_only or only_me"))),
     }
 }
 
@@ -309,25 +262,15 @@ async fn add_activity(State(app): Shared, body: String) -> Answer {
 }
 
 async fn summary(app: &Arc<App>, id: i64) -> Result<Value, Refusal> {
-    let found = app
-        .compute(move |world, edits| world.summary(id, edits))
-        .await;
-    let unknown = || {
-        Refusal(
-            StatusCode::NOT_FOUND,
-            format!("activity {id}: unknown or deleted"),
-        )
-    };
+    let found = app.compute(move |world, edits| world.summary(id, edits)).await;
+    let unknown = || Refusal(StatusCode::NOT_FOUND, format!("activity {id}: unknown or deleted"));
     found.ok().flatten().ok_or_else(unknown)
 }
 
 /// Whether the application is told of this athlete's activities.
 fn hears(app: &App, athlete: i64, only_me: bool) -> bool {
-    let scopes: &[&str] = if only_me {
-        &["activity:read_all"]
-    } else {
-        &["activity:read", "activity:read_all"]
-    };
+    let scopes: &[&str] =
+        if only_me { &["activity:read_all"] } else { &["activity:read", "activity:read_all"] };
     app.store.read(|data| data.grants.any(athlete, scopes))
 }
 
@@ -337,10 +280,7 @@ async fn change_activity(State(app): Shared, Path(id): Path<i64>, body: String) 
     change.visibility.as_deref().map(visibility).transpose()?;
     let before = summary(&app, id).await?;
     app.store.change(|data| {
-        let kept = Arc::make_mut(&mut data.edits)
-            .changed
-            .entry(id)
-            .or_default();
+        let kept = Arc::make_mut(&mut data.edits).changed.entry(id).or_default();
         kept.name = change.name.clone().or(kept.name.take());
         kept.sport_type = change.sport_type.clone().or(kept.sport_type.take());
         kept.visibility = change.visibility.clone().or(kept.visibility.take());
@@ -378,8 +318,7 @@ fn tell_change(app: &Arc<App>, id: i64, change: &Change, before: &Value, after: 
 
 async fn delete_activity(State(app): Shared, Path(id): Path<i64>) -> Answer {
     let before = summary(&app, id).await?;
-    app.store
-        .change(|data| Arc::make_mut(&mut data.edits).deleted.insert(id));
+    app.store.change(|data| Arc::make_mut(&mut data.edits).deleted.insert(id));
     save(&app).await?;
     let owner = before["athlete"]["id"].as_i64().unwrap_or(0);
     if hears(&app, owner, before["visibility"] == "only_me") {

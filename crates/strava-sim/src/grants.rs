@@ -80,24 +80,13 @@ impl Grants {
     pub(crate) fn issue_code(&mut self, athlete: i64, scope: String, now: i64) -> String {
         self.codes.retain(|_, code| code.expires_at > now);
         let code = token();
-        self.codes.insert(
-            code.clone(),
-            Code {
-                athlete,
-                scope,
-                expires_at: now + CODE_S,
-            },
-        );
+        self.codes.insert(code.clone(), Code { athlete, scope, expires_at: now + CODE_S });
         code
     }
 
     /// Exchanges a code, once.
     pub(crate) fn exchange(&mut self, code: &str, now: i64) -> Option<Tokens> {
-        let Code {
-            athlete,
-            scope,
-            expires_at,
-        } = self.codes.remove(code)?;
+        let Code { athlete, scope, expires_at } = self.codes.remove(code)?;
         if expires_at <= now {
             return None;
         }
@@ -109,10 +98,7 @@ impl Grants {
             expires_at: now + ACCESS_S,
             refresh_token: token(),
         };
-        let access = Access {
-            grant: self.last,
-            expires_at: grant.expires_at,
-        };
+        let access = Access { grant: self.last, expires_at: grant.expires_at };
         self.access.insert(grant.access_token.clone(), access);
         let tokens = grant.tokens(true);
         self.grants.insert(self.last, grant);
@@ -123,20 +109,14 @@ impl Grants {
     pub(crate) fn refresh(&mut self, refresh_token: &str, now: i64) -> Option<Tokens> {
         // An access token that was replaced early stays good until its own end.
         self.access.retain(|_, access| access.expires_at > now);
-        let found = self
-            .grants
-            .iter_mut()
-            .find(|(_, grant)| grant.refresh_token == refresh_token);
+        let found = self.grants.iter_mut().find(|(_, grant)| grant.refresh_token == refresh_token);
         let (&id, grant) = found?;
         grant.refresh_token = token();
         let renewed = grant.expires_at - now <= KEEP_S;
         if renewed {
             grant.access_token = token();
             grant.expires_at = now + ACCESS_S;
-            let access = Access {
-                grant: id,
-                expires_at: grant.expires_at,
-            };
+            let access = Access { grant: id, expires_at: grant.expires_at };
             self.access.insert(grant.access_token.clone(), access);
         }
         Some(grant.tokens(renewed))
@@ -144,32 +124,21 @@ impl Grants {
 
     /// Who calls with this access token.
     pub(crate) fn caller(&self, access_token: &str, now: i64) -> Option<Caller> {
-        let access = self
-            .access
-            .get(access_token)
-            .filter(|access| access.expires_at > now)?;
+        let access = self.access.get(access_token).filter(|access| access.expires_at > now)?;
         let grant = self.grants.get(&access.grant)?;
-        Some(Caller {
-            athlete: grant.athlete,
-            scope: grant.scope.clone(),
-        })
+        Some(Caller { athlete: grant.athlete, scope: grant.scope.clone() })
     }
 
     /// Ends every grant of the athlete who owns this token, access or refresh.
     pub(crate) fn revoke(&mut self, token: &str, now: i64) -> Option<i64> {
-        let by_refresh = || {
-            self.grants
-                .values()
-                .find(|grant| grant.refresh_token == token)
-        };
+        let by_refresh = || self.grants.values().find(|grant| grant.refresh_token == token);
         let athlete = match self.caller(token, now) {
             Some(caller) => caller.athlete,
             None => by_refresh()?.athlete,
         };
         self.grants.retain(|_, grant| grant.athlete != athlete);
         let grants = &self.grants;
-        self.access
-            .retain(|_, access| grants.contains_key(&access.grant));
+        self.access.retain(|_, access| grants.contains_key(&access.grant));
         Some(athlete)
     }
 
@@ -205,10 +174,7 @@ impl Grant {
 
 /// Forty hexadecimal digits, as Strava's tokens look.
 pub(crate) fn token() -> String {
-    rand::random::<[u8; 20]>()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    rand::random::<[u8; 20]>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -226,9 +192,7 @@ mod tests {
     #[test]
     fn a_refresh_kills_the_old_token_and_keeps_a_young_access_token() {
         let (mut grants, first) = connected();
-        let second = grants
-            .refresh(&first.refresh_token, 1_010 + 7_318)
-            .expect("alive");
+        let second = grants.refresh(&first.refresh_token, 1_010 + 7_318).expect("alive");
         assert_eq!(second.access_token, first.access_token);
         assert_eq!(second.expires_at - (1_010 + 7_318), 14_282);
         assert!(grants.refresh(&first.refresh_token, 9_000).is_none());
@@ -242,16 +206,8 @@ mod tests {
         assert_ne!(second.access_token, first.access_token);
         assert_eq!(second.expires_at, late + ACCESS_S);
         assert!(grants.caller(&first.access_token, late).is_some());
-        assert!(
-            grants
-                .caller(&first.access_token, first.expires_at)
-                .is_none()
-        );
-        assert!(
-            grants
-                .caller(&second.access_token, first.expires_at)
-                .is_some()
-        );
+        assert!(grants.caller(&first.access_token, first.expires_at).is_none());
+        assert!(grants.caller(&second.access_token, first.expires_at).is_some());
     }
 
     #[test]

@@ -53,9 +53,9 @@ impl Injected {
             return Some(format!("status {status}: must be 400 to 599"));
         }
         match &self.path {
-            Some(path) if !path.starts_with('/') => Some(format!(
-                "path {path:?}: must begin with /, such as /athlete/activities"
-            )),
+            Some(path) if !path.starts_with('/') => {
+                Some(format!("path {path:?}: must begin with /, such as /athlete/activities"))
+            }
             _ => None,
         }
     }
@@ -84,18 +84,11 @@ pub(crate) fn take(injected: &Mutex<Vec<Injected>>, path: &str) -> Option<Inject
 }
 
 /// Answers in the way the fault says.
-pub(crate) async fn strike(
-    fault: Injected,
-    app: &Arc<App>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn strike(fault: Injected, app: &Arc<App>, request: Request, next: Next) -> Response {
     if let Some(delay) = fault.delay_ms {
         wait(app, Duration::from_millis(delay)).await;
     }
-    let status = fault
-        .status
-        .and_then(|status| StatusCode::from_u16(status).ok());
+    let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
     match fault.kind {
         None | Some(How::Status) if status.is_none() => next.run(request).await,
         None | Some(How::Status) => {
@@ -108,17 +101,11 @@ pub(crate) async fn strike(
         Some(How::Cut) => cut(next.run(request).await).await,
         Some(How::Html) => {
             let page = "<!doctype html><title>Strava</title><h1>Be right back</h1>";
-            (
-                status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
-                Html(page),
-            )
-                .into_response()
+            (status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE), Html(page)).into_response()
         }
         Some(How::RateLimited) => {
             let (limits, now) = (*held(&app.limits), app.clock.epoch());
-            let charge = app
-                .store
-                .change(|data| data.usage.charge(limits, now, true));
+            let charge = app.store.change(|data| data.usage.charge(limits, now, true));
             let mut response = Fault::rate_limited().into_response();
             charge.exhausted().write(response.headers_mut());
             response
@@ -136,12 +123,8 @@ async fn wait(app: &App, time: Duration) {
 /// Sends half of the body under the length of the whole, then breaks the connection.
 async fn cut(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    let whole = axum::body::to_bytes(body, usize::MAX)
-        .await
-        .unwrap_or_default();
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, whole.len().into());
+    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    parts.headers.insert(header::CONTENT_LENGTH, whole.len().into());
     let half: Result<Bytes, io::Error> = Ok(whole.slice(..whole.len() / 2));
     // The half is on its way before the connection breaks: an error in the same
     // breath would take it along.

@@ -78,16 +78,10 @@ pub struct Sim {
 /// a data folder that cannot be written or is in use, recordings that cannot be read.
 pub async fn start(options: Options) -> anyhow::Result<Sim> {
     if !options.listen.ip().is_loopback() {
-        bail!(
-            "listen {}: must be a loopback address, such as 127.0.0.1:8090",
-            options.listen
-        );
+        bail!("listen {}: must be a loopback address, such as 127.0.0.1:8090", options.listen);
     }
     if options.client_id.parse::<u64>().is_err() {
-        bail!(
-            "client_id {:?}: must be a number, as Strava's are",
-            options.client_id
-        );
+        bail!("client_id {:?}: must be a number, as Strava's are", options.client_id);
     }
     let listener = TcpListener::bind(options.listen)
         .await
@@ -96,11 +90,7 @@ pub async fn start(options: Options) -> anyhow::Result<Sim> {
     let app = App::new(options).await?;
     let stop = app.stop.clone();
     let served = tokio::spawn(server::serve(listener, app));
-    Ok(Sim {
-        addr,
-        stop,
-        served: Some(served),
-    })
+    Ok(Sim { addr, stop, served: Some(served) })
 }
 
 impl Sim {
@@ -128,10 +118,7 @@ impl Sim {
         if let Some(served) = self.served.take() {
             let abort = served.abort_handle();
             // A client that holds its connection open is not waited for.
-            if tokio::time::timeout(Duration::from_secs(3), served)
-                .await
-                .is_err()
-            {
+            if tokio::time::timeout(Duration::from_secs(3), served).await.is_err() {
                 abort.abort();
             }
         }

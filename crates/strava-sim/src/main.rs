@@ -34,12 +34,7 @@ struct Args {
     #[arg(long, env = "STRAVA_CLIENT_ID", default_value_t = 12345)]
     client_id: u64,
     /// The application's secret
-    #[arg(
-        long,
-        env = "STRAVA_CLIENT_SECRET",
-        default_value = "simulated-secret",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "STRAVA_CLIENT_SECRET", default_value = "simulated-secret", hide_env_values = true)]
     client_secret: String,
 }
 
@@ -50,9 +45,8 @@ enum LimitsArg {
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let addr: SocketAddr = text
-        .parse()
-        .map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:8090".to_owned())?;
+    let addr: SocketAddr =
+        text.parse().map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:8090".to_owned())?;
     if addr.ip().is_loopback() {
         Ok(addr)
     } else {
@@ -62,11 +56,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 fn folder(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    if path.is_dir() {
-        Ok(path)
-    } else {
-        Err("must be a folder that exists".into())
-    }
+    if path.is_dir() { Ok(path) } else { Err("must be a folder that exists".into()) }
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -84,20 +74,14 @@ fn main() -> ExitCode {
             // The lines before the first blank one name the flag, the fault and what is
             // allowed; the rest is usage.
             let text = error.to_string();
-            let said: Vec<&str> = text
-                .lines()
-                .map(str::trim)
-                .take_while(|line| !line.is_empty())
-                .collect();
+            let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
             eprintln!("{}", said.join(" "));
             return ExitCode::from(2);
         }
         Err(help) => help.exit(),
     };
     tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
-        )
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
         .with_writer(std::io::stderr)
         .init();
     match run(args) {

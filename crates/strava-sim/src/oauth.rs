@@ -22,10 +22,7 @@ use crate::{consent, webhooks};
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/oauth/authorize", get(consent::show).post(consent::decide))
-        .route(
-            "/oauth/mobile/authorize",
-            get(consent::show).post(consent::decide),
-        )
+        .route("/oauth/mobile/authorize", get(consent::show).post(consent::decide))
         .route("/oauth/token", post(token))
         .route("/oauth/deauthorize", post(deauthorize))
         .route("/oauth/revoke", post(revoke))
@@ -52,23 +49,18 @@ async fn token(State(app): State<Arc<App>>, RawQuery(query): RawQuery, body: Str
     let now = app.clock.epoch();
     match field("grant_type") {
         "authorization_code" => {
-            let tokens = app
-                .store
-                .change(|data| data.grants.exchange(field("code"), now));
+            let tokens = app.store.change(|data| data.grants.exchange(field("code"), now));
             // A code that was tried is spent, also when it was too old.
             app.save().await?;
             let tokens = tokens.ok_or_else(|| Fault::bad("RequestToken", "code", "invalid"))?;
             app.count("tokens issued");
             let mut answer = answer(&tokens, now);
             let profile = app.world.profile(tokens.athlete, &app.edits(), false);
-            answer["athlete"] =
-                profile.unwrap_or_else(|| json!({"id": tokens.athlete, "resource_state": 1}));
+            answer["athlete"] = profile.unwrap_or_else(|| json!({"id": tokens.athlete, "resource_state": 1}));
             Ok(Json(answer).into_response())
         }
         "refresh_token" => {
-            let tokens = app
-                .store
-                .change(|data| data.grants.refresh(field("refresh_token"), now));
+            let tokens = app.store.change(|data| data.grants.refresh(field("refresh_token"), now));
             let Some(tokens) = tokens else {
                 app.count("tokens refused");
                 return Err(Fault::bad("RefreshToken", "refresh_token", "invalid"));
@@ -97,24 +89,16 @@ fn answer(tokens: &Tokens, now: i64) -> serde_json::Value {
 /// The old way to leave: with the access token. Gone from 2027-06-01.
 async fn deauthorize(State(app): State<Arc<App>>, request: Request) -> Answer {
     let in_header = bearer(&request);
-    let body = axum::body::to_bytes(request.into_body(), 1 << 16)
-        .await
-        .unwrap_or_default();
+    let body = axum::body::to_bytes(request.into_body(), 1 << 16).await.unwrap_or_default();
     let in_form = fields(None, &String::from_utf8_lossy(&body)).remove("access_token");
     let token = in_header.or(in_form).ok_or_else(Fault::unauthorized)?;
     let now = app.clock.epoch();
-    if app
-        .store
-        .read(|data| data.grants.caller(&token, now))
-        .is_none()
-    {
+    if app.store.read(|data| data.grants.caller(&token, now)).is_none() {
         return Err(Fault::unauthorized());
     }
     let limits = *held(&app.limits);
     // Not a read: the recording counts it in the overall figures alone.
-    let charge = app
-        .store
-        .change(|data| data.usage.charge(limits, now, false));
+    let charge = app.store.change(|data| data.usage.charge(limits, now, false));
     let mut response = if charge.refused {
         Fault::rate_limited().into_response()
     } else {
@@ -130,14 +114,8 @@ async fn revoke(State(app): State<Arc<App>>, headers: HeaderMap, body: String) -
     if basic(&headers) != Some(format!("{}:{}", app.client_id, app.client_secret)) {
         return Err(Fault::unauthorized());
     }
-    let token = fields(None, &body)
-        .remove("token")
-        .filter(|token| !token.is_empty());
-    leave(
-        &app,
-        &token.ok_or_else(|| Fault::bad("Application", "token", "missing"))?,
-    )
-    .await?;
+    let token = fields(None, &body).remove("token").filter(|token| !token.is_empty());
+    leave(&app, &token.ok_or_else(|| Fault::bad("Application", "token", "missing"))?).await?;
     // As RFC 7009 has it, an unknown token is as good as revoked.
     Ok(StatusCode::OK.into_response())
 }
@@ -155,8 +133,6 @@ async fn leave(app: &Arc<App>, token: &str) -> Result<(), Fault> {
 
 fn basic(headers: &HeaderMap) -> Option<String> {
     let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let encoded = header
-        .strip_prefix("Basic ")
-        .or_else(|| header.strip_prefix("basic "))?;
+    let encoded = header.strip_prefix("Basic ").or_else(|| header.strip_prefix("basic "))?;
     String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()
 }

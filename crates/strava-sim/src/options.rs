@@ -72,18 +72,12 @@ impl Limits {
     /// What Strava gives a standard application.
     #[must_use]
     pub const fn real() -> Self {
-        Self {
-            overall: (200, 2_000),
-            read: (100, 1_000),
-        }
+        Self { overall: (200, 2_000), read: (100, 1_000) }
     }
 
     /// Enough for a whole history in one go.
     #[must_use]
     pub const fn demo() -> Self {
-        Self {
-            overall: (20_000, 200_000),
-            read: (10_000, 100_000),
-        }
+        Self { overall: (20_000, 200_000), read: (10_000, 100_000) }
     }
 }

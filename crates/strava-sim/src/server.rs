@@ -42,9 +42,10 @@ impl App {
         let store = Store::open(&options.data_dir)?;
         let now = options.clock.now().trunc_subsecs(0);
         let until = store.change(|data| *data.until.get_or_insert(now));
-        store.save().await.with_context(|| {
-            format!("data_dir {}: cannot be written", options.data_dir.display())
-        })?;
+        store
+            .save()
+            .await
+            .with_context(|| format!("data_dir {}: cannot be written", options.data_dir.display()))?;
         let world = World::new(options.seed, until, options.recordings.as_deref())?;
         // reqwest asks for a TLS provider even for plain HTTP; a second install is refused, and fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -91,10 +92,7 @@ impl App {
 
     /// Keeps everything changed so far, before the answer is sent.
     pub(crate) async fn save(&self) -> Result<(), Fault> {
-        self.store
-            .save()
-            .await
-            .map_err(|error| Fault::unsaved(&error))
+        self.store.save().await.map_err(|error| Fault::unsaved(&error))
     }
 }
 
@@ -103,10 +101,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>) {
     let router = routes(app.clone());
     let ended = app.stop.clone().cancelled_owned();
     let keeper = tokio::spawn(keep_usage(app.clone()));
-    if let Err(error) = axum::serve(listener, router)
-        .with_graceful_shutdown(ended)
-        .await
-    {
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
         tracing::error!(%error, "the server ended");
     }
     app.stop.cancel();
@@ -149,11 +144,7 @@ async fn surround(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let path = request.uri().path();
     let path = path.strip_prefix("/api/v3").unwrap_or(path).to_owned();
     app.count(&format!("{} {}", request.method(), general(&path)));
-    let struck = if path.starts_with("/sim/") {
-        None
-    } else {
-        inject::take(&app.injected, &path)
-    };
+    let struck = if path.starts_with("/sim/") { None } else { inject::take(&app.injected, &path) };
     let mut response = match struck {
         Some(fault) => inject::strike(fault, &app, request, next).await,
         None => next.run(request).await,
@@ -168,11 +159,7 @@ async fn surround(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 fn general(path: &str) -> String {
     let numeric = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let part = |part: &str| {
-        if numeric(part) {
-            "{id}".to_owned()
-        } else {
-            part.to_owned()
-        }
+        if numeric(part) { "{id}".to_owned() } else { part.to_owned() }
     };
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
@@ -180,12 +167,5 @@ fn general(path: &str) -> String {
 /// A JSON body that is text already.
 pub(crate) fn json_text(body: String) -> Response {
     let kind = (header::CONTENT_TYPE, "application/json; charset=utf-8");
-    (
-        [
-            kind,
-            (header::CACHE_CONTROL, "max-age=0, private, must-revalidate"),
-        ],
-        body,
-    )
-        .into_response()
+    ([kind, (header::CACHE_CONTROL, "max-age=0, private, must-revalidate")], body).into_response()
 }

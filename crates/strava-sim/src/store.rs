@@ -109,12 +109,7 @@ impl Store {
         let path = dir.join("strava-sim.json");
         let data = read(&path)?;
         let data = Mutex::new((data, 0));
-        Ok(Self(Arc::new(Inner {
-            path,
-            data,
-            written: Mutex::new(0),
-            _lock: lock,
-        })))
+        Ok(Self(Arc::new(Inner { path, data, written: Mutex::new(0), _lock: lock })))
     }
 
     /// Looks at the data.
@@ -132,9 +127,7 @@ impl Store {
     /// Returns once every change made so far is on the disk.
     pub(crate) async fn save(&self) -> io::Result<()> {
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || inner.write())
-            .await
-            .map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || inner.write()).await.map_err(io::Error::other)?
     }
 }
 
@@ -179,7 +172,5 @@ fn read(path: &Path) -> anyhow::Result<Data> {
 
 /// A panic elsewhere leaves data that is still whole: every change is one assignment.
 pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

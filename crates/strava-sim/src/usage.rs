@@ -30,19 +30,14 @@ impl Usage {
     pub(crate) fn charge(&mut self, limits: Limits, now: i64, reads: bool) -> Charge {
         self.turn(now);
         let spent = |used: (u32, u32), limit: (u32, u32)| used.0 >= limit.0 || used.1 >= limit.1;
-        let refused =
-            spent(self.overall, limits.overall) || (reads && spent(self.read, limits.read));
+        let refused = spent(self.overall, limits.overall) || (reads && spent(self.read, limits.read));
         // A refused request is free in the short window, but not in the day:
         // the recordings show a day counter that moved while nothing was served.
         count(&mut self.overall, refused);
         if reads {
             count(&mut self.read, refused);
         }
-        Charge {
-            refused,
-            limits,
-            usage: *self,
-        }
+        Charge { refused, limits, usage: *self }
     }
 
     /// Both counters as they stand at `now`: overall, read.
@@ -98,17 +93,12 @@ pub(crate) fn put(headers: &mut HeaderMap, name: &'static str, (short, day): (u3
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        overall: (3, 5),
-        read: (2, 5),
-    };
+    const LIMITS: Limits = Limits { overall: (3, 5), read: (2, 5) };
 
     #[test]
     fn refused_requests_count_against_the_day_only() {
         let mut usage = Usage::default();
-        let refused: Vec<bool> = (0..4)
-            .map(|_| usage.charge(LIMITS, 10, true).refused)
-            .collect();
+        let refused: Vec<bool> = (0..4).map(|_| usage.charge(LIMITS, 10, true).refused).collect();
         assert_eq!(refused, [false, false, true, true]);
         assert_eq!(usage.at(10), ((2, 4), (2, 4)));
         // The next window serves one more, then the day is spent.

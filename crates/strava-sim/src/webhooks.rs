@@ -71,76 +71,49 @@ fn with_limits(app: &App, answer: impl IntoResponse) -> Response {
 
 async fn list(State(app): Shared, Query(fields): Query<Fields>) -> Answer {
     check(&app, &fields)?;
-    let shown: Vec<Value> = app.store.read(|data| {
-        data.subscriptions
-            .iter()
-            .map(|one| one.shown(&app))
-            .collect()
-    });
+    let shown: Vec<Value> =
+        app.store.read(|data| data.subscriptions.iter().map(|one| one.shown(&app)).collect());
     Ok(with_limits(&app, Json(shown)))
 }
 
 async fn create(State(app): Shared, Form(fields): Form<Fields>) -> Answer {
     check(&app, &fields)?;
     let fault = |field: &str, code: &str| Fault::bad("PushSubscription", field, code);
-    let url = fields
-        .get("callback_url")
-        .ok_or_else(|| fault("callback url", "missing"))?;
-    let verify = fields
-        .get("verify_token")
-        .ok_or_else(|| fault("verify token", "missing"))?;
+    let url = fields.get("callback_url").ok_or_else(|| fault("callback url", "missing"))?;
+    let verify = fields.get("verify_token").ok_or_else(|| fault("verify token", "missing"))?;
     loopback(url).ok_or_else(|| fault("callback url", "not verifiable"))?;
     if app.store.read(|data| !data.subscriptions.is_empty()) {
         return Err(fault("", "already exists"));
     }
     if !answers_challenge(&app, url, verify).await {
         app.count("webhook challenges failed");
-        return Err(fault(
-            "callback url",
-            "GET to callback URL does not return 200",
-        ));
+        return Err(fault("callback url", "GET to callback URL does not return 200"));
     }
-    let created_at = app
-        .clock
-        .now()
-        .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let created_at = app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let made = app.store.change(|data| {
         // Another request may have been quicker during the challenge.
         if !data.subscriptions.is_empty() {
             return None;
         }
         data.last_subscription += 1;
-        let made = Subscription {
-            id: data.last_subscription,
-            callback_url: url.clone(),
-            created_at,
-        };
+        let made = Subscription { id: data.last_subscription, callback_url: url.clone(), created_at };
         data.subscriptions.push(made.clone());
         Some(made)
     });
     let made = made.ok_or_else(|| fault("", "already exists"))?;
     app.save().await?;
-    Ok(with_limits(
-        &app,
-        (StatusCode::CREATED, Json(made.shown(&app))),
-    ))
+    Ok(with_limits(&app, (StatusCode::CREATED, Json(made.shown(&app)))))
 }
 
 /// Asks the callback to repeat a secret, within [`PATIENCE`].
 async fn answers_challenge(app: &App, url: &str, verify: &str) -> bool {
     let challenge = token();
-    let query = [
-        ("hub.mode", "subscribe"),
-        ("hub.challenge", challenge.as_str()),
-        ("hub.verify_token", verify),
-    ];
+    let query =
+        [("hub.mode", "subscribe"), ("hub.challenge", challenge.as_str()), ("hub.verify_token", verify)];
     let asked = app.http.get(url).query(&query).send().await;
     let Ok(answer) = asked else { return false };
     answer.status() == reqwest::StatusCode::OK
-        && answer
-            .json::<Value>()
-            .await
-            .is_ok_and(|body| body["hub.challenge"] == challenge)
+        && answer.json::<Value>().await.is_ok_and(|body| body["hub.challenge"] == challenge)
 }
 
 async fn remove(
@@ -175,24 +148,12 @@ pub(crate) struct Event {
 /// An athlete left the application.
 pub(crate) fn deauthorized(athlete: i64) -> Event {
     let updates = json!({"authorized": "false"});
-    Event {
-        object_type: "athlete",
-        object_id: athlete,
-        aspect_type: "update",
-        updates,
-        owner_id: athlete,
-    }
+    Event { object_type: "athlete", object_id: athlete, aspect_type: "update", updates, owner_id: athlete }
 }
 
 /// An activity was created, updated or deleted.
 pub(crate) fn activity(owner: i64, id: i64, aspect_type: &'static str, updates: Value) -> Event {
-    Event {
-        object_type: "activity",
-        object_id: id,
-        aspect_type,
-        updates,
-        owner_id: owner,
-    }
+    Event { object_type: "activity", object_id: id, aspect_type, updates, owner_id: owner }
 }
 
 /// Sends the event to the subscription, if there is one, in the background.

@@ -9,10 +9,9 @@ use runnerly::storage::Fetched;
 
 pub(crate) async fn import(job: ImportFile, cx: Context<App>) -> Result<i64, Failure> {
     let storage = &cx.state().storage;
-    let (Some(upload), Some(bytes)) = (
-        storage.upload(&job.upload).await?,
-        storage.upload_bytes(&job.upload).await?,
-    ) else {
+    let (Some(upload), Some(bytes)) =
+        (storage.upload(&job.upload).await?, storage.upload_bytes(&job.upload).await?)
+    else {
         return Err(Failure::cancel("the upload is gone"));
     };
     // A large file takes a while to parse: off the threads that others wait for.
@@ -27,15 +26,9 @@ pub(crate) async fn import(job: ImportFile, cx: Context<App>) -> Result<i64, Fai
     };
     let (activity, streams) = run.into_activity(job.athlete);
     let id = activity.id;
-    storage
-        .upsert_activities(&[Fetched::imported(activity)])
-        .await?;
+    storage.upsert_activities(&[Fetched::imported(activity)]).await?;
     keep(storage, job.athlete, id, &streams).await?;
     storage.upload_imported(&job.upload, id).await?;
-    cx.client()
-        .enqueue(ComputeStats {
-            athlete: job.athlete,
-        })
-        .await?;
+    cx.client().enqueue(ComputeStats { athlete: job.athlete }).await?;
     Ok(id)
 }

@@ -31,10 +31,7 @@ pub struct Concurrency {
 
 impl Default for Concurrency {
     fn default() -> Concurrency {
-        Concurrency {
-            strava: 4,
-            default: 8,
-        }
+        Concurrency { strava: 4, default: 8 }
     }
 }
 

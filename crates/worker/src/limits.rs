@@ -42,16 +42,14 @@ pub(crate) async fn token(
 ) -> Result<SecretString, Failure> {
     match cx.state().token(athlete, dead).await {
         Ok(token) => Ok(token),
-        Err(RefreshError::NotConnected(_)) => Err(Failure::cancel(format!(
-            "athlete {athlete} is not connected"
-        ))),
+        Err(RefreshError::NotConnected(_)) => {
+            Err(Failure::cancel(format!("athlete {athlete} is not connected")))
+        }
         Err(RefreshError::Busy(_)) => Err(Failure::snooze(Duration::from_secs(5))),
         Err(RefreshError::Refused(e @ Error::Unauthorized { .. })) => {
             // Strava has ended the connection; asking again and again would not mend it.
             cx.state().storage.revoke_athlete(athlete).await?;
-            Err(Failure::discard(format!(
-                "the athlete must connect again: {e}"
-            )))
+            Err(Failure::discard(format!("the athlete must connect again: {e}")))
         }
         Err(RefreshError::Refused(e)) => Err(failure(cx, e).await),
         Err(RefreshError::Storage(e)) => Err(Failure::retry(e)),

@@ -61,9 +61,6 @@ pub async fn serve_health(
     let routes = Router::new()
         .route("/healthz", get(|| async { "up\n" }))
         .route("/readyz", get(readiness))
-        .route(
-            "/metrics",
-            get(move || std::future::ready(recorder.render())),
-        );
+        .route("/metrics", get(move || std::future::ready(recorder.render())));
     axum::serve(listener, routes).await
 }

@@ -16,29 +16,17 @@ pub(crate) async fn fetch(job: FetchStreams, cx: Context<App>) -> Result<bool, F
         learn(&cx, &job).await?;
     }
     let id = job.activity;
-    let streams = call(&cx, job.athlete, move |strava, token| async move {
-        strava.streams(&token, id).await
-    })
-    .await?;
+    let streams =
+        call(&cx, job.athlete, move |strava, token| async move { strava.streams(&token, id).await }).await?;
     match &streams {
         Some(streams) => keep(storage, job.athlete, job.activity, streams).await?,
         None => {
-            storage
-                .mark_streams_absent(job.athlete, job.activity)
-                .await?;
+            storage.mark_streams_absent(job.athlete, job.activity).await?;
         }
     }
     // The last of many starts the computation of what they change together.
-    if storage
-        .runs_without_streams(job.athlete, 1)
-        .await?
-        .is_empty()
-    {
-        cx.client()
-            .enqueue(ComputeStats {
-                athlete: job.athlete,
-            })
-            .await?;
+    if storage.runs_without_streams(job.athlete, 1).await?.is_empty() {
+        cx.client().enqueue(ComputeStats { athlete: job.athlete }).await?;
     }
     Ok(streams.is_some())
 }
@@ -46,7 +34,8 @@ pub(crate) async fn fetch(job: FetchStreams, cx: Context<App>) -> Result<bool, F
 /// An activity of which we were told before the list had it.
 async fn learn(cx: &Context<App>, job: &FetchStreams) -> Result<(), Failure> {
     let id = job.activity;
-    let mut told = call(cx, job.athlete, move |strava, token| async move { strava.activity(&token, id).await }).await?;
+    let mut told =
+        call(cx, job.athlete, move |strava, token| async move { strava.activity(&token, id).await }).await?;
     told.activity.athlete = job.athlete;
     cx.state().storage.upsert_activities(&[told]).await?;
     Ok(())
@@ -59,15 +48,9 @@ pub(crate) async fn keep(
     activity: i64,
     streams: &Streams,
 ) -> Result<(), Failure> {
-    storage
-        .save_efforts(athlete, activity, &best_efforts(streams))
-        .await?;
-    storage
-        .save_splits(athlete, activity, "km", &splits(streams, KM))
-        .await?;
-    storage
-        .save_splits(athlete, activity, "mile", &splits(streams, MILE))
-        .await?;
+    storage.save_efforts(athlete, activity, &best_efforts(streams)).await?;
+    storage.save_splits(athlete, activity, "km", &splits(streams, KM)).await?;
+    storage.save_splits(athlete, activity, "mile", &splits(streams, MILE)).await?;
     storage.save_streams(athlete, activity, streams).await?;
     Ok(())
 }

@@ -16,25 +16,18 @@ const STREAMS: u32 = 10_000;
 
 pub(crate) async fn sync(job: SyncAthlete, cx: Context<App>) -> Result<SyncOutcome, Failure> {
     let storage = &cx.state().storage;
-    let known = storage
-        .athlete(job.athlete)
-        .await?
-        .filter(|a| a.connection == Connection::Connected);
+    let known = storage.athlete(job.athlete).await?.filter(|a| a.connection == Connection::Connected);
     let Some(athlete) = known else {
-        return Err(Failure::cancel(format!(
-            "athlete {} is not connected",
-            job.athlete
-        )));
+        return Err(Failure::cancel(format!("athlete {} is not connected", job.athlete)));
     };
     let mut list = start(&cx, &athlete, job.full).await?;
     let mut outcome = SyncOutcome::default();
     let before = storage.count_activities(athlete.id).await?;
     cx.progress(0.0, "asking Strava").await?;
     loop {
-        let page = call(&cx, athlete.id, move |strava, token| async move {
-            strava.activities(&token, &list).await
-        })
-        .await?;
+        let page =
+            call(&cx, athlete.id, move |strava, token| async move { strava.activities(&token, &list).await })
+                .await?;
         outcome.pages += 1;
         for refused in &page.refused {
             tracing::warn!(id = refused.id, why = %refused.why, "an activity cannot be read; left out");
@@ -59,53 +52,28 @@ pub(crate) async fn sync(job: SyncAthlete, cx: Context<App>) -> Result<SyncOutco
         .await?;
     }
     let wanting = storage.runs_without_streams(athlete.id, STREAMS).await?;
-    let fetch = wanting.into_iter().map(|activity| FetchStreams {
-        athlete: athlete.id,
-        activity,
-    });
+    let fetch = wanting.into_iter().map(|activity| FetchStreams { athlete: athlete.id, activity });
     cx.client().enqueue_many(fetch).await?;
     remember(&cx, &athlete, None).await?;
-    cx.client()
-        .enqueue(ComputeStats {
-            athlete: athlete.id,
-        })
-        .await?;
-    cx.progress(1.0, &format!("{} activities", outcome.seen))
-        .await?;
+    cx.client().enqueue(ComputeStats { athlete: athlete.id }).await?;
+    cx.progress(1.0, &format!("{} activities", outcome.seen)).await?;
     Ok(outcome)
 }
 
 /// Where to begin: at the newest of all, at the page before the one that an interrupted
 /// sync had come to (what was deleted meanwhile has moved the rest up), or some days
 /// before the newest activity known.
-async fn start(
-    cx: &Context<App>,
-    athlete: &Athlete,
-    full: bool,
-) -> Result<ListActivities, Failure> {
-    let cursor = athlete
-        .sync
-        .cursor
-        .as_deref()
-        .and_then(|c| c.parse::<u32>().ok());
+async fn start(cx: &Context<App>, athlete: &Athlete, full: bool) -> Result<ListActivities, Failure> {
+    let cursor = athlete.sync.cursor.as_deref().and_then(|c| c.parse::<u32>().ok());
     if let Some(page) = cursor {
-        return Ok(ListActivities {
-            page: page.saturating_sub(1).max(1),
-            ..ListActivities::default()
-        });
+        return Ok(ListActivities { page: page.saturating_sub(1).max(1), ..ListActivities::default() });
     }
     let newest = cx.state().storage.activities(athlete.id, 1, 0).await?;
-    let after = match (
-        full || athlete.sync.last_synced_at.is_none(),
-        newest.first(),
-    ) {
+    let after = match (full || athlete.sync.last_synced_at.is_none(), newest.first()) {
         (false, Some(newest)) => Some(newest.start - OVERLAP),
         _ => None,
     };
-    Ok(ListActivities {
-        after,
-        ..ListActivities::default()
-    })
+    Ok(ListActivities { after, ..ListActivities::default() })
 }
 
 /// Keeps how far a sync has come, so that a kill or a spent limit costs one page.
@@ -117,16 +85,7 @@ async fn remember(cx: &Context<App>, athlete: &Athlete, page: Option<u32>) -> Re
         None => Some(chrono::Utc::now()),
     };
     let cursor = page.map(|p| p.to_string());
-    storage
-        .save_sync(
-            athlete.id,
-            &Sync {
-                last_synced_at,
-                cursor,
-                count,
-            },
-        )
-        .await?;
+    storage.save_sync(athlete.id, &Sync { last_synced_at, cursor, count }).await?;
     Ok(())
 }
 

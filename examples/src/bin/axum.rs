@@ -23,12 +23,18 @@ async fn square(job: Square, _: Context) -> Result<i64, Failure> {
     job.of.checked_mul(job.of).ok_or_else(|| Failure::discard("too large to be squared"))
 }
 
-async fn enqueue(State(jobs): State<Client>, Json(job): Json<Square>) -> Result<Json<Value>, (StatusCode, String)> {
+async fn enqueue(
+    State(jobs): State<Client>,
+    Json(job): Json<Square>,
+) -> Result<Json<Value>, (StatusCode, String)> {
     let receipt = jobs.enqueue(job).await.map_err(|e| (StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
     Ok(Json(json!({ "id": receipt.id })))
 }
 
-async fn result(State(jobs): State<Client>, Path(id): Path<JobId>) -> Result<Json<Value>, (StatusCode, String)> {
+async fn result(
+    State(jobs): State<Client>,
+    Path(id): Path<JobId>,
+) -> Result<Json<Value>, (StatusCode, String)> {
     let squared = jobs.wait::<Square>(id).await.map_err(|e| (StatusCode::CONFLICT, e.to_string()))?;
     Ok(Json(json!({ "squared": squared })))
 }
@@ -37,10 +43,8 @@ async fn result(State(jobs): State<Client>, Path(id): Path<JobId>) -> Result<Jso
 async fn main() -> anyhow::Result<()> {
     let jobs = Client::connect(&examples::url()).await?;
     let worker = Worker::new(jobs.clone(), ()).handle(square).start().await?;
-    let routes = Router::new()
-        .route("/squares", post(enqueue))
-        .route("/squares/{id}", get(result))
-        .with_state(jobs);
+    let routes =
+        Router::new().route("/squares", post(enqueue)).route("/squares/{id}", get(result)).with_state(jobs);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let at = listener.local_addr()?;
     println!("listening on http://{at}");

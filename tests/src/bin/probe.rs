@@ -4,9 +4,7 @@
 //!
 //! `probe worker URL LEDGER LEASE_MS CONCURRENCY` or `probe scheduler URL`
 
-use legwork::{
-    Backoff, Client, Context, Failure, Job, Policy, Schedule, Scheduler, Worker, shutdown_signal,
-};
+use legwork::{Backoff, Client, Context, Failure, Job, Policy, Schedule, Scheduler, Worker, shutdown_signal};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,11 +17,7 @@ type Ledger = Arc<PathBuf>;
 /// One line, in one write: lines of several processes do not mix.
 fn note(ledger: &Ledger, cx: &Context<Ledger>, what: &str) -> std::io::Result<()> {
     let line = format!("{what} {} {} {}\n", cx.id(), cx.token(), cx.attempt());
-    std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(&**ledger)?
-        .write_all(line.as_bytes())
+    std::fs::File::options().create(true).append(true).open(&**ledger)?.write_all(line.as_bytes())
 }
 
 fn policy() -> Policy {
@@ -95,9 +89,7 @@ async fn tick(_: Tick, cx: Context<Ledger>) -> Result<(), Failure> {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["worker", url, ledger, lease, concurrency] => {
@@ -121,10 +113,7 @@ async fn main() -> anyhow::Result<()> {
             let jobs = Client::connect(url).await?;
             let each = Schedule::new("each-second", "* * * * * *", Tick {})?;
             println!("probe is up");
-            Scheduler::new(jobs)
-                .schedule(each)
-                .run_until(shutdown_signal())
-                .await?;
+            Scheduler::new(jobs).schedule(each).run_until(shutdown_signal()).await?;
         }
         _ => anyhow::bail!("probe worker URL LEDGER LEASE_MS CONCURRENCY | probe scheduler URL"),
     }

@@ -39,20 +39,11 @@ async fn each(
     }
     // What has been done is told, also when the backend went away in the middle.
     if out.json {
-        out.value(
-            &told
-                .iter()
-                .map(|(id, o)| value(*id, *o))
-                .collect::<Vec<_>>(),
-        )?;
+        out.value(&told.iter().map(|(id, o)| value(*id, *o)).collect::<Vec<_>>())?;
     } else if !told.is_empty() {
         let mut table = out.table(&[]);
         for (id, outcome) in &told {
-            let colour = if good(*outcome) {
-                Color::Green
-            } else {
-                Color::Red
-            };
+            let colour = if good(*outcome) { Color::Green } else { Color::Red };
             table.add_row([Cell::new(id), coloured(words(*outcome), Some(colour))]);
         }
         out.print(table, &[0]);
@@ -79,9 +70,7 @@ fn words(outcome: Controlled) -> String {
         Controlled::Done(state) => format!("is {state} now"),
         Controlled::Requested => "its worker has been asked to stop".into(),
         Controlled::Missing => "there is no such job".into(),
-        Controlled::Refused(State::Blocked) => {
-            "refused: another job with its serial key runs".into()
-        }
+        Controlled::Refused(State::Blocked) => "refused: another job with its serial key runs".into(),
         Controlled::Refused(state) => format!("refused: it is {state}"),
         Controlled::Duplicate(holder) => format!("refused: job {holder} holds its unique key"),
     }

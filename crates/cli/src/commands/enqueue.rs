@@ -36,10 +36,7 @@ fn from_stdin() -> Result<String, Problem> {
         return Err(too_large());
     }
     String::from_utf8(bytes).map_err(|e| {
-        Problem::invalid(format!(
-            "payload: not UTF-8 after {} bytes",
-            e.utf8_error().valid_up_to()
-        ))
+        Problem::invalid(format!("payload: not UTF-8 after {} bytes", e.utf8_error().valid_up_to()))
     })
 }
 
@@ -53,14 +50,9 @@ fn too_large() -> Problem {
 pub(super) async fn enqueue(client: &Client, what: Enqueue, out: &mut Out) -> Done {
     let (definition, note) = definition(client, &what).await?;
     let mut job = client.enqueue_raw(&what.name, &what.payload);
-    let policy = definition
-        .as_ref()
-        .map(|d| d.policy.clone())
-        .unwrap_or_default();
+    let policy = definition.as_ref().map(|d| d.policy.clone()).unwrap_or_default();
     let queue = what.queue.unwrap_or(policy.queue);
-    job = job
-        .queue(&queue)
-        .priority(what.priority.unwrap_or(policy.priority));
+    job = job.queue(&queue).priority(what.priority.unwrap_or(policy.priority));
     if let Some(definition) = &definition {
         job = job.version(definition.version);
     }
@@ -81,17 +73,13 @@ pub(super) async fn enqueue(client: &Client, what: Enqueue, out: &mut Out) -> Do
     }
     let receipt = job.await?;
     if out.json {
-        return out.value(
-            &json!({"id": receipt.id, "created": receipt.created, "name": what.name, "note": note}),
-        );
+        return out
+            .value(&json!({"id": receipt.id, "created": receipt.created, "name": what.name, "note": note}));
     }
     if let Some(note) = note {
         out.note(&note);
     }
-    let due = what
-        .delay
-        .map(|d| format!(", due in {}", span(d.as_millis() as i64)))
-        .unwrap_or_default();
+    let due = what.delay.map(|d| format!(", due in {}", span(d.as_millis() as i64))).unwrap_or_default();
     out.line(match receipt.created {
         true => format!("{} enqueued: {} in {queue}{due}", receipt.id, what.name),
         false => format!("{} is there already; nothing was enqueued", receipt.id),
@@ -111,9 +99,7 @@ async fn definition(
             let note = "no worker has published the names it knows, so the name was taken as it is";
             Ok((None, Some(note.into())))
         }
-        Lookup::Unknown(_) if what.force => {
-            Ok((None, Some(format!("no worker knows the name {name}"))))
-        }
+        Lookup::Unknown(_) if what.force => Ok((None, Some(format!("no worker knows the name {name}")))),
         Lookup::Unknown(known) => Err(unknown(name, &known)),
     }
 }
@@ -124,14 +110,8 @@ fn unknown(name: &str, known: &[String]) -> Problem {
         None => "known".into(),
     };
     let rest = if known.len() > 20 { " and others" } else { "" };
-    let some = known
-        .iter()
-        .take(20)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    let line = format!(
-        "name: no worker knows {name}; {hint}: {some}{rest}. --force enqueues it all the same"
-    );
+    let some = known.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let line =
+        format!("name: no worker knows {name}; {hint}: {some}{rest}. --force enqueues it all the same");
     Problem::new(Exit::Usage, "unknown_name", line)
 }

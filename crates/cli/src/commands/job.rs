@@ -23,9 +23,7 @@ pub(super) async fn tell(client: &Client, id: JobId, out: &mut Out) -> Done {
         Lookup::Known(definition) => Some(definition.policy),
         _ => None,
     };
-    let mut story = Story {
-        table: out.table(&[]),
-    };
+    let mut story = Story { table: out.table(&[]) };
     story.standing(&job, &seen);
     match &job.envelope {
         Record::Decoded(envelope) => story.record(envelope),
@@ -41,11 +39,7 @@ pub(super) async fn tell(client: &Client, id: JobId, out: &mut Out) -> Done {
     let mut table = out.table(&[]);
     for (at, what) in timeline(&job) {
         let when = at.map_or_else(String::new, |ms| relative(ms, seen.now_ms));
-        table.add_row([
-            format!("  {}", at.map_or_else(|| "-".into(), instant)),
-            when,
-            what,
-        ]);
+        table.add_row([format!("  {}", at.map_or_else(|| "-".into(), instant)), when, what]);
     }
     out.print(table, &[0, 1]);
     Ok(())
@@ -61,41 +55,24 @@ impl Story {
     }
 
     fn cell(&mut self, field: &str, cell: Cell) {
-        self.table
-            .add_row([Cell::new(field).add_attribute(Attribute::Bold), cell]);
+        self.table.add_row([Cell::new(field).add_attribute(Attribute::Bold), cell]);
     }
 
     fn standing(&mut self, job: &JobView, seen: &Snapshot) {
         self.say("job", job.id);
-        let reason = job
-            .reason
-            .as_deref()
-            .map(|r| format!(" ({})", shown(r)))
-            .unwrap_or_default();
-        self.cell(
-            "state",
-            coloured(format!("{}{reason}", job.state), colour(job.state)),
-        );
+        let reason = job.reason.as_deref().map(|r| format!(" ({})", shown(r))).unwrap_or_default();
+        self.cell("state", coloured(format!("{}{reason}", job.state), colour(job.state)));
         if let Some(why) = seen.why(job) {
             self.cell("waits", coloured(shown(&why), Some(Color::Yellow)));
         }
         if job.cancel_requested {
-            self.cell(
-                "cancel",
-                coloured("requested of its worker", Some(Color::Yellow)),
-            );
+            self.cell("cancel", coloured("requested of its worker", Some(Color::Yellow)));
         }
     }
 
     fn record(&mut self, envelope: &Envelope) {
-        self.say(
-            "name",
-            format!("{}, payload version {}", envelope.name, envelope.version),
-        );
-        self.say(
-            "queue",
-            format!("{}, priority {}", envelope.queue, envelope.priority),
-        );
+        self.say("name", format!("{}, payload version {}", envelope.name, envelope.version));
+        self.say("queue", format!("{}, priority {}", envelope.queue, envelope.priority));
         self.say("payload", shown_lines(envelope.payload.get()));
         if let Some(key) = &envelope.unique {
             self.say("unique key", shown(key));
@@ -103,21 +80,12 @@ impl Story {
         if let Some(key) = &envelope.serial {
             self.say("serial key", shown(key));
         }
-        let keep = envelope.keep_ms.map(|ms| {
-            if ms == 0 {
-                "not kept".into()
-            } else {
-                format!("kept {}", span(ms))
-            }
-        });
+        let keep =
+            envelope.keep_ms.map(|ms| if ms == 0 { "not kept".into() } else { format!("kept {}", span(ms)) });
         let own: Vec<String> = [
-            envelope
-                .max_attempts
-                .map(|n| format!("at most {n} attempts")),
+            envelope.max_attempts.map(|n| format!("at most {n} attempts")),
             envelope.max_crashes.map(|n| format!("at most {n} crashes")),
-            envelope
-                .timeout_ms
-                .map(|ms| format!("timeout {}", span(i64::try_from(ms).unwrap_or(i64::MAX)))),
+            envelope.timeout_ms.map(|ms| format!("timeout {}", span(i64::try_from(ms).unwrap_or(i64::MAX)))),
             keep,
         ]
         .into_iter()
@@ -132,24 +100,15 @@ impl Story {
         let own = job.envelope.envelope().and_then(|e| e.max_attempts);
         let most = own.or(policy.map(|p| p.max_attempts));
         let of = most.map(|n| format!(" of {n}")).unwrap_or_default();
-        self.say(
-            "attempts",
-            format!("{}{of} spent, {} crashes", job.attempts, job.crashes),
-        );
+        self.say("attempts", format!("{}{of} spent, {} crashes", job.attempts, job.crashes));
         if job.suspect {
-            self.say(
-                "suspect",
-                "a worker was lost while it held this job; it runs alone next",
-            );
+            self.say("suspect", "a worker was lost while it held this job; it runs alone next");
         }
         if let Some(lease) = &job.lease {
             let place = super::place(&lease.worker, seen);
             self.say("worker", format!("{} ({place})", shown(&lease.worker)));
             let ends = relative(lease.expires_ms, seen.now_ms);
-            self.say(
-                "lease",
-                format!("token {}, ends {ends} unless renewed", lease.token.0),
-            );
+            self.say("lease", format!("token {}, ends {ends} unless renewed", lease.token.0));
         }
         if let Some(progress) = &job.progress {
             self.say("progress", super::progress(progress.get()));
@@ -164,17 +123,10 @@ impl Story {
 fn timeline(job: &JobView) -> Vec<(Option<i64>, String)> {
     let mut all = vec![(made_ms(job), "made".to_owned())];
     for e in &job.errors {
-        all.push((
-            Some(e.at_ms),
-            format!("attempt {} failed: {}", e.attempt, shown_lines(&e.error)),
-        ));
+        all.push((Some(e.at_ms), format!("attempt {} failed: {}", e.attempt, shown_lines(&e.error))));
     }
     if let Some(due) = job.due_ms {
-        let what = if job.state == State::Retryable {
-            "due for another attempt"
-        } else {
-            "due"
-        };
+        let what = if job.state == State::Retryable { "due for another attempt" } else { "due" };
         all.push((Some(due), what.into()));
     }
     if let Some(lease) = &job.lease {
@@ -182,10 +134,7 @@ fn timeline(job: &JobView) -> Vec<(Option<i64>, String)> {
             Some(leased_ms(lease.token.0)),
             format!("leased, attempt {}", job.attempts.saturating_add(1)),
         ));
-        all.push((
-            Some(lease.expires_ms),
-            "the lease ends unless renewed".into(),
-        ));
+        all.push((Some(lease.expires_ms), "the lease ends unless renewed".into()));
     }
     if let Some(finished) = job.finished_ms {
         all.push((Some(finished), job.state.to_string()));

@@ -11,19 +11,11 @@ use legwork::{Client, Snapshot, State};
 
 pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
     let limit = which.limit;
-    let filter = Filter {
-        state: which.state,
-        queue: which.queue,
-        name: which.name,
-        limit,
-    };
+    let filter = Filter { state: which.state, queue: which.queue, name: which.name, limit };
     let page = client.jobs(&filter).await?;
     let seen = client.snapshot().await?;
     if out.json {
-        let all: Vec<_> = page
-            .iter()
-            .map(|job| JobJson::of(job, seen.why(job)))
-            .collect();
+        let all: Vec<_> = page.iter().map(|job| JobJson::of(job, seen.why(job))).collect();
         return out.value(&all);
     }
     if page.is_empty() {
@@ -35,9 +27,7 @@ pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
         _ => wide(&page, &seen, out),
     }
     if page.len() == limit {
-        out.note(&format!(
-            "the first {limit}; there may be more (--limit takes up to 1000)"
-        ));
+        out.note(&format!("the first {limit}; there may be more (--limit takes up to 1000)"));
     }
     Ok(())
 }
@@ -89,11 +79,7 @@ fn made(job: &JobView, seen: &Snapshot) -> String {
 
 /// The one thing to know of a job in a list.
 fn note(job: &JobView, seen: &Snapshot) -> Option<String> {
-    let last = job
-        .errors
-        .last()
-        .map(|e| e.error.as_str())
-        .unwrap_or_default();
+    let last = job.errors.last().map(|e| e.error.as_str()).unwrap_or_default();
     let reason = job.reason.as_deref().unwrap_or_default();
     let text = match job.state {
         State::Leased => leased(job, seen),
@@ -108,19 +94,8 @@ fn note(job: &JobView, seen: &Snapshot) -> Option<String> {
 }
 
 fn leased(job: &JobView, seen: &Snapshot) -> String {
-    let asked = if job.cancel_requested {
-        "asked to stop, "
-    } else {
-        ""
-    };
-    let holder = job
-        .lease
-        .as_ref()
-        .map(|l| super::place(&l.worker, seen))
-        .unwrap_or_default();
-    let progress = job
-        .progress
-        .as_ref()
-        .map(|p| format!(", {}", super::progress(p.get())));
+    let asked = if job.cancel_requested { "asked to stop, " } else { "" };
+    let holder = job.lease.as_ref().map(|l| super::place(&l.worker, seen)).unwrap_or_default();
+    let progress = job.progress.as_ref().map(|p| format!(", {}", super::progress(p.get())));
     format!("{asked}on {holder}{}", progress.unwrap_or_default())
 }

@@ -64,20 +64,12 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
 
 async fn connect(url: &str) -> Result<Client, Problem> {
     if url.starts_with("redis") && has_encoded_control(url) {
-        return Err(Problem::invalid(
-            "url: holds an encoded control character, as %0d",
-        ));
+        return Err(Problem::invalid("url: holds an encoded control character, as %0d"));
     }
-    let options = ClientOptions {
-        patience: PATIENCE,
-        ..ClientOptions::default()
-    };
+    let options = ClientOptions { patience: PATIENCE, ..ClientOptions::default() };
     match tokio::time::timeout(PATIENCE, Client::connect_with(url, options)).await {
         Ok(client) => Ok(client?),
-        Err(_) => Err(Problem::unreachable(format!(
-            "no answer within {} s",
-            PATIENCE.as_secs()
-        ))),
+        Err(_) => Err(Problem::unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
     }
 }
 
@@ -85,9 +77,7 @@ async fn connect(url: &str) -> Result<Client, Problem> {
 /// has one, and what follows a line break could be taken for a command.
 fn has_encoded_control(url: &str) -> bool {
     url.split('%').skip(1).any(|rest| {
-        let code = rest
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code = rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         code.is_some_and(|code| code.is_ascii_control())
     })
 }
@@ -100,19 +90,14 @@ fn must_exist(url: &str) -> Done {
     };
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or_default();
-    let folder = std::path::Path::new(path)
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty());
+    let folder = std::path::Path::new(path).parent().filter(|p| !p.as_os_str().is_empty());
     // A missing directory is refused by the library, whatever the command.
     let nowhere = folder.is_some_and(|folder| !folder.is_dir());
     if path.is_empty() || path == ":memory:" || nowhere || std::fs::exists(path).unwrap_or(true) {
         return Ok(());
     }
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    Err(Problem::unreachable(format!(
-        "url: there is no file {}",
-        whole.display()
-    )))
+    Err(Problem::unreachable(format!("url: there is no file {}", whole.display())))
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut Out) -> Done {

@@ -14,11 +14,7 @@ use serde_json::json;
 pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
     let seen = client.snapshot().await?;
     if out.json {
-        let all: Vec<_> = seen
-            .queues
-            .values()
-            .map(|q| QueueJson::of(q, seen.why_queue(&q.name)))
-            .collect();
+        let all: Vec<_> = seen.queues.values().map(|q| QueueJson::of(q, seen.why_queue(&q.name))).collect();
         return out.value(&all);
     }
     if seen.queues.is_empty() {
@@ -60,11 +56,7 @@ fn narrow(seen: &Snapshot, out: &mut Out) {
             .filter(|s| queue.count(**s) > 0)
             .map(|s| format!("{} {s}", queue.count(*s)))
             .collect();
-        let counts = if counts.is_empty() {
-            "none".into()
-        } else {
-            counts.join("\n")
-        };
+        let counts = if counts.is_empty() { "none".into() } else { counts.join("\n") };
         table.add_row([
             Cell::new(&queue.name),
             Cell::new(counts),
@@ -77,11 +69,7 @@ fn narrow(seen: &Snapshot, out: &mut Out) {
 }
 
 fn oldest(queue: &QueueView, seen: &Snapshot) -> Cell {
-    Cell::new(
-        queue
-            .oldest_ms
-            .map_or("-".into(), |ms| relative(ms, seen.now_ms)),
-    )
+    Cell::new(queue.oldest_ms.map_or("-".into(), |ms| relative(ms, seen.now_ms)))
 }
 
 fn paused(queue: &QueueView, seen: &Snapshot) -> Cell {
@@ -111,22 +99,14 @@ pub(super) async fn pause(client: &Client, pause: args::Pause, out: &mut Out) ->
     let after = client.snapshot().await?;
     let until = after.queues.get(name).and_then(|q| q.paused).flatten();
     if out.json {
-        return out
-            .value(&json!({"queue": name, "paused": true, "paused_until_ms": until, "new": new}));
+        return out.value(&json!({"queue": name, "paused": true, "paused_until_ms": until, "new": new}));
     }
     out.line(match until {
         None => format!("{name} is paused until it is resumed"),
-        Some(ms) => format!(
-            "{name} is paused until {} ({})",
-            instant(ms),
-            relative(ms, after.now_ms)
-        ),
+        Some(ms) => format!("{name} is paused until {} ({})", instant(ms), relative(ms, after.now_ms)),
     });
     if new {
-        out.note(&format!(
-            "no job has ever been in the queue {name}{}",
-            hint(&before, name)
-        ));
+        out.note(&format!("no job has ever been in the queue {name}{}", hint(&before, name)));
     }
     Ok(())
 }
@@ -138,28 +118,18 @@ pub(super) async fn resume(client: &Client, name: &str, out: &mut Out) -> Done {
     if out.json {
         return out.value(&json!({"queue": name, "paused": false, "was_paused": was}));
     }
-    out.line(format!(
-        "{name} {}",
-        if was { "is resumed" } else { "was not paused" }
-    ));
+    out.line(format!("{name} {}", if was { "is resumed" } else { "was not paused" }));
     Ok(())
 }
 
 pub(super) async fn purge(client: &Client, name: &str, yes: bool, out: &mut Out) -> Done {
     let seen = client.snapshot().await?;
     let queue = known(&seen, name)?;
-    let waits = [
-        State::Available,
-        State::Scheduled,
-        State::Retryable,
-        State::Blocked,
-    ];
+    let waits = [State::Available, State::Scheduled, State::Retryable, State::Blocked];
     let count = waits.iter().map(|s| queue.count(*s)).sum();
     if !yes {
-        let line = format!(
-            "purge: {} would be removed from {name} for good; say --yes to do it",
-            jobs(count)
-        );
+        let line =
+            format!("purge: {} would be removed from {name} for good; say --yes to do it", jobs(count));
         return Err(Problem::new(Exit::Usage, "not_confirmed", line));
     }
     let gone = client.purge(name).await?;
@@ -171,21 +141,12 @@ pub(super) async fn purge(client: &Client, name: &str, yes: bool, out: &mut Out)
 }
 
 fn known<'a>(seen: &'a Snapshot, name: &str) -> Result<&'a QueueView, Problem> {
-    seen.queues.get(name).ok_or_else(|| {
-        Problem::not_found(format!(
-            "queue: there is no queue {name}{}",
-            hint(seen, name)
-        ))
-    })
+    seen.queues
+        .get(name)
+        .ok_or_else(|| Problem::not_found(format!("queue: there is no queue {name}{}", hint(seen, name))))
 }
 
 fn hint(seen: &Snapshot, name: &str) -> String {
-    nearest(
-        name,
-        seen.queues
-            .keys()
-            .map(String::as_str)
-            .filter(|q| *q != name),
-    )
-    .map_or_else(String::new, |q| format!("; did you mean {q}?"))
+    nearest(name, seen.queues.keys().map(String::as_str).filter(|q| *q != name))
+        .map_or_else(String::new, |q| format!("; did you mean {q}?"))
 }

@@ -52,10 +52,7 @@ fn json(schedule: &ScheduleView, now_ms: i64) -> ScheduleJson<'_> {
     ScheduleJson {
         schedule,
         next_ms: next.iter().map(DateTime::timestamp_millis).collect(),
-        next_local: next
-            .iter()
-            .map(|at| local(*at, schedule, "%Y-%m-%dT%H:%M:%S%:z"))
-            .collect(),
+        next_local: next.iter().map(|at| local(*at, schedule, "%Y-%m-%dT%H:%M:%S%:z")).collect(),
         wrong,
     }
 }
@@ -69,45 +66,25 @@ fn tell(schedule: &ScheduleView, now_ms: i64, out: &mut Out) {
     let mut table = out.table(&[]);
     table.add_row([
         Cell::new(shown(&schedule.name)).add_attribute(Attribute::Bold),
-        Cell::new(format!(
-            "{}  {}",
-            shown(&schedule.expression),
-            shown(&schedule.zone)
-        )),
+        Cell::new(format!("{}  {}", shown(&schedule.expression), shown(&schedule.zone))),
     ]);
     let payload = cut(&shown(&schedule.payload), 200);
-    let job = format!(
-        "{} {payload} in {}",
-        shown(&schedule.job),
-        shown(&schedule.queue)
-    );
+    let job = format!("{} {payload} in {}", shown(&schedule.job), shown(&schedule.queue));
     table.add_row(["job".into(), job]);
     table.add_row([
         "last".into(),
         match schedule.fired {
-            true => format!(
-                "{}, {}",
-                instant(schedule.last_ms),
-                relative(schedule.last_ms, now_ms)
-            ),
+            true => format!("{}, {}", instant(schedule.last_ms), relative(schedule.last_ms, now_ms)),
             false => "no slot has been enqueued yet".into(),
         },
     ]);
     table.add_row([
         "missed".to_owned(),
-        format!(
-            "{}; where clocks change: {}",
-            shown(&schedule.missed),
-            shown(&schedule.dst)
-        ),
+        format!("{}; where clocks change: {}", shown(&schedule.missed), shown(&schedule.dst)),
     ]);
     let next = match upcoming(schedule, now_ms) {
         Ok(next) if next.is_empty() => "never again".into(),
-        Ok(next) => next
-            .iter()
-            .map(|at| row(*at, schedule, now_ms))
-            .collect::<Vec<_>>()
-            .join("\n"),
+        Ok(next) => next.iter().map(|at| row(*at, schedule, now_ms)).collect::<Vec<_>>().join("\n"),
         Err(e) => shown(&e),
     };
     table.add_row(["next".to_owned(), next]);

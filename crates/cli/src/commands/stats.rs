@@ -46,12 +46,7 @@ pub(super) async fn tell(client: &Client, out: &mut Out) -> Done {
         failed: total(|q| q.failed),
         workers: seen.workers.len(),
         running: seen.workers.iter().map(|w| w.running).sum(),
-        concurrency: seen
-            .workers
-            .iter()
-            .flat_map(|w| &w.queues)
-            .map(|(_, n)| n)
-            .sum(),
+        concurrency: seen.workers.iter().flat_map(|w| &w.queues).map(|(_, n)| n).sum(),
         queues: seen.queues.values().map(queue).collect(),
     };
     if out.json {
@@ -62,12 +57,7 @@ pub(super) async fn tell(client: &Client, out: &mut Out) -> Done {
 }
 
 fn queue(queue: &QueueView) -> QueueStats<'_> {
-    let waits = [
-        State::Scheduled,
-        State::Available,
-        State::Retryable,
-        State::Blocked,
-    ];
+    let waits = [State::Scheduled, State::Available, State::Retryable, State::Blocked];
     QueueStats {
         name: &queue.name,
         waiting: waits.iter().map(|s| queue.count(*s)).sum(),
@@ -79,14 +69,9 @@ fn queue(queue: &QueueView) -> QueueStats<'_> {
 
 fn people(stats: &Stats, out: &mut Out) {
     let mut table = out.table(&[]);
-    table.add_row([
-        Cell::new("backend"),
-        Cell::new(crate::words::shown(&stats.backend)),
-    ]);
-    let workers = format!(
-        "{}, running {} of {} jobs at a time",
-        stats.workers, stats.running, stats.concurrency
-    );
+    table.add_row([Cell::new("backend"), Cell::new(crate::words::shown(&stats.backend))]);
+    let workers =
+        format!("{}, running {} of {} jobs at a time", stats.workers, stats.running, stats.concurrency);
     table.add_row([Cell::new("workers"), Cell::new(workers)]);
     out.print(table, &[0]);
     out.line("");
@@ -95,10 +80,7 @@ fn people(stats: &Stats, out: &mut Out) {
     for state in State::ALL {
         let count = stats.counts[state.as_str()];
         let tint = (count > 0).then(|| colour(state)).flatten();
-        table.add_row([
-            coloured(state, tint),
-            Cell::new(count).set_alignment(CellAlignment::Right),
-        ]);
+        table.add_row([coloured(state, tint), Cell::new(count).set_alignment(CellAlignment::Right)]);
     }
     out.print(table, &[0, 1]);
     out.line("");

@@ -24,9 +24,7 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
 }
 
 fn wide(seen: &Snapshot, out: &mut Out) {
-    let heading = [
-        "HOST:PID", "STATE", "RUNS", "QUEUES", "UP", "SEEN", "HANDLES", "WORKER",
-    ];
+    let heading = ["HOST:PID", "STATE", "RUNS", "QUEUES", "UP", "SEEN", "HANDLES", "WORKER"];
     let mut table = out.table(&heading);
     // On a terminal one a line; in a pipe a worker is one line.
     let between = if out.width.is_some() { "\n" } else { "," };
@@ -82,11 +80,7 @@ fn runs(worker: &WorkerView) -> String {
 }
 
 fn queues(worker: &WorkerView) -> Vec<String> {
-    worker
-        .queues
-        .iter()
-        .map(|(queue, n)| format!("{}:{n}", shown(queue)))
-        .collect()
+    worker.queues.iter().map(|(queue, n)| format!("{}:{n}", shown(queue))).collect()
 }
 
 fn names(worker: &WorkerView) -> Vec<String> {

@@ -12,10 +12,7 @@ fn queues(url: &str) -> Ran {
 
 /// A port of the loopback on which nothing listens.
 fn dead_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("a free port")
-        .port()
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
 /// A listener that answers every connection in its own way.
@@ -34,10 +31,7 @@ fn nobody_there_is_unreachable() {
     assert!(!ran.bad(3).contains("s3cret"), "{ran:?}");
     let (code, message) = legwork(&["--json", "--url", &url, "enqueue", "a", "1"]).error(3);
     assert_eq!(code, "unavailable");
-    assert!(
-        message.contains(&port.to_string()) && !message.contains("s3cret"),
-        "{message}"
-    );
+    assert!(message.contains(&port.to_string()) && !message.contains("s3cret"), "{message}");
     queues("redis+unix:///nowhere/redis.sock").bad(3);
     queues("redis://no-such-host.invalid:6379").bad(3);
 }
@@ -47,17 +41,13 @@ fn something_else_there_is_named() {
     let http = listen(|mut stream| {
         let mut asked = [0; 512];
         let _ = stream.read(&mut asked);
-        let _ = stream.write_all(
-            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        );
+        let _ =
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     });
     let started = Instant::now();
     let ran = queues(&format!("redis://:s3cret@127.0.0.1:{http}"));
     assert!(ran.bad(2).contains("not a Redis server"), "{ran:?}");
-    assert!(
-        !ran.err.contains("s3cret") && started.elapsed() < Duration::from_secs(20),
-        "{ran:?}"
-    );
+    assert!(!ran.err.contains("s3cret") && started.elapsed() < Duration::from_secs(20), "{ran:?}");
 }
 
 #[test]
@@ -92,12 +82,7 @@ fn a_bad_url_is_named() {
 fn a_missing_file_is_not_made_by_looking() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("typo.db");
-    for command in [
-        &["queues"][..],
-        &["stats"],
-        &["resume", "q"],
-        &["purge", "q", "--yes"],
-    ] {
+    for command in [&["queues"][..], &["stats"], &["resume", "q"], &["purge", "q", "--yes"]] {
         let ran = legwork(&[&["--url", &format!("sqlite:{}", path.display())], command].concat());
         assert!(ran.bad(3).contains(&path.display().to_string()), "{ran:?}");
         assert!(!path.exists());
@@ -113,11 +98,7 @@ fn a_file_of_something_else_is_refused() {
     std::fs::write(&path, [&b"\x89PNG\r\n\x1a\n"[..], &[7; 8_192]].concat()).expect("written");
     let ran = queues(&format!("sqlite:{}", path.display()));
     assert!(!ran.bad(1).is_empty(), "{ran:?}");
-    assert_eq!(
-        std::fs::read(&path).map(|b| b.len()).ok(),
-        Some(8_200),
-        "the file is left as it was"
-    );
+    assert_eq!(std::fs::read(&path).map(|b| b.len()).ok(), Some(8_200), "the file is left as it was");
 }
 
 #[test]
@@ -125,45 +106,25 @@ fn every_command_works_on_redis() {
     let Some(server) = TestServer::start_tcp() else {
         return;
     };
-    server
-        .command(&["CONFIG", "SET", "requirepass", "s3cret"])
-        .expect("the server answers");
+    server.command(&["CONFIG", "SET", "requirepass", "s3cret"]).expect("the server answers");
     let url = server.url().replacen("://", "://:s3cret@", 1);
     let cli = |args: &[&str]| {
         let ran = legwork(&[&["--url", &url], args].concat());
         assert!(!format!("{ran:?}").contains("s3cret"), "{ran:?}");
         ran
     };
-    let receipt = legwork(&[
-        "--url",
-        &url,
-        "--json",
-        "enqueue",
-        "a.job",
-        "{\"n\":1}",
-        "--delay",
-        "1h",
-    ])
-    .json();
+    let receipt =
+        legwork(&["--url", &url, "--json", "enqueue", "a.job", "{\"n\":1}", "--delay", "1h"]).json();
     let id = receipt["id"].as_str().expect("an id");
     assert!(cli(&["job", id]).good().contains("not due for 59m"));
-    assert_eq!(
-        cli(&["retry", id, "--json"]).json()[0]["state"],
-        "available"
-    );
+    assert_eq!(cli(&["retry", id, "--json"]).json()[0]["state"], "available");
     assert_eq!(cli(&["jobs", "--json"]).json()[0]["payload"]["n"], 1);
     assert_eq!(cli(&["pause", "default", "--json"]).json()["paused"], true);
     assert_eq!(cli(&["queues", "--json"]).json()[0]["why"], "paused");
-    assert_eq!(
-        cli(&["resume", "default", "--json"]).json()["was_paused"],
-        true
-    );
+    assert_eq!(cli(&["resume", "default", "--json"]).json()["was_paused"], true);
     assert_eq!(cli(&["stats", "--json"]).json()["counts"]["available"], 1);
     assert!(cli(&["stats"]).good().contains("redis"));
-    assert_eq!(
-        cli(&["purge", "default", "--yes", "--json"]).json()["removed"],
-        1
-    );
+    assert_eq!(cli(&["purge", "default", "--yes", "--json"]).json()["removed"], 1);
     cli(&["job", id]).bad(1);
     cli(&["workers"]).good();
     cli(&["schedules"]).good();

@@ -10,21 +10,11 @@ async fn a_known_name_brings_its_policy() {
     let world = World::new().await;
     let worker = world.worker().await;
     let receipt = world.json(&["enqueue", "act.out", r#"{"say":"hi"}"#]);
-    assert_eq!(
-        (&receipt["created"], &receipt["note"]),
-        (&true.into(), &serde_json::Value::Null)
-    );
-    let id: JobId = receipt["id"]
-        .as_str()
-        .expect("an id")
-        .parse()
-        .expect("a UUID");
+    assert_eq!((&receipt["created"], &receipt["note"]), (&true.into(), &serde_json::Value::Null));
+    let id: JobId = receipt["id"].as_str().expect("an id").parse().expect("a UUID");
     world.until(id, State::Succeeded).await;
     let job = world.json(&["job", &id.to_string()]);
-    assert_eq!(
-        (&job["queue"], &job["priority"], &job["version"]),
-        (&"acts".into(), &2.into(), &3.into())
-    );
+    assert_eq!((&job["queue"], &job["priority"], &job["version"]), (&"acts".into(), &2.into(), &3.into()));
     assert_eq!(job["result"], "hi");
 
     let ran = world.cli(&[
@@ -40,17 +30,10 @@ async fn a_known_name_brings_its_policy() {
         "--serial",
         "s 1",
     ]);
-    assert!(
-        ran.good().contains(" enqueued: act.out in other") && ran.err.is_empty(),
-        "{ran:?}"
-    );
+    assert!(ran.good().contains(" enqueued: act.out in other") && ran.err.is_empty(), "{ran:?}");
     let job = world.json(&["jobs", "--queue", "other"]);
     assert_eq!(
-        (
-            &job[0]["priority"],
-            &job[0]["max_attempts"],
-            &job[0]["serial"]
-        ),
+        (&job[0]["priority"], &job[0]["max_attempts"], &job[0]["serial"]),
         (&9.into(), &4.into(), &"s 1".into())
     );
     worker.stop().await;
@@ -62,17 +45,11 @@ async fn an_unknown_name_is_refused_unless_forced() {
     let worker = world.worker().await;
     let ran = world.cli(&["enqueue", "act.outt", "1"]);
     let line = ran.bad(2);
-    assert!(
-        line.starts_with("name: no worker knows act.outt; did you mean act.out?"),
-        "{line}"
-    );
+    assert!(line.starts_with("name: no worker knows act.outt; did you mean act.out?"), "{line}");
     assert!(line.contains("--force"), "{line}");
     let (code, message) = world.cli(&["enqueue", "zzz", "1", "--json"]).error(2);
     assert_eq!(code, "unknown_name");
-    assert!(
-        message.contains("known: act.out") && !message.contains("did you mean"),
-        "{message}"
-    );
+    assert!(message.contains("known: act.out") && !message.contains("did you mean"), "{message}");
     assert_eq!(world.json(&["jobs"]), json!([]));
 
     let ran = world.cli(&["enqueue", "zzz", "1", "--force"]);
@@ -87,21 +64,12 @@ async fn without_workers_any_name_is_taken_with_a_note() {
     let world = World::new().await;
     let ran = world.cli(&["enqueue", "runs.fetch", r#"{"runner":7}"#]);
     assert!(ran.good().contains("runs.fetch in default"), "{ran:?}");
-    assert!(
-        ran.err
-            .starts_with("legwork: note: no worker has published"),
-        "{ran:?}"
-    );
+    assert!(ran.err.starts_with("legwork: note: no worker has published"), "{ran:?}");
     assert_eq!(ran.err.lines().count(), 1);
     let id = ran.out.split(' ').next().expect("an id");
     assert_eq!(world.json(&["job", id])["payload"], json!({"runner": 7}));
     let receipt = world.json(&["enqueue", "runs.fetch", "1"]);
-    assert!(
-        receipt["note"]
-            .as_str()
-            .is_some_and(|n| n.contains("no worker")),
-        "{receipt}"
-    );
+    assert!(receipt["note"].as_str().is_some_and(|n| n.contains("no worker")), "{receipt}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,10 +97,7 @@ async fn payloads_come_from_stdin_up_to_the_limit() {
     let job = world.json(&["job", receipt["id"].as_str().expect("an id")]);
     assert_eq!(job["payload"].as_str().map(str::len), Some(MAX_PAYLOAD - 2));
     let more = format!("\"{}\"\n", "x".repeat(MAX_PAYLOAD - 1));
-    assert_eq!(
-        fed(&args, std::io::Cursor::new(more)).error(2).0,
-        "too_large"
-    );
+    assert_eq!(fed(&args, std::io::Cursor::new(more)).error(2).0, "too_large");
     assert_eq!(world.json(&["jobs"]).as_array().map(Vec::len), Some(2));
 }
 
@@ -140,10 +105,7 @@ async fn payloads_come_from_stdin_up_to_the_limit() {
 async fn a_number_is_a_payload() {
     let world = World::new().await;
     let receipt = world.json(&["enqueue", "a.job", "-5"]);
-    assert_eq!(
-        world.json(&["job", receipt["id"].as_str().expect("an id")])["payload"],
-        -5
-    );
+    assert_eq!(world.json(&["job", receipt["id"].as_str().expect("an id")])["payload"], -5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,27 +124,13 @@ async fn a_second_enqueue_of_the_same_answers_with_the_first() {
     let world = World::new().await;
     let first = world.json(&["enqueue", "a.job", "1", "--unique", "runner 7"]);
     let again = world.json(&["enqueue", "a.job", "2", "--unique", "runner 7"]);
-    assert_eq!(
-        (&again["id"], &again["created"]),
-        (&first["id"], &false.into())
-    );
+    assert_eq!((&again["id"], &again["created"]), (&first["id"], &false.into()));
     let id = "0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00";
+    assert!(world.cli(&["enqueue", "a.job", "1", "--id", id]).good().contains(&format!("{id} enqueued")));
     assert!(
-        world
-            .cli(&["enqueue", "a.job", "1", "--id", id])
-            .good()
-            .contains(&format!("{id} enqueued"))
-    );
-    assert!(
-        world
-            .cli(&["enqueue", "a.job", "1", "--id", id])
-            .good()
-            .contains(&format!("{id} is there already"))
+        world.cli(&["enqueue", "a.job", "1", "--id", id]).good().contains(&format!("{id} is there already"))
     );
     assert_eq!(world.json(&["jobs"]).as_array().map(Vec::len), Some(2));
     let ran = world.cli(&["enqueue", "a.job", "1", "--unique", "a\nb"]);
-    assert!(
-        ran.err.contains("unique: must be 1 to 256 bytes") && ran.code == 2,
-        "{ran:?}"
-    );
+    assert!(ran.err.contains("unique: must be 1 to 256 bytes") && ran.code == 2, "{ran:?}");
 }

@@ -10,19 +10,10 @@ use std::process::{Command, Stdio};
 fn unread(mut command: Command) -> (i32, String) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let mut child = command
-        .stdout(writer)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let code = wait(&mut child);
     let mut err = String::new();
-    child
-        .stderr
-        .take()
-        .expect("stderr is piped")
-        .read_to_string(&mut err)
-        .expect("UTF-8");
+    child.stderr.take().expect("stderr is piped").read_to_string(&mut err).expect("UTF-8");
     (code, err)
 }
 
@@ -47,10 +38,7 @@ async fn a_reader_who_has_left_is_no_error() {
     // What failed still fails.
     let id = legwork::JobId::new().to_string();
     let (code, err) = unread(command(&["--url", url, "cancel", &id]));
-    assert_eq!(
-        (code, err.as_str()),
-        (1, "legwork: 1 of 1 job not cancelled\n")
-    );
+    assert_eq!((code, err.as_str()), (1, "legwork: 1 of 1 job not cancelled\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,19 +49,10 @@ async fn a_full_disk_is_an_error() {
     };
     let world = World::new().await;
     let mut child = command(&["--url", &world.url, "queues"]);
-    let mut child = child
-        .stdout(full)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = child.stdout(full).stderr(Stdio::piped()).spawn().expect("the binary starts");
     assert_eq!(wait(&mut child), 1);
     let mut err = String::new();
-    child
-        .stderr
-        .take()
-        .expect("stderr is piped")
-        .read_to_string(&mut err)
-        .expect("UTF-8");
+    child.stderr.take().expect("stderr is piped").read_to_string(&mut err).expect("UTF-8");
     assert!(err.starts_with("legwork: stdout: "), "{err}");
 }
 
@@ -81,25 +60,13 @@ async fn a_full_disk_is_an_error() {
 async fn a_pipe_gets_plain_text() {
     let world = World::new().await;
     world.client.pause("default").await.expect("paused");
-    let id = world
-        .put("a.job", &format!("\"{}\"", "long ".repeat(100)))
-        .await
-        .to_string();
-    for args in [
-        &["queues"][..],
-        &["jobs"],
-        &["job", &id],
-        &["stats"],
-        &["discard", &id],
-    ] {
+    let id = world.put("a.job", &format!("\"{}\"", "long ".repeat(100))).await.to_string();
+    for args in [&["queues"][..], &["jobs"], &["job", &id], &["stats"], &["discard", &id]] {
         let ran = world.cli(args);
         assert!(!ran.good().contains('\u{1b}'), "{ran:?}");
         assert!(ran.out.lines().all(|l| l.trim_end() == l), "{ran:?}");
     }
-    assert!(
-        world.cli(&["job", &id]).out.contains(&"long ".repeat(100)),
-        "a payload is wrapped in a pipe"
-    );
+    assert!(world.cli(&["job", &id]).out.contains(&"long ".repeat(100)), "a payload is wrapped in a pipe");
 }
 
 /// Runs on a terminal of its own, through util-linux' `script`.
@@ -109,10 +76,7 @@ fn on_a_terminal(line: &str, url: &str, env: &[(&str, &str)]) -> Option<Ran> {
         return None;
     }
     let mut script = Command::new("script");
-    let line = format!(
-        "stty cols 80; exec {} {line}",
-        env!("CARGO_BIN_EXE_legwork")
-    );
+    let line = format!("stty cols 80; exec {} {line}", env!("CARGO_BIN_EXE_legwork"));
     script
         .args(["-qec", &line, "/dev/null"])
         .env("LEGWORK_URL", url)
@@ -126,12 +90,8 @@ fn on_a_terminal(line: &str, url: &str, env: &[(&str, &str)]) -> Option<Ran> {
 async fn a_terminal_gets_colours_and_its_own_width() {
     let world = World::new().await;
     world.client.pause("default").await.expect("paused");
-    let id = world
-        .client
-        .enqueue_raw("a.job", &format!("\"{}\"", "long ".repeat(60)))
-        .await
-        .expect("enqueued")
-        .id;
+    let id =
+        world.client.enqueue_raw("a.job", &format!("\"{}\"", "long ".repeat(60))).await.expect("enqueued").id;
     let Some(ran) = on_a_terminal("queues", &world.url, &[]) else {
         return;
     };
@@ -149,10 +109,7 @@ async fn a_terminal_gets_colours_and_its_own_width() {
 fn completions_name_the_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = legwork(&["completions", shell]);
-        assert!(
-            ran.good().contains("enqueue") && ran.good().contains("max-attempts"),
-            "{shell}"
-        );
+        assert!(ran.good().contains("enqueue") && ran.good().contains("max-attempts"), "{shell}");
     }
 }
 
@@ -176,15 +133,9 @@ fn every_command_has_help_with_an_example() {
         "completions",
     ];
     for command in commands {
-        assert!(
-            help.good().contains(&format!("\n  {command} ")),
-            "{command}"
-        );
+        assert!(help.good().contains(&format!("\n  {command} ")), "{command}");
         let ran = legwork(&[command, "--help"]);
-        assert!(
-            ran.good().contains(&format!("Example: legwork {command}")),
-            "{ran:?}"
-        );
+        assert!(ran.good().contains(&format!("Example: legwork {command}")), "{ran:?}");
     }
     assert!(help.out.contains("Exit codes: 0 done, 1 "));
 }

@@ -38,21 +38,14 @@ impl Ran {
         assert_eq!(self.err.lines().count(), 1, "{self:?}");
         assert!(!self.err.contains("panicked"), "{self:?}");
         let line = self.err.trim_end();
-        line.strip_prefix("legwork: ")
-            .unwrap_or_else(|| panic!("no prefix: {self:?}"))
+        line.strip_prefix("legwork: ").unwrap_or_else(|| panic!("no prefix: {self:?}"))
     }
 
     /// Code and message of the error object on stderr, of a run that ended so.
     pub(crate) fn error(&self, code: i32) -> (String, String) {
         assert_eq!(self.code, code, "{self:?}");
-        let value: Value =
-            serde_json::from_str(&self.err).unwrap_or_else(|e| panic!("{e}: {self:?}"));
-        let part = |name| {
-            value["error"][name]
-                .as_str()
-                .unwrap_or_else(|| panic!("{self:?}"))
-                .to_owned()
-        };
+        let value: Value = serde_json::from_str(&self.err).unwrap_or_else(|e| panic!("{e}: {self:?}"));
+        let part = |name| value["error"][name].as_str().unwrap_or_else(|| panic!("{self:?}")).to_owned();
         (part("code"), part("message"))
     }
 }
@@ -60,11 +53,7 @@ impl Ran {
 /// The binary, without what the surroundings of the test would tell it.
 pub(crate) fn command(args: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
-    command
-        .args(args)
-        .env_remove("LEGWORK_URL")
-        .env_remove("NO_COLOR")
-        .stdin(Stdio::null());
+    command.args(args).env_remove("LEGWORK_URL").env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
 
@@ -75,19 +64,11 @@ pub(crate) fn legwork(args: &[impl AsRef<OsStr>]) -> Ran {
 
 /// Runs a prepared command to its end, and panics when that does not come.
 pub(crate) fn finish(mut command: Command) -> Ran {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let out = collect(child.stdout.take().expect("stdout is piped"));
     let err = collect(child.stderr.take().expect("stderr is piped"));
     let code = wait(&mut child);
-    Ran {
-        code,
-        out: out.join().expect("stdout is read"),
-        err: err.join().expect("stderr is read"),
-    }
+    Ran { code, out: out.join().expect("stdout is read"), err: err.join().expect("stderr is read") }
 }
 
 /// Runs it with bytes on stdin, as many as it takes.

@@ -9,44 +9,23 @@ async fn every_id_gets_its_outcome() {
     let world = World::new().await;
     let (one, two) = (world.put("a.job", "1").await, world.put("a.job", "2").await);
     let ran = world.cli(&["discard", &one.to_string(), &two.to_string()]);
-    assert_eq!(
-        ran.good(),
-        format!("{one}  is discarded now\n{two}  is discarded now\n")
-    );
+    assert_eq!(ran.good(), format!("{one}  is discarded now\n{two}  is discarded now\n"));
 
     let nobody = JobId::new().to_string();
     let ran = world.cli(&["cancel", &one.to_string(), &nobody]);
     assert_eq!(ran.bad(1), "2 of 2 jobs not cancelled");
-    assert_eq!(
-        ran.out,
-        format!("{one}  refused: it is discarded\n{nobody}  there is no such job\n")
-    );
+    assert_eq!(ran.out, format!("{one}  refused: it is discarded\n{nobody}  there is no such job\n"));
 
     let ran = world.cli(&["retry", &one.to_string(), &nobody, "--json"]);
-    assert_eq!(
-        ran.error(1),
-        ("not_found".into(), "1 of 2 jobs not retried".into())
-    );
+    assert_eq!(ran.error(1), ("not_found".into(), "1 of 2 jobs not retried".into()));
     let told: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
-    assert_eq!(
-        (&told[0]["outcome"], &told[0]["state"]),
-        (&"done".into(), &"available".into())
-    );
-    assert_eq!(
-        (&told[1]["outcome"], &told[1]["id"]),
-        (&"missing".into(), &nobody.as_str().into())
-    );
-    assert_eq!(
-        (world.state(one).await, world.state(two).await),
-        (State::Available, State::Discarded)
-    );
+    assert_eq!((&told[0]["outcome"], &told[0]["state"]), (&"done".into(), &"available".into()));
+    assert_eq!((&told[1]["outcome"], &told[1]["id"]), (&"missing".into(), &nobody.as_str().into()));
+    assert_eq!((world.state(one).await, world.state(two).await), (State::Available, State::Discarded));
 
     let told = world.json(&["cancel", &one.to_string()]);
     assert_eq!(told[0]["state"], "cancelled");
-    assert_eq!(
-        world.json(&["redrive", &one.to_string()])[0]["state"],
-        "available"
-    );
+    assert_eq!(world.json(&["redrive", &one.to_string()])[0]["state"], "available");
     let (code, _) = world.cli(&["discard", &two.to_string(), "--json"]).error(1);
     assert_eq!(code, "conflict");
 }
@@ -55,12 +34,7 @@ async fn every_id_gets_its_outcome() {
 async fn a_bad_id_among_good_ones_changes_nothing() {
     let world = World::new().await;
     let id = world.put("a.job", "1").await;
-    assert!(
-        world
-            .cli(&["cancel", &id.to_string(), "nonsense"])
-            .bad(2)
-            .contains("\"nonsense\"")
-    );
+    assert!(world.cli(&["cancel", &id.to_string(), "nonsense"]).bad(2).contains("\"nonsense\""));
     assert_eq!(world.state(id).await, State::Available);
 }
 
@@ -70,15 +44,9 @@ async fn a_running_job_is_asked_to_stop() {
     let worker = world.worker().await;
     let held = world.acted(Act::Hold, State::Leased).await;
     let ran = world.cli(&["discard", &held.to_string()]);
-    assert!(
-        ran.out.contains("refused: it is leased") && ran.code == 1,
-        "{ran:?}"
-    );
+    assert!(ran.out.contains("refused: it is leased") && ran.code == 1, "{ran:?}");
     let ran = world.cli(&["cancel", &held.to_string()]);
-    assert_eq!(
-        ran.good(),
-        format!("{held}  its worker has been asked to stop\n")
-    );
+    assert_eq!(ran.good(), format!("{held}  its worker has been asked to stop\n"));
     world.until(held, State::Cancelled).await;
     worker.stop().await;
 }
@@ -86,28 +54,12 @@ async fn a_running_job_is_asked_to_stop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unique_key_that_is_taken_keeps_a_job_from_coming_back() {
     let world = World::new().await;
-    let first = world
-        .client
-        .enqueue_raw("a.job", "1")
-        .unique("k")
-        .await
-        .expect("enqueued")
-        .id;
+    let first = world.client.enqueue_raw("a.job", "1").unique("k").await.expect("enqueued").id;
     world.client.discard(first).await.expect("discarded");
-    let second = world
-        .client
-        .enqueue_raw("a.job", "1")
-        .unique("k")
-        .await
-        .expect("enqueued")
-        .id;
+    let second = world.client.enqueue_raw("a.job", "1").unique("k").await.expect("enqueued").id;
     let ran = world.cli(&["retry", &first.to_string()]);
     assert_eq!(
-        (
-            ran.bad(1),
-            ran.out
-                .contains(&format!("job {second} holds its unique key"))
-        ),
+        (ran.bad(1), ran.out.contains(&format!("job {second} holds its unique key"))),
         ("1 of 1 job not retried", true)
     );
 }
@@ -116,28 +68,12 @@ async fn a_unique_key_that_is_taken_keeps_a_job_from_coming_back() {
 async fn a_failed_job_runs_again_now() {
     let world = World::new().await;
     let worker = world.worker().await;
-    let failed = world
-        .acted(Act::Fail("busy".into()), State::Retryable)
-        .await;
-    assert_eq!(
-        world.json(&["retry", &failed.to_string()])[0]["outcome"],
-        "done"
-    );
-    let attempts = || async {
-        world
-            .client
-            .job(failed)
-            .await
-            .expect("answers")
-            .expect("kept")
-            .attempts
-    };
+    let failed = world.acted(Act::Fail("busy".into()), State::Retryable).await;
+    assert_eq!(world.json(&["retry", &failed.to_string()])[0]["outcome"], "done");
+    let attempts = || async { world.client.job(failed).await.expect("answers").expect("kept").attempts };
     let started = std::time::Instant::now();
     while attempts().await < 2 {
-        assert!(
-            started.elapsed() < Duration::from_secs(20),
-            "it did not run again"
-        );
+        assert!(started.elapsed() < Duration::from_secs(20), "it did not run again");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     worker.stop().await;
@@ -148,11 +84,7 @@ async fn queues_are_paused_and_resumed() {
     let world = World::new().await;
     world.put("a.job", "1").await;
     assert_eq!(
-        world
-            .cli(&["pause", "default", "--for", "15m"])
-            .good()
-            .split(" until ")
-            .next(),
+        world.cli(&["pause", "default", "--for", "15m"]).good().split(" until ").next(),
         Some("default is paused")
     );
     let until = chrono::Utc::now() + chrono::Duration::hours(2);
@@ -162,20 +94,11 @@ async fn queues_are_paused_and_resumed() {
     let value = world.json(&["pause", "default", "--for", "1s"]);
     assert_eq!(value["paused_until_ms"], until.timestamp_millis());
     let ran = world.cli(&["pause", "default"]);
-    assert_eq!(
-        (ran.good(), ran.err.as_str()),
-        ("default is paused until it is resumed\n", "")
-    );
+    assert_eq!((ran.good(), ran.err.as_str()), ("default is paused until it is resumed\n", ""));
     assert_eq!(world.json(&["queues"])[0]["why"], "paused");
 
-    assert_eq!(
-        world.cli(&["resume", "default"]).good(),
-        "default is resumed\n"
-    );
-    assert_eq!(
-        world.cli(&["resume", "default"]).good(),
-        "default was not paused\n"
-    );
+    assert_eq!(world.cli(&["resume", "default"]).good(), "default is resumed\n");
+    assert_eq!(world.cli(&["resume", "default"]).good(), "default was not paused\n");
     assert_eq!(world.json(&["resume", "default"])["was_paused"], false);
     assert_eq!(world.json(&["queues"])[0]["paused"], false);
 }
@@ -184,23 +107,12 @@ async fn queues_are_paused_and_resumed() {
 async fn a_mistyped_queue_is_noticed() {
     let world = World::new().await;
     world.put("a.job", "1").await;
-    for args in [
-        &["resume", "defualt"][..],
-        &["purge", "defualt", "--yes"],
-        &["purge", "defualt"],
-    ] {
-        assert_eq!(
-            world.cli(args).bad(1),
-            "queue: there is no queue defualt; did you mean default?"
-        );
+    for args in [&["resume", "defualt"][..], &["purge", "defualt", "--yes"], &["purge", "defualt"]] {
+        assert_eq!(world.cli(args).bad(1), "queue: there is no queue defualt; did you mean default?");
     }
     let ran = world.cli(&["pause", "defualt"]);
     ran.good();
-    assert!(
-        ran.err
-            .contains("no job has ever been in the queue defualt; did you mean default?"),
-        "{ran:?}"
-    );
+    assert!(ran.err.contains("no job has ever been in the queue defualt; did you mean default?"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,35 +121,13 @@ async fn a_purge_asks_first() {
     for n in 0..3 {
         world.put("a.job", &n.to_string()).await;
     }
-    world
-        .client
-        .enqueue_raw("a.job", "{}")
-        .delay(Duration::from_secs(60))
-        .await
-        .expect("enqueued");
-    let other = world
-        .client
-        .enqueue_raw("a.job", "{}")
-        .queue("other")
-        .await
-        .expect("enqueued")
-        .id;
-    assert!(
-        world
-            .cli(&["purge", "default"])
-            .bad(2)
-            .contains("4 jobs would be removed from default")
-    );
+    world.client.enqueue_raw("a.job", "{}").delay(Duration::from_secs(60)).await.expect("enqueued");
+    let other = world.client.enqueue_raw("a.job", "{}").queue("other").await.expect("enqueued").id;
+    assert!(world.cli(&["purge", "default"]).bad(2).contains("4 jobs would be removed from default"));
     let (code, message) = world.cli(&["purge", "default", "--json"]).error(2);
-    assert!(
-        code == "not_confirmed" && message.contains("--yes"),
-        "{message}"
-    );
+    assert!(code == "not_confirmed" && message.contains("--yes"), "{message}");
     assert_eq!(world.json(&["jobs"]).as_array().map(Vec::len), Some(5));
     assert_eq!(world.json(&["purge", "default", "--yes"])["removed"], 4);
-    assert_eq!(
-        world.cli(&["purge", "default", "--yes"]).good(),
-        "0 jobs removed from default\n"
-    );
+    assert_eq!(world.cli(&["purge", "default", "--yes"]).good(), "0 jobs removed from default\n");
     assert_eq!(world.state(other).await, State::Available);
 }

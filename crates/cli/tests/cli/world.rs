@@ -19,11 +19,7 @@ impl World {
         let dir = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite:{}", dir.path().join("jobs.db").display());
         let client = Client::connect(&url).await.expect("a new file");
-        World {
-            _dir: dir,
-            url,
-            client,
-        }
+        World { _dir: dir, url, client }
     }
 
     /// Runs the binary on this queue.
@@ -38,11 +34,7 @@ impl World {
 
     /// Enqueues a job without a type; its id.
     pub(crate) async fn put(&self, name: &str, payload: &str) -> JobId {
-        self.client
-            .enqueue_raw(name, payload)
-            .await
-            .expect("enqueued")
-            .id
+        self.client.enqueue_raw(name, payload).await.expect("enqueued").id
     }
 
     /// A worker that handles [`Act`] and serves its queue.
@@ -67,20 +59,11 @@ impl World {
     pub(crate) async fn until(&self, id: JobId, state: State) {
         let started = Instant::now();
         loop {
-            let job = self
-                .client
-                .job(id)
-                .await
-                .expect("the queue answers")
-                .expect("the job is kept");
+            let job = self.client.job(id).await.expect("the queue answers").expect("the job is kept");
             if job.state == state {
                 return;
             }
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "{:?} is not {state}",
-                job.state
-            );
+            assert!(started.elapsed() < Duration::from_secs(20), "{:?} is not {state}", job.state);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -103,12 +86,7 @@ impl World {
     }
 
     pub(crate) async fn state(&self, id: JobId) -> State {
-        self.client
-            .job(id)
-            .await
-            .expect("the queue answers")
-            .expect("the job is kept")
-            .state
+        self.client.job(id).await.expect("the queue answers").expect("the job is kept").state
     }
 }
 
@@ -132,10 +110,7 @@ impl Job for Act {
     type Output = String;
 
     fn policy() -> Policy {
-        Policy::default()
-            .queue("acts")
-            .priority(2)
-            .max_attempts(7u32)
+        Policy::default().queue("acts").priority(2).max_attempts(7u32)
     }
 }
 

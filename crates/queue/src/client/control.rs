@@ -106,7 +106,7 @@ impl Client {
     /// # Errors
     /// As [`Client::pause`].
     pub async fn pause_for(&self, queue: &str, wait: Duration) -> Result<()> {
-        self.set_pause(queue, Pause::For(wait.as_millis() as i64)).await
+        self.set_pause(queue, Pause::For(crate::clock::span_ms(wait))).await
     }
 
     /// Resumes a paused queue.

@@ -31,10 +31,7 @@ impl Driver {
     pub(crate) async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
         let (answer, answered) = oneshot::channel();
         let gone = || Error::unavailable("the runtime on which the client was made has ended");
-        self.orders
-            .send(Order { jobs, answer })
-            .await
-            .map_err(|_| gone())?;
+        self.orders.send(Order { jobs, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -70,11 +67,7 @@ async fn send(backend: &dyn Backend, patience: Duration, lane: &str, seq: u64, o
         waiting.push((order.jobs.len(), order.answer));
         jobs.append(&mut order.jobs);
     }
-    let batch = EnqueueBatch {
-        lane: lane.into(),
-        seq,
-        jobs,
-    };
+    let batch = EnqueueBatch { lane: lane.into(), seq, jobs };
     let answer = patiently(patience, || backend.enqueue(&batch)).await;
     match answer {
         Ok(all) => {

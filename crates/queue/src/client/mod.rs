@@ -154,7 +154,7 @@ async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         #[cfg(feature = "redis")]
-        "redis" | "rediss" | "redis+unix" | "unix" | "valkey" => {
+        "redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys" | "valkey+unix" => {
             Ok(Arc::new(crate::backend::redis::Redis::connect(url, clock).await?))
         }
         #[cfg(feature = "sqlite")]

@@ -30,9 +30,7 @@ impl Calendar {
         };
         match calendar.next_civil(start()) {
             Some(_) => Ok(Arc::new(calendar)),
-            None => Err(CronError::NeverFires {
-                value: text.trim_matches([' ', '\t']).into(),
-            }),
+            None => Err(CronError::NeverFires { value: text.trim_matches([' ', '\t']).into() }),
         }
     }
 
@@ -53,9 +51,7 @@ impl Calendar {
         };
         let repeats = !self.fixed || policy.on_overlap == OnOverlap::Both;
         let second_pass = |from| {
-            let civil = self
-                .next_civil(from)
-                .filter(|c| repeats && *c < overlap.end)?;
+            let civil = self.next_civil(from).filter(|c| repeats && *c < overlap.end)?;
             Some(zone.from_local_datetime(&civil).latest()?.to_utc())
         };
         if after < overlap.turn {
@@ -65,18 +61,12 @@ impl Calendar {
             }
             second_pass(just_before(overlap.begin)).or(slot)
         } else {
-            second_pass(here)
-                .or_else(|| self.first_pass(here.max(just_before(overlap.end)), zone, policy))
+            second_pass(here).or_else(|| self.first_pass(here.max(just_before(overlap.end)), zone, policy))
         }
     }
 
     /// The first instant at which the clock shows a civil time after `from` that is meant.
-    fn first_pass(
-        &self,
-        mut from: NaiveDateTime,
-        zone: Tz,
-        policy: DstPolicy,
-    ) -> Option<DateTime<Utc>> {
+    fn first_pass(&self, mut from: NaiveDateTime, zone: Tz, policy: DstPolicy) -> Option<DateTime<Utc>> {
         loop {
             let civil = self.next_civil(from)?;
             if let Some(slot) = zone.from_local_datetime(&civil).earliest() {

@@ -53,11 +53,7 @@ impl Days {
     /// Whether `date` is meant.
     pub(super) fn matches(&self, date: NaiveDate) -> bool {
         let (by_month, by_week) = (self.matches_month(date), self.matches_week(date));
-        if self.either {
-            by_month || by_week
-        } else {
-            by_month && by_week
-        }
+        if self.either { by_month || by_week } else { by_month && by_week }
     }
 
     fn matches_month(&self, date: NaiveDate) -> bool {

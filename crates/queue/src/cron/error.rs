@@ -18,10 +18,7 @@
 #[non_exhaustive]
 pub enum CronError {
     /// The text is longer than an expression may be.
-    #[error(
-        "cron expression: {length} characters; at most {} are allowed",
-        super::MAX_LENGTH
-    )]
+    #[error("cron expression: {length} characters; at most {} are allowed", super::MAX_LENGTH)]
     TooLong {
         /// How many characters were given.
         length: usize,

@@ -7,10 +7,7 @@ const LONGEST: u64 = 366 * 86_400;
 
 /// Reads `90s` or `1h 30m` as seconds.
 pub(super) fn parse(text: &str) -> Result<u64, CronError> {
-    let fail = |problem| CronError::Every {
-        value: text.into(),
-        problem,
-    };
+    let fail = |problem| CronError::Every { value: text.into(), problem };
     let mut rest = text;
     let mut total: u64 = 0;
     while !rest.is_empty() {

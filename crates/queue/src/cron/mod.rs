@@ -109,10 +109,7 @@ impl Expression {
             // Untrimmed, so that positions in errors count from the given start.
             None => Kind::Calendar(Calendar::parse(text)?),
         };
-        Ok(Expression {
-            text: trimmed.into(),
-            kind,
-        })
+        Ok(Expression { text: trimmed.into(), kind })
     }
 
     /// The first slot strictly after `after`, with times of day read in `zone`.
@@ -128,12 +125,7 @@ impl Expression {
     /// assert_eq!(slot, Some("2026-11-21T17:00:00Z".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn next_after(
-        &self,
-        after: DateTime<Utc>,
-        zone: Tz,
-        policy: DstPolicy,
-    ) -> Option<DateTime<Utc>> {
+    pub fn next_after(&self, after: DateTime<Utc>, zone: Tz, policy: DstPolicy) -> Option<DateTime<Utc>> {
         match &self.kind {
             Kind::Every(seconds) => interval::next_after(*seconds, after),
             Kind::Calendar(calendar) => calendar.next_after(after, zone, policy),
@@ -186,10 +178,7 @@ fn check_characters(text: &str) -> Result<(), CronError> {
     }
     let allowed = |c: char| c.is_ascii_graphic() || c == ' ' || c == '\t';
     match text.chars().enumerate().find(|&(_, c)| !allowed(c)) {
-        Some((at, character)) => Err(CronError::Character {
-            character,
-            position: at + 1,
-        }),
+        Some((at, character)) => Err(CronError::Character { character, position: at + 1 }),
         None => Ok(()),
     }
 }

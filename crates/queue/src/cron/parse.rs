@@ -14,23 +14,14 @@ pub(super) struct Spec {
     extra: &'static str,
 }
 
-const MONTHS: &[&str] = &[
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-];
+const MONTHS: &[&str] = &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 const SECOND: Spec = plain("second", 0, 59);
 const MINUTE: Spec = plain("minute", 0, 59);
 const HOUR: Spec = plain("hour", 0, 23);
-const DAY: Spec = Spec {
-    extra: ", L, LW, nW such as 15W, ?",
-    ..plain("day of month", 1, 31)
-};
-const MONTH: Spec = Spec {
-    words: MONTHS,
-    extra: ", JAN-DEC",
-    ..plain("month", 1, 12)
-};
+const DAY: Spec = Spec { extra: ", L, LW, nW such as 15W, ?", ..plain("day of month", 1, 31) };
+const MONTH: Spec = Spec { words: MONTHS, extra: ", JAN-DEC", ..plain("month", 1, 12) };
 const WEEKDAY: Spec = Spec {
     last: 6,
     words: WEEKDAYS,
@@ -39,14 +30,7 @@ const WEEKDAY: Spec = Spec {
 };
 
 const fn plain(name: &'static str, min: u32, max: u32) -> Spec {
-    Spec {
-        name,
-        min,
-        max,
-        last: max,
-        words: &[],
-        extra: "",
-    }
+    Spec { name, min, max, last: max, words: &[], extra: "" }
 }
 
 /// The sets that an expression of five or six fields names.
@@ -64,9 +48,8 @@ pub(super) struct Fields {
 impl Fields {
     /// Reads five or six fields, parted by spaces or tabs.
     pub(super) fn parse(text: &str) -> Result<Fields, CronError> {
-        let mut tokens: Vec<(usize, &str)> = tokens(text, &[' ', '\t'])
-            .filter(|(_, token)| !token.is_empty())
-            .collect();
+        let mut tokens: Vec<(usize, &str)> =
+            tokens(text, &[' ', '\t']).filter(|(_, token)| !token.is_empty()).collect();
         let found = tokens.len();
         if found == 5 {
             tokens.insert(0, (1, "0"));
@@ -77,10 +60,7 @@ impl Fields {
         let seconds = SECOND.set(second)?;
         let minutes = MINUTE.set(minute)?;
         let hours = HOUR.set(hour)?;
-        let mut days = Days {
-            either: !is_open(day.1) && !is_open(weekday.1),
-            ..Days::default()
-        };
+        let mut days = Days { either: !is_open(day.1) && !is_open(weekday.1), ..Days::default() };
         for item in tokens_of(day) {
             read_day(&mut days, item)?;
         }
@@ -88,17 +68,8 @@ impl Fields {
         for item in tokens_of(weekday) {
             read_weekday(&mut days, item)?;
         }
-        let fixed = [second, minute, hour]
-            .iter()
-            .all(|(_, field)| !field.contains(['*', '/']));
-        Ok(Fields {
-            seconds,
-            minutes,
-            hours,
-            months,
-            days,
-            fixed,
-        })
+        let fixed = [second, minute, hour].iter().all(|(_, field)| !field.contains(['*', '/']));
+        Ok(Fields { seconds, minutes, hours, months, days, fixed })
     }
 
     /// The same sets in the words of the `cron` crate, whose Sunday is 1. Days are
@@ -187,15 +158,12 @@ fn read_weekday(days: &mut Days, (position, item): (usize, &str)) -> Result<(), 
 
 impl Spec {
     fn set(&self, field: (usize, &str)) -> Result<u64, CronError> {
-        tokens_of(field).try_fold(0, |set, (position, item)| {
-            Ok(set | self.item(position, item)?)
-        })
+        tokens_of(field).try_fold(0, |set, (position, item)| Ok(set | self.item(position, item)?))
     }
 
     /// `*`, a value or a range, with or without a step.
     fn item(&self, position: usize, item: &str) -> Result<u64, CronError> {
-        self.values(item)
-            .map_err(|problem| self.error(position, item, problem))
+        self.values(item).map_err(|problem| self.error(position, item, problem))
     }
 
     fn values(&self, item: &str) -> Result<u64, String> {
@@ -267,10 +235,7 @@ impl Spec {
             value: item.into(),
             position,
             problem,
-            allowed: format!(
-                "{min}-{max}{}, with lists, ranges and steps of 1 to {most}",
-                self.extra
-            ),
+            allowed: format!("{min}-{max}{}, with lists, ranges and steps of 1 to {most}", self.extra),
         }
     }
 }

@@ -83,10 +83,7 @@ pub fn parse_zone(text: &str) -> Result<Tz, CronError> {
     }
     name.parse().map_err(|_| CronError::Zone {
         value: name.chars().take(64).collect(),
-        suggestion: TZ_VARIANTS
-            .iter()
-            .map(|zone| zone.name())
-            .find(|known| known.eq_ignore_ascii_case(name)),
+        suggestion: TZ_VARIANTS.iter().map(|zone| zone.name()).find(|known| known.eq_ignore_ascii_case(name)),
     })
 }
 
@@ -120,11 +117,7 @@ impl Overlap {
                 high = middle;
             }
         }
-        Some(Overlap {
-            begin: high.naive_utc() + after,
-            end: high.naive_utc() + before,
-            turn: high,
-        })
+        Some(Overlap { begin: high.naive_utc() + after, end: high.naive_utc() + before, turn: high })
     }
 }
 

@@ -24,8 +24,12 @@ pub(super) async fn daemon(backend: &dyn Backend, lease: Duration) {
                     for job in &reaped {
                         count!("legwork_leases_reaped_total", 1);
                         match job.state {
-                            State::Discarded => tracing::error!(id = %job.id, crashes = job.crashes, "took its worker down too often; discarded"),
-                            _ => tracing::warn!(id = %job.id, crashes = job.crashes, state = %job.state, "its worker was lost; taken back"),
+                            State::Discarded => {
+                                tracing::error!(id = %job.id, crashes = job.crashes, "took its worker down too often; discarded")
+                            }
+                            _ => {
+                                tracing::warn!(id = %job.id, crashes = job.crashes, state = %job.state, "its worker was lost; taken back")
+                            }
                         }
                     }
                     if reaped.is_empty() {

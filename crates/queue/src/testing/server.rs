@@ -45,10 +45,7 @@ impl TestServer {
     /// # Panics
     /// As [`TestServer::start`].
     pub fn start_tcp() -> Option<TestServer> {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|l| l.local_addr())
-            .expect("a free port")
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         TestServer::launch(Some(port), &[])
     }
 
@@ -66,32 +63,19 @@ impl TestServer {
 
     fn launch(port: Option<u16>, args: &[&str]) -> Option<TestServer> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let found = std::env::var_os("PATH").is_some_and(|path| {
-            std::env::split_paths(&path).any(|dir| dir.join("redis-server").is_file())
-        });
+        let found = std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("redis-server").is_file()));
         if !found {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "redis-server is not on the PATH"
-            );
+            assert!(std::env::var_os("CI").is_none(), "redis-server is not on the PATH");
             println!("skipped: redis-server is not on the PATH");
             return None;
         }
         // Short on purpose: the path of a Unix socket has room for about 100 bytes.
-        let name = format!(
-            "lw-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("lw-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).expect("a directory for the server");
         let args = args.iter().map(|a| (*a).to_owned()).collect();
-        let mut server = TestServer {
-            child: None,
-            dir,
-            port,
-            args,
-        };
+        let mut server = TestServer { child: None, dir, port, args };
         server.restart();
         Some(server)
     }
@@ -147,25 +131,14 @@ impl TestServer {
         self.kill();
         let _ = std::fs::remove_file(self.socket());
         let mut command = Command::new("redis-server");
-        command
-            .arg("--port")
-            .arg(self.port.unwrap_or(0).to_string());
+        command.arg("--port").arg(self.port.unwrap_or(0).to_string());
         if self.port.is_some() {
             command.args(["--bind", "127.0.0.1"]);
         } else {
             command.arg("--unixsocket").arg(self.socket());
         }
-        command
-            .args(["--save", "", "--appendonly", "no"])
-            .args(&self.args)
-            .current_dir(&self.dir);
-        self.child = Some(
-            command
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("redis-server"),
-        );
+        command.args(["--save", "", "--appendonly", "no"]).args(&self.args).current_dir(&self.dir);
+        self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("redis-server"));
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.ping().is_err() {
             assert!(Instant::now() < deadline, "redis-server does not answer");

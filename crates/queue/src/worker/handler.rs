@@ -29,33 +29,18 @@ impl<S: Clone + Send + Sync + 'static> Handler<S> {
             let running = handler(job, cx);
             Ok(Box::pin(async move { encode::<J>(&running.await?) }) as Attempt)
         };
-        let definition = Definition {
-            name: J::NAME.into(),
-            version: J::VERSION,
-            policy: J::policy(),
-        };
-        Handler {
-            definition,
-            call: Arc::new(call),
-        }
+        let definition = Definition { name: J::NAME.into(), version: J::VERSION, policy: J::policy() };
+        Handler { definition, call: Arc::new(call) }
     }
 
     /// Begins an attempt; an error means that the payload is not what the type wants.
-    pub(super) fn begin(
-        &self,
-        payload: &RawValue,
-        cx: Context<S>,
-    ) -> Result<Attempt, serde_json::Error> {
+    pub(super) fn begin(&self, payload: &RawValue, cx: Context<S>) -> Result<Attempt, serde_json::Error> {
         (self.call)(payload, cx)
     }
 }
 
 fn encode<J: Job>(output: &J::Output) -> Result<Option<String>, Failure> {
-    let text = serde_json::to_string(output).map_err(|e| {
-        Failure::discard(format!(
-            "the output of {} cannot be written as JSON: {e}",
-            J::NAME
-        ))
-    })?;
+    let text = serde_json::to_string(output)
+        .map_err(|e| Failure::discard(format!("the output of {} cannot be written as JSON: {e}", J::NAME)))?;
     Ok((text != "null").then_some(text))
 }

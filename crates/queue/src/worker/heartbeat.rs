@@ -50,13 +50,7 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| {
-            Error::with(
-                crate::error::Kind::Refused,
-                "worker: no runtime for the heartbeat",
-                e,
-            )
-        })?;
+        .map_err(|e| Error::with(crate::error::Kind::Refused, "worker: no runtime for the heartbeat", e))?;
     let done = CancellationToken::new();
     let until = done.clone();
     let thread = std::thread::Builder::new()
@@ -64,13 +58,7 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
         .spawn(move || {
             runtime.block_on(until.run_until_cancelled(beat.run(until.clone())));
         })
-        .map_err(|e| {
-            Error::with(
-                crate::error::Kind::Refused,
-                "worker: no thread for the heartbeat",
-                e,
-            )
-        })?;
+        .map_err(|e| Error::with(crate::error::Kind::Refused, "worker: no thread for the heartbeat", e))?;
     Ok(Beating { done, thread })
 }
 
@@ -91,11 +79,7 @@ impl Beat {
                 maintain::run(backend.clone(), self.settings.lease, done).await;
             }
         };
-        tokio::join!(
-            self.renew(&*backend),
-            self.show_life(&*backend),
-            maintenance
-        );
+        tokio::join!(self.renew(&*backend), self.show_life(&*backend), maintenance);
     }
 
     /// Renews every third of a lease, so that two renewals may fail before one is lost.
@@ -117,10 +101,7 @@ impl Beat {
                                 false => self.held.lost(*token),
                             }
                         }
-                        extended
-                            .cancel
-                            .into_iter()
-                            .for_each(|id| self.held.cancel(id));
+                        extended.cancel.into_iter().for_each(|id| self.held.cancel(id));
                     }
                     Ok(Err(e)) => {
                         tracing::warn!(error = %e, "leases could not be renewed; trying again");

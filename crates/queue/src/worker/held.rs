@@ -53,11 +53,7 @@ impl Hold {
             Why::Cancelled => 3,
         };
         // A lost lease outranks all: nothing may be settled any more.
-        self.why
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |old| {
-                (old != 1).then_some(code)
-            })
-            .ok();
+        self.why.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |old| (old != 1).then_some(code)).ok();
         self.ended.cancel();
     }
 
@@ -83,15 +79,7 @@ impl Held {
         let holds: Vec<(JobId, Arc<Hold>)> = ids.map(|id| (id, Arc::default())).collect();
         let all = holds.iter().map(|(_, hold)| hold.clone()).collect();
         let jobs = holds.into_iter().collect();
-        lock(&self.batches).insert(
-            token,
-            HeldBatch {
-                lane,
-                deadline,
-                last_chance,
-                jobs,
-            },
-        );
+        lock(&self.batches).insert(token, HeldBatch { lane, deadline, last_chance, jobs });
         all
     }
 
@@ -135,22 +123,15 @@ impl Held {
                     jobs = batch.jobs.len(),
                     "a lease is over and cannot be renewed"
                 );
-                batch
-                    .jobs
-                    .values()
-                    .filter(|h| h.why().is_none())
-                    .for_each(|hold| hold.end(Why::Overdue));
+                batch.jobs.values().filter(|h| h.why().is_none()).for_each(|hold| hold.end(Why::Overdue));
             }
         }
     }
 
     /// The leases on jobs for which one more crash would be the last, oldest first.
     pub(super) fn last_chances(&self) -> Vec<Token> {
-        let mut all: Vec<Token> = lock(&self.batches)
-            .iter()
-            .filter(|(_, b)| b.last_chance)
-            .map(|(token, _)| *token)
-            .collect();
+        let mut all: Vec<Token> =
+            lock(&self.batches).iter().filter(|(_, b)| b.last_chance).map(|(token, _)| *token).collect();
         all.sort();
         all
     }

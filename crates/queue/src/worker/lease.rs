@@ -109,15 +109,11 @@ fn admit<S: Clone + Send + Sync + 'static>(
         return;
     };
     count!("legwork_jobs_leased_total", batch.jobs.len(), "queue" => batch.queue);
-    engine.lanes[lane]
-        .inside
-        .fetch_add(batch.jobs.len(), Ordering::SeqCst);
+    engine.lanes[lane].inside.fetch_add(batch.jobs.len(), Ordering::SeqCst);
     let deadline = asked + engine.settings.lease;
     let last_chance = batch.jobs.iter().any(is_last_chance);
     let ids = batch.jobs.iter().map(|j| j.id);
-    let holds = engine
-        .held
-        .add(batch.token, lane, deadline, last_chance, ids);
+    let holds = engine.held.add(batch.token, lane, deadline, last_chance, ids);
     for (job, hold) in batch.jobs.into_iter().zip(holds) {
         let life = run::life(engine.clone(), lane, batch.token, job, hold, last_chance);
         tracker.spawn(life);
@@ -126,12 +122,7 @@ fn admit<S: Clone + Send + Sync + 'static>(
 
 /// Whether one more crash would be the job's last.
 fn is_last_chance(job: &LeasedJob) -> bool {
-    let limit = || {
-        Envelope::decode(job.id, &job.record)
-            .ok()
-            .and_then(|e| e.max_crashes)
-            .unwrap_or(3)
-    };
+    let limit = || Envelope::decode(job.id, &job.record).ok().and_then(|e| e.max_crashes).unwrap_or(3);
     job.crashes > 0 && job.crashes + 1 >= limit()
 }
 
@@ -179,11 +170,7 @@ impl<S> Engine<S> {
     async fn all_settled(&self) {
         loop {
             let freed = self.freed.notified();
-            if self
-                .lanes
-                .iter()
-                .all(|l| l.inside.load(Ordering::SeqCst) == 0)
-            {
+            if self.lanes.iter().all(|l| l.inside.load(Ordering::SeqCst) == 0) {
                 return;
             }
             // Bounded by the settler: it gives up a settle when its lease is over.

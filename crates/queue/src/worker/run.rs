@@ -3,6 +3,7 @@
 use super::held::{Hold, Why};
 use super::{Context, Engine, context};
 use crate::backend::{LeasedJob, Outcome, Settle, Token};
+use crate::clock::span_ms;
 use crate::failure::Verdict;
 use crate::measure::{count, observe};
 use crate::{Envelope, Failure, Policy};
@@ -31,9 +32,7 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     let lane = &engine.lanes[lane];
     let id = job.id;
     let envelope = Envelope::decode(id, &job.record);
-    let keyed = envelope
-        .as_ref()
-        .is_ok_and(|e| e.unique.is_some() || e.serial.is_some());
+    let keyed = envelope.as_ref().is_ok_and(|e| e.unique.is_some() || e.serial.is_some());
     let outcome = {
         let permit = tokio::select! {
             biased;
@@ -47,24 +46,14 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
             (Some(_), Err(e)) => Some(undecodable(&Policy::default(), e.to_string())),
             (Some(_), Ok(envelope)) => {
                 let span = tracing::info_span!("job", %id, name = envelope.name, attempt = job.attempts + 1);
-                attempt(&engine, token, &job, envelope, &hold, lane)
-                    .instrument(span)
-                    .await
+                attempt(&engine, token, &job, envelope, &hold, lane).instrument(span).await
             }
         }
     };
     match outcome {
         Some(outcome) => {
             // Fails only when the settler is gone, and then the lease will run out.
-            let _ = engine
-                .settles
-                .send(Settle {
-                    token,
-                    id,
-                    outcome,
-                    keyed,
-                })
-                .await;
+            let _ = engine.settles.send(Settle { token, id, outcome, keyed }).await;
         }
         None => engine.let_go(std::iter::once((token, id))),
     }
@@ -85,10 +74,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
     };
     let policy = &handler.definition.policy;
     if envelope.version > handler.definition.version {
-        tracing::warn!(
-            version = envelope.version,
-            "a newer payload than this worker knows; parked"
-        );
+        tracing::warn!(version = envelope.version, "a newer payload than this worker knows; parked");
         return Some(Outcome::Park);
     }
     let max_attempts = envelope.max_attempts.unwrap_or(policy.max_attempts).max(1);
@@ -102,10 +88,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         token,
         cancelled: hold.ended.clone(),
     };
-    let cx = Context {
-        state: engine.state.clone(),
-        inner: Arc::new(inner),
-    };
+    let cx = Context { state: engine.state.clone(), inner: Arc::new(inner) };
     let started = Instant::now();
     engine.health.running.fetch_add(1, Ordering::Relaxed);
     let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler.begin(&envelope.payload, cx)));
@@ -113,16 +96,10 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         Err(panic) => Ended::Failed(panicked(&*panic)),
         Ok(Err(e)) => {
             engine.health.running.fetch_sub(1, Ordering::Relaxed);
-            return Some(undecodable(
-                policy,
-                format!("payload of {}: {e}", envelope.name),
-            ));
+            return Some(undecodable(policy, format!("payload of {}: {e}", envelope.name)));
         }
         Ok(Ok(running)) => {
-            let timeout = envelope
-                .timeout_ms
-                .map(Duration::from_millis)
-                .or(policy.timeout);
+            let timeout = envelope.timeout_ms.map(Duration::from_millis).or(policy.timeout);
             supervise(running, timeout, hold, &engine.abort).await
         }
     };
@@ -202,17 +179,11 @@ impl Ended {
                 let result = result.filter(|text| {
                     let fits = text.len() <= MAX_RESULT;
                     if !fits {
-                        tracing::warn!(
-                            bytes = text.len(),
-                            "the result is larger than 1 MiB and is not kept"
-                        );
+                        tracing::warn!(bytes = text.len(), "the result is larger than 1 MiB and is not kept");
                     }
                     fits
                 });
-                Some(Outcome::Succeeded {
-                    result,
-                    keep_ms: envelope.keep(policy.keep),
-                })
+                Some(Outcome::Succeeded { result, keep_ms: envelope.keep(policy.keep) })
             }
             Ended::Interrupted => interrupted(hold),
             Ended::Failed(_) if hold.why() == Some(Why::Cancelled) => interrupted(hold),
@@ -221,43 +192,21 @@ impl Ended {
     }
 }
 
-fn failed(
-    failure: Failure,
-    envelope: &Envelope,
-    policy: &Policy,
-    attempt: u32,
-    max: u32,
-) -> Outcome {
+fn failed(failure: Failure, envelope: &Envelope, policy: &Policy, attempt: u32, max: u32) -> Outcome {
     let error = failure.message;
     let keep_ms = policy.keep_discarded.as_ms();
     let retry = |wait: Duration, error: String| {
         if attempt >= max {
-            return Outcome::Discard {
-                reason: "exhausted".into(),
-                error,
-                keep_ms,
-            };
+            return Outcome::Discard { reason: "exhausted".into(), error, keep_ms };
         }
-        Outcome::Retry {
-            wait_ms: wait.as_millis() as i64,
-            error,
-        }
+        Outcome::Retry { wait_ms: span_ms(wait), error }
     };
     match failure.verdict {
         Verdict::Retry => retry(policy.backoff.delay(attempt, chance()), error),
         Verdict::RetryIn(wait) => retry(wait, error),
-        Verdict::Snooze(wait) => Outcome::Snooze {
-            wait_ms: wait.as_millis() as i64,
-        },
-        Verdict::Discard => Outcome::Discard {
-            reason: "failed".into(),
-            error,
-            keep_ms,
-        },
-        Verdict::Cancel => Outcome::Cancel {
-            reason: error,
-            keep_ms: envelope.keep(policy.keep),
-        },
+        Verdict::Snooze(wait) => Outcome::Snooze { wait_ms: span_ms(wait) },
+        Verdict::Discard => Outcome::Discard { reason: "failed".into(), error, keep_ms },
+        Verdict::Cancel => Outcome::Cancel { reason: error, keep_ms: envelope.keep(policy.keep) },
     }
 }
 
@@ -266,45 +215,32 @@ fn interrupted(hold: &Hold) -> Option<Outcome> {
     let hour = crate::Keep::For(Duration::from_secs(3_600)).as_ms();
     match hold.why() {
         Some(Why::Lost) => None,
-        Some(Why::Cancelled) => Some(Outcome::Cancel {
-            reason: "requested".into(),
-            keep_ms: hour,
-        }),
+        Some(Why::Cancelled) => Some(Outcome::Cancel { reason: "requested".into(), keep_ms: hour }),
         Some(Why::Overdue) | None => Some(Outcome::HandBack),
     }
 }
 
 /// Another job on its last chance is inside: not now.
 fn later() -> Outcome {
-    Outcome::Snooze {
-        wait_ms: 500 + (chance() * 1_000.0) as i64,
-    }
+    Outcome::Snooze { wait_ms: 500 + (chance() * 1_000.0) as i64 }
 }
 
 fn undecodable(policy: &Policy, error: String) -> Outcome {
     tracing::error!(error, "undecodable; discarded");
-    Outcome::Discard {
-        reason: "undecodable".into(),
-        error,
-        keep_ms: policy.keep_discarded.as_ms(),
-    }
+    Outcome::Discard { reason: "undecodable".into(), error, keep_ms: policy.keep_discarded.as_ms() }
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
     let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-    Failure::retry(format!(
-        "panicked: {}",
-        said.unwrap_or_else(|| "without a message".into())
-    ))
+    Failure::retry(format!("panicked: {}", said.unwrap_or_else(|| "without a message".into())))
 }
 
 /// A random number from 0 to 1: a v4-like share of a fresh id is random enough for jitter.
 fn chance() -> f64 {
     let bytes = crate::JobId::in_shard(0);
-    f64::from(u32::from_be_bytes(
-        bytes.as_bytes()[10..14].try_into().unwrap_or_default(),
-    )) / f64::from(u32::MAX)
+    f64::from(u32::from_be_bytes(bytes.as_bytes()[10..14].try_into().unwrap_or_default()))
+        / f64::from(u32::MAX)
 }
 
 /// One event an outcome, in one vocabulary.

@@ -37,10 +37,7 @@ async fn settle<S>(engine: &Engine<S>, items: &[Settle]) {
     };
     match answers {
         Ok(answers) => {
-            let stale = items
-                .iter()
-                .zip(answers)
-                .filter(|(_, answer)| *answer == Settled::Stale);
+            let stale = items.iter().zip(answers).filter(|(_, answer)| *answer == Settled::Stale);
             for (item, _) in stale {
                 count!("legwork_stale_settles_total", 1);
                 tracing::warn!(id = %item.id, token = item.token.0, "a late outcome was refused: the lease was lost");

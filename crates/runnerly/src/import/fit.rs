@@ -18,9 +18,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Track, String> {
     let (mut messages, mut sessions) = (0, 0);
     while !rest.is_empty() {
         let at = bytes.len() - rest.len();
-        let (after, object) = processor
-            .deserialize_next(rest)
-            .map_err(|error| broken(at, &error))?;
+        let (after, object) = processor.deserialize_next(rest).map_err(|error| broken(at, &error))?;
         rest = after;
         let FitObject::DataMessage(message) = object else {
             continue;
@@ -53,9 +51,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Track, String> {
     match (sessions, track.samples.len()) {
         (_, 0) => Err("is FIT without a record: not an activity".to_owned()),
         (0 | 1, _) => Ok(track),
-        _ => Err(format!(
-            "holds {sessions} sessions; only files with one are accepted"
-        )),
+        _ => Err(format!("holds {sessions} sessions; only files with one are accepted")),
     }
 }
 
@@ -63,18 +59,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Track, String> {
 fn whole_file(bytes: &[u8]) -> Result<&[u8], String> {
     let header = usize::from(bytes[0]);
     if header != 12 && header != 14 {
-        return Err(format!(
-            "has a FIT header of {header} bytes; allowed are 12 and 14"
-        ));
+        return Err(format!("has a FIT header of {header} bytes; allowed are 12 and 14"));
     }
-    let size = bytes
-        .get(4..8)
-        .and_then(|size| size.try_into().ok())
-        .map_or(0, u32::from_le_bytes);
+    let size = bytes.get(4..8).and_then(|size| size.try_into().ok()).map_or(0, u32::from_le_bytes);
     let needed = header + size as usize + 2;
-    bytes
-        .get(..needed)
-        .ok_or_else(|| format!("is cut off: it has {} bytes of {needed}", bytes.len()))
+    bytes.get(..needed).ok_or_else(|| format!("is cut off: it has {} bytes of {needed}", bytes.len()))
 }
 
 fn broken(at: usize, error: &fitparser::Error) -> String {
@@ -82,9 +71,7 @@ fn broken(at: usize, error: &fitparser::Error) -> String {
     let what = match error.as_ref() {
         fitparser::ErrorKind::InvalidCrc(..) => "its checksum is wrong",
         fitparser::ErrorKind::MissingDefinitionMessage(..) => "a message lacks its definition",
-        fitparser::ErrorKind::MissingDeveloperDefinitionMessage() => {
-            "a developer field lacks its definition"
-        }
+        fitparser::ErrorKind::MissingDeveloperDefinitionMessage() => "a developer field lacks its definition",
         _ => "a message cannot be decoded",
     };
     format!("is damaged at byte {at}: {what}")
@@ -94,10 +81,7 @@ struct Fields(Vec<FitDataField>);
 
 impl Fields {
     fn value(&self, name: &str) -> Option<&Value> {
-        self.0
-            .iter()
-            .find(|field| field.name() == name)
-            .map(FitDataField::value)
+        self.0.iter().find(|field| field.name() == name).map(FitDataField::value)
     }
 
     /// A number; what a sensor reports out of range counts as no reading.
@@ -137,12 +121,7 @@ fn sample(fields: &Fields) -> Sample {
         altitude: altitude.or_else(|| fields.number("altitude", range::ALTITUDE)),
         distance: fields.number("distance", range::DISTANCE),
         hr: fields.number("heart_rate", range::RATE),
-        cadence: whole.map(|whole| {
-            whole
-                + fields
-                    .number("fractional_cadence", 0.0..=1.0)
-                    .unwrap_or(0.0)
-        }),
+        cadence: whole.map(|whole| whole + fields.number("fractional_cadence", 0.0..=1.0).unwrap_or(0.0)),
         begins: false,
     }
 }
@@ -159,10 +138,7 @@ fn session(track: &mut Track, fields: &Fields) {
 
 fn lap(fields: &Fields) -> Option<Lap> {
     let seconds = fields.number("total_timer_time", range::SECONDS)?;
-    Some(Lap {
-        seconds,
-        distance_m: fields.number("total_distance", range::DISTANCE),
-    })
+    Some(Lap { seconds, distance_m: fields.number("total_distance", range::DISTANCE) })
 }
 
 /// The wall clock's offset, from the raw numbers: decoded, a local time would pass through this machine's time zone.

@@ -31,16 +31,9 @@ impl Visitor for Gpx {
                     Some(text) => number(&format!("{name} of track point {point}"), &text, range),
                     None => Err(format!("track point {point} has no {name}")),
                 };
-                let position = [
-                    coordinate("lat", range::LATITUDE)?,
-                    coordinate("lon", range::LONGITUDE)?,
-                ];
+                let position = [coordinate("lat", range::LATITUDE)?, coordinate("lon", range::LONGITUDE)?];
                 let begins = std::mem::take(&mut self.begins);
-                self.point = Some(Sample {
-                    position: Some(position),
-                    begins,
-                    ..Sample::default()
-                });
+                self.point = Some(Sample { position: Some(position), begins, ..Sample::default() });
             }
             _ => {}
         }
@@ -55,10 +48,7 @@ impl Visitor for Gpx {
             ("trk", "name") if self.track.name.is_empty() => self.track.name = text.to_owned(),
             ("trk", "type") if self.kind.is_empty() => self.kind = text.to_owned(),
             (_, "trkpt") => {
-                return self
-                    .point
-                    .take()
-                    .map_or(Ok(()), |point| self.track.push(point));
+                return self.point.take().map_or(Ok(()), |point| self.track.push(point));
             }
             (parent, name) => {
                 if let Some(point) = self.point.as_mut() {
@@ -86,12 +76,8 @@ fn reading(
             *offset_s = offset_s.or(offset);
         }
         ("trkpt", "ele") => point.altitude = Some(number(place, text, range::ALTITUDE)?),
-        (_, "hr" | "heartrate") if !text.is_empty() => {
-            point.hr = Some(number(place, text, range::RATE)?)
-        }
-        (_, "cad" | "cadence") if !text.is_empty() => {
-            point.cadence = Some(number(place, text, range::RATE)?)
-        }
+        (_, "hr" | "heartrate") if !text.is_empty() => point.hr = Some(number(place, text, range::RATE)?),
+        (_, "cad" | "cadence") if !text.is_empty() => point.cadence = Some(number(place, text, range::RATE)?),
         _ => {}
     }
     Ok(())

@@ -50,10 +50,7 @@ impl Visitor for Tcx {
         };
         match name.as_str() {
             "Trackpoint" => {
-                return self
-                    .point
-                    .take()
-                    .map_or(Ok(()), |point| self.track.push(point));
+                return self.point.take().map_or(Ok(()), |point| self.track.push(point));
             }
             "Lap" => return self.end_lap(),
             _ => {}
@@ -88,12 +85,8 @@ impl Visitor for Tcx {
         } else if let Some((seconds, distance)) = self.lap.as_mut() {
             let place = format!("{name} of lap {}", self.track.laps.len() + 1);
             match (parent.as_str(), name.as_str()) {
-                ("Lap", "TotalTimeSeconds") => {
-                    *seconds = Some(number(&place, text, range::SECONDS)?)
-                }
-                ("Lap", "DistanceMeters") => {
-                    *distance = Some(number(&place, text, range::DISTANCE)?)
-                }
+                ("Lap", "TotalTimeSeconds") => *seconds = Some(number(&place, text, range::SECONDS)?),
+                ("Lap", "DistanceMeters") => *distance = Some(number(&place, text, range::DISTANCE)?),
                 _ => {}
             }
         }
@@ -107,10 +100,7 @@ impl Tcx {
             if self.track.laps.len() == 10_000 {
                 return Err("has more than 10000 laps".to_owned());
             }
-            self.track.laps.push(Lap {
-                seconds,
-                distance_m,
-            });
+            self.track.laps.push(Lap { seconds, distance_m });
         }
         Ok(())
     }

@@ -58,20 +58,12 @@ pub(super) fn assemble(mut track: Track, format: Format) -> Result<Imported, Str
         return Err("has no sample with a time".to_owned());
     };
     let streams = streams(samples, &times, start);
-    streams
-        .validate()
-        .map_err(|invalid| format!("does not make sense: {invalid}"))?;
+    streams.validate().map_err(|invalid| format!("does not make sense: {invalid}"))?;
     let between = (end - start).num_milliseconds() as f64 / 1000.0;
     // The timer of a device can run a little longer than from its first to its last sample.
-    let elapsed = track
-        .elapsed_s
-        .unwrap_or(between)
-        .max(track.timer_s.unwrap_or(0.0));
+    let elapsed = track.elapsed_s.unwrap_or(between).max(track.timer_s.unwrap_or(0.0));
     let covered = streams.distance.last().copied().unwrap_or(0.0);
-    let climbed = streams
-        .altitude
-        .as_ref()
-        .map(|altitude| climb::gain(altitude, climb::THRESHOLD_M));
+    let climbed = streams.altitude.as_ref().map(|altitude| climb::gain(altitude, climb::THRESHOLD_M));
     let measured_hr = samples.iter().filter_map(|sample| sample.hr);
     let (start_local, local_clock) = wall_clock(start, &track);
     Ok(Imported {
@@ -81,15 +73,12 @@ pub(super) fn assemble(mut track: Track, format: Format) -> Result<Imported, Str
         start_local,
         local_clock,
         distance_m: track.distance_m.unwrap_or(covered),
-        moving_s: track.timer_s.map_or_else(
-            || splits::moving_seconds(&streams),
-            |timer| timer.round() as i64,
-        ),
+        moving_s: track
+            .timer_s
+            .map_or_else(|| splits::moving_seconds(&streams), |timer| timer.round() as i64),
         elapsed_s: elapsed.round() as i64,
         gain_m: track.gain_m.or(climbed).unwrap_or(0.0),
-        average_hr: track
-            .average_hr
-            .or_else(|| mean(samples, &streams, |sample| sample.hr)),
+        average_hr: track.average_hr.or_else(|| mean(samples, &streams, |sample| sample.hr)),
         max_hr: track.max_hr.or_else(|| measured_hr.reduce(f64::max)),
         average_cadence: mean(samples, &streams, |sample| sample.cadence),
         name: super::title(&track.name),
@@ -103,9 +92,7 @@ pub(super) fn assemble(mut track: Track, format: Format) -> Result<Imported, Str
 fn order(samples: &mut Vec<Sample>) -> Result<(), String> {
     let mut latest: Option<DateTime<Utc>> = None;
     samples.retain(|sample| {
-        let forward = sample
-            .at
-            .is_some_and(|at| latest.is_none_or(|latest| at >= latest));
+        let forward = sample.at.is_some_and(|at| latest.is_none_or(|latest| at >= latest));
         if forward {
             latest = sample.at;
         }
@@ -115,36 +102,25 @@ fn order(samples: &mut Vec<Sample>) -> Result<(), String> {
         return Ok(());
     };
     if first.year() < 1980 || last.year() > 2099 {
-        return Err(format!(
-            "runs from {first} to {last}; allowed is 1980 to 2099"
-        ));
+        return Err(format!("runs from {first} to {last}; allowed is 1980 to 2099"));
     }
     if last - first > TimeDelta::days(366) {
-        return Err(format!(
-            "runs from {first} to {last}; allowed is a year at most"
-        ));
+        return Err(format!("runs from {first} to {last}; allowed is a year at most"));
     }
     Ok(())
 }
 
 fn streams(samples: &[Sample], times: &[DateTime<Utc>], start: DateTime<Utc>) -> Streams {
-    let second =
-        |at: &DateTime<Utc>| ((*at - start).num_milliseconds() as f64 / 1000.0).round() as i64;
-    let stream = |value: fn(&Sample) -> Option<f64>| {
-        fill_gaps(&samples.iter().map(value).collect::<Vec<_>>())
-    };
+    let second = |at: &DateTime<Utc>| ((*at - start).num_milliseconds() as f64 / 1000.0).round() as i64;
+    let stream =
+        |value: fn(&Sample) -> Option<f64>| fill_gaps(&samples.iter().map(value).collect::<Vec<_>>());
     Streams {
         time: times.iter().map(second).collect(),
         distance: distances(samples),
         altitude: stream(|sample| sample.altitude),
         heartrate: stream(|sample| sample.hr),
         cadence: stream(|sample| sample.cadence),
-        latlng: fill_gaps(
-            &samples
-                .iter()
-                .map(|sample| sample.position)
-                .collect::<Vec<_>>(),
-        ),
+        latlng: fill_gaps(&samples.iter().map(|sample| sample.position).collect::<Vec<_>>()),
         moving: None,
         grade: None,
     }
@@ -191,9 +167,7 @@ fn haversine(from: [f64; 2], to: [f64; 2]) -> f64 {
 fn mean(samples: &[Sample], streams: &Streams, value: fn(&Sample) -> Option<f64>) -> Option<f64> {
     let moving = splits::moving(streams);
     let measured = (1..samples.len()).filter(|k| moving[*k]);
-    splits::weighted_mean(
-        measured.filter_map(|k| Some((value(&samples[k])?, splits::interval(streams, k)))),
-    )
+    splits::weighted_mean(measured.filter_map(|k| Some((value(&samples[k])?, splits::interval(streams, k)))))
 }
 
 fn wall_clock(start: DateTime<Utc>, track: &Track) -> (NaiveDateTime, LocalClock) {
@@ -201,48 +175,31 @@ fn wall_clock(start: DateTime<Utc>, track: &Track) -> (NaiveDateTime, LocalClock
     let position = track.samples.iter().find_map(|sample| sample.position);
     match (track.offset_s, position) {
         (Some(offset), _) => (shifted(offset), LocalClock::File),
-        (None, Some([_, lng])) => (
-            shifted((lng / 15.0).round() as i64 * 3600),
-            LocalClock::Longitude,
-        ),
+        (None, Some([_, lng])) => (shifted((lng / 15.0).round() as i64 * 3600), LocalClock::Longitude),
         (None, None) => (start.naive_utc(), LocalClock::Utc),
     }
 }
 
 /// Reads a number that must be finite and within `range`.
-pub(super) fn number(
-    field: &str,
-    text: &str,
-    range: std::ops::RangeInclusive<f64>,
-) -> Result<f64, String> {
+pub(super) fn number(field: &str, text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(value) if range.contains(&value) => Ok(value),
-        Ok(value) => Err(format!(
-            "{field} is {value}; allowed is {} to {}",
-            range.start(),
-            range.end()
-        )),
-        Err(_) => Err(format!(
-            "{field} is {:?}; expected a number",
-            super::printable(text)
-        )),
+        Ok(value) => Err(format!("{field} is {value}; allowed is {} to {}", range.start(), range.end())),
+        Err(_) => Err(format!("{field} is {:?}; expected a number", super::printable(text))),
     }
 }
 
 /// Reads a time, and its offset from UTC if it is written as an offset and not as `Z`. Without either it is UTC.
 pub(super) fn time(field: &str, text: &str) -> Result<(DateTime<Utc>, Option<i64>), String> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        let offset =
-            (!text.ends_with(['Z', 'z'])).then(|| i64::from(at.offset().local_minus_utc()));
+        let offset = (!text.ends_with(['Z', 'z'])).then(|| i64::from(at.offset().local_minus_utc()));
         return Ok((at.with_timezone(&Utc), offset));
     }
     match text.parse::<NaiveDateTime>() {
         Ok(at) => Ok((at.and_utc(), None)),
         Err(_) => {
             let shown = super::printable(text);
-            Err(format!(
-                "{field} is {shown:?}; expected a time such as 2024-05-01T06:00:00Z"
-            ))
+            Err(format!("{field} is {shown:?}; expected a time such as 2024-05-01T06:00:00Z"))
         }
     }
 }
@@ -272,10 +229,7 @@ mod tests {
     #[test]
     fn times_with_and_without_an_offset() {
         let utc = time("time", "2024-05-01T04:00:00Z").unwrap();
-        assert_eq!(
-            time("time", "2024-05-01T06:00:00+02:00").unwrap(),
-            (utc.0, Some(7200))
-        );
+        assert_eq!(time("time", "2024-05-01T06:00:00+02:00").unwrap(), (utc.0, Some(7200)));
         assert_eq!(time("time", "2024-05-01T04:00:00").unwrap(), utc);
         assert!(time("time", "noon").is_err());
     }

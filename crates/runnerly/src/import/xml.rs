@@ -21,12 +21,8 @@ impl Attributes<'_> {
     /// The value of an attribute, if it is there.
     pub(super) fn get(&self, name: &str) -> Result<Option<String>, String> {
         let broken = |error: &dyn std::fmt::Display| format!("attribute {name} is broken: {error}");
-        let attribute = self
-            .0
-            .try_get_attribute(name)
-            .map_err(|error| broken(&error))?;
-        let value =
-            attribute.map(|attribute| attribute.unescape_value().map(|value| value.into_owned()));
+        let attribute = self.0.try_get_attribute(name).map_err(|error| broken(&error))?;
+        let value = attribute.map(|attribute| attribute.unescape_value().map(|value| value.into_owned()));
         value.transpose().map_err(|error| broken(&error))
     }
 }
@@ -63,22 +59,15 @@ pub(super) fn walk(text: &str, visitor: &mut dyn Visitor) -> Result<(), String> 
                 path.pop();
                 content.clear();
             }
-            Event::Text(text) => {
-                content.push_str(&text.decode().map_err(|error| error.to_string())?)
-            }
-            Event::CData(text) => {
-                content.push_str(&text.decode().map_err(|error| error.to_string())?)
-            }
+            Event::Text(text) => content.push_str(&text.decode().map_err(|error| error.to_string())?),
+            Event::CData(text) => content.push_str(&text.decode().map_err(|error| error.to_string())?),
             Event::GeneralRef(reference) => content.push(character(&reference)?),
             Event::Eof => break,
             _ => {}
         }
     }
     match path.last() {
-        Some(element) => Err(format!(
-            "is cut off: it ends inside <{}>",
-            super::printable(element)
-        )),
+        Some(element) => Err(format!("is cut off: it ends inside <{}>", super::printable(element))),
         None => Ok(()),
     }
 }
@@ -94,16 +83,12 @@ fn next<'a>(reader: &mut Reader<&'a [u8]>) -> Result<Event<'a>, String> {
         // A document type can define entities that expand without end; no program that writes runs needs one.
         Ok(Event::DocType(_)) => Err("has a DOCTYPE, which is not accepted".to_owned()),
         Ok(event) => Ok(event),
-        Err(quick_xml::Error::Syntax(_)) => Err(format!(
-            "is cut off or broken: the XML at byte {} is never closed",
-            reader.error_position()
-        )),
+        Err(quick_xml::Error::Syntax(_)) => {
+            Err(format!("is cut off or broken: the XML at byte {} is never closed", reader.error_position()))
+        }
         Err(error) => {
             let reason = super::printable(&error.to_string());
-            Err(format!(
-                "is not well-formed XML at byte {}: {reason}",
-                reader.error_position()
-            ))
+            Err(format!("is not well-formed XML at byte {}: {reason}", reader.error_position()))
         }
     }
 }
@@ -124,9 +109,7 @@ fn character(reference: &BytesRef<'_>) -> Result<char, String> {
         b"apos" => Ok('\''),
         other => {
             let name = super::printable(&String::from_utf8_lossy(other));
-            Err(format!(
-                "has the entity &{name}; which is not one of XML's own"
-            ))
+            Err(format!("has the entity &{name}; which is not one of XML's own"))
         }
     }
 }

@@ -5,10 +5,7 @@ use chrono::NaiveDateTime;
 
 /// The content of a recording, or `None` with a visible note when it is not there.
 pub(crate) fn recording(name: &str) -> Option<Vec<u8>> {
-    let path = format!(
-        "{}/../../../shared/strava/{name}",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let path = format!("{}/../../../shared/strava/{name}", env!("CARGO_MANIFEST_DIR"));
     match std::fs::read(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
@@ -32,11 +29,7 @@ pub(crate) fn recorded_streams() -> Option<Streams> {
 pub(crate) fn recorded_activities() -> Option<Vec<Activity>> {
     let bytes = recording("strava-activities-1132.jsonl")?;
     let lines = std::str::from_utf8(&bytes).unwrap().lines();
-    Some(
-        lines
-            .map(|line| Activity::from_strava(&serde_json::from_str(line).unwrap()).unwrap())
-            .collect(),
-    )
+    Some(lines.map(|line| Activity::from_strava(&serde_json::from_str(line).unwrap()).unwrap()).collect())
 }
 
 /// A run of five minutes per kilometre, in UTC, whose id is its start in seconds.

@@ -35,8 +35,7 @@ impl Activity {
             average_cadence: number(json, "average_cadence")?,
             workout_type: number(json, "workout_type")?.map(|n| n as i64),
             gear: text(json, "gear_id")?,
-            private: flag(json, "private")
-                || json.get("visibility").is_some_and(|v| v == "only_me"),
+            private: flag(json, "private") || json.get("visibility").is_some_and(|v| v == "only_me"),
             source: Source::Strava,
         })
     }
@@ -51,9 +50,7 @@ fn present<'a>(json: &'a Value, field: &str) -> Option<&'a Value> {
 
 fn id(field: &str, value: Option<&Value>) -> Result<i64, Invalid> {
     let value = value.ok_or_else(|| Invalid::new(field, "missing; expected a whole number"))?;
-    value
-        .as_i64()
-        .ok_or_else(|| Invalid::new(field, "expected a whole number"))
+    value.as_i64().ok_or_else(|| Invalid::new(field, "expected a whole number"))
 }
 
 fn sport(json: &Value) -> Result<String, Invalid> {
@@ -66,16 +63,10 @@ fn sport(json: &Value) -> Result<String, Invalid> {
 }
 
 fn date(json: &Value, field: &str) -> Result<DateTime<Utc>, Invalid> {
-    let value = text(json, field)?
-        .ok_or_else(|| Invalid::new(field, "missing; expected a date and time"))?;
+    let value = text(json, field)?.ok_or_else(|| Invalid::new(field, "missing; expected a date and time"))?;
     DateTime::parse_from_rfc3339(&value)
         .map(|at| at.with_timezone(&Utc))
-        .map_err(|_| {
-            Invalid::new(
-                field,
-                "expected a date and time such as 2020-12-06T09:36:27Z",
-            )
-        })
+        .map_err(|_| Invalid::new(field, "expected a date and time such as 2020-12-06T09:36:27Z"))
 }
 
 /// `start_date_local` is the local wall clock with a `Z` that does not mean UTC.
@@ -97,16 +88,11 @@ fn number(json: &Value, field: &str) -> Result<Option<f64>, Invalid> {
     let Some(value) = present(json, field) else {
         return Ok(None);
     };
-    let number = value
-        .as_f64()
-        .ok_or_else(|| Invalid::new(field, "expected a number"))?;
+    let number = value.as_f64().ok_or_else(|| Invalid::new(field, "expected a number"))?;
     if (0.0..=MAX_TOTAL).contains(&number) {
         Ok(Some(number))
     } else {
-        Err(Invalid::new(
-            field,
-            format!("is {number}; allowed is 0 to {MAX_TOTAL:e}"),
-        ))
+        Err(Invalid::new(field, format!("is {number}; allowed is 0 to {MAX_TOTAL:e}")))
     }
 }
 
@@ -136,14 +122,8 @@ mod tests {
     fn numbers_come_as_integers_or_floats_and_large_ids_stay_exact() {
         let activity = Activity::from_strava(&sample()).unwrap();
         assert_eq!(activity.id, 2770639342612791510);
-        assert_eq!(
-            (activity.distance_m, activity.moving_s, activity.elapsed_s),
-            (6638.0, 1980, 2001)
-        );
-        assert_eq!(
-            activity.day(),
-            NaiveDateTime::default().date() + chrono::Days::new(17531)
-        );
+        assert_eq!((activity.distance_m, activity.moving_s, activity.elapsed_s), (6638.0, 1980, 2001));
+        assert_eq!(activity.day(), NaiveDateTime::default().date() + chrono::Days::new(17531));
         assert!(activity.is_race() && activity.private && activity.average_hr.is_none());
         assert_eq!(activity.pace_time_s(), 2001);
     }
@@ -152,28 +132,12 @@ mod tests {
     fn a_bad_field_is_named() {
         let cases = [
             ("id", json!("12"), "id: expected a whole number"),
-            (
-                "athlete",
-                json!(null),
-                "athlete.id: missing; expected a whole number",
-            ),
-            (
-                "distance",
-                json!(-1),
-                "distance: is -1; allowed is 0 to 1e12",
-            ),
+            ("athlete", json!(null), "athlete.id: missing; expected a whole number"),
+            ("distance", json!(-1), "distance: is -1; allowed is 0 to 1e12"),
             ("distance", json!("far"), "distance: expected a number"),
             ("moving_time", json!(1e300), "moving_time: is 1"),
-            (
-                "start_date",
-                json!("yesterday"),
-                "start_date: expected a date and time such as",
-            ),
-            (
-                "start_date_local",
-                json!(5),
-                "start_date_local: expected a string",
-            ),
+            ("start_date", json!("yesterday"), "start_date: expected a date and time such as"),
+            ("start_date_local", json!(5), "start_date_local: expected a string"),
             ("sport_type", json!(null), "sport_type: missing"),
         ];
         for (field, value, expected) in cases {
@@ -182,9 +146,6 @@ mod tests {
             let message = Activity::from_strava(&json).unwrap_err().to_string();
             assert!(message.starts_with(expected), "{field}: {message}");
         }
-        assert_eq!(
-            Activity::from_strava(&json!([])).unwrap_err().field,
-            "activity"
-        );
+        assert_eq!(Activity::from_strava(&json!([])).unwrap_err().field, "activity");
     }
 }

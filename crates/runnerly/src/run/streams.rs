@@ -60,15 +60,11 @@ impl Streams {
     /// # Errors
     /// `time` or `distance` missing, a value of the wrong type, or what [`Streams::validate`] refuses.
     pub fn from_strava(json: &Value) -> Result<Self, Invalid> {
-        let time =
-            data(json, "time")?.ok_or_else(|| Invalid::new("time", "the stream is missing"))?;
-        let distance = data(json, "distance")?
-            .ok_or_else(|| Invalid::new("distance", "the stream is missing"))?;
+        let time = data(json, "time")?.ok_or_else(|| Invalid::new("time", "the stream is missing"))?;
+        let distance =
+            data(json, "distance")?.ok_or_else(|| Invalid::new("distance", "the stream is missing"))?;
         let streams = Self {
-            time: required("time", time)?
-                .into_iter()
-                .map(|second| second.round() as i64)
-                .collect(),
+            time: required("time", time)?.into_iter().map(|second| second.round() as i64).collect(),
             distance: required("distance", distance)?,
             altitude: optional(json, "altitude", Value::as_f64)?,
             heartrate: optional(json, "heartrate", Value::as_f64)?,
@@ -90,11 +86,7 @@ impl Streams {
     /// time outside one year.
     pub fn validate(&self) -> Result<(), Invalid> {
         self.validate_lengths()?;
-        if let Some(k) = self
-            .time
-            .iter()
-            .position(|t| !(0..=MAX_SECONDS).contains(t))
-        {
+        if let Some(k) = self.time.iter().position(|t| !(0..=MAX_SECONDS).contains(t)) {
             let reason = format!("is {}; allowed is 0 to {MAX_SECONDS} seconds", self.time[k]);
             return Err(Invalid::new(format!("time[{k}]"), reason));
         }
@@ -104,31 +96,19 @@ impl Streams {
         }
         for (name, stream) in self.optional_numbers() {
             if let Some(k) = stream.iter().position(|value| !value.is_finite()) {
-                return Err(Invalid::new(
-                    format!("{name}[{k}]"),
-                    "is not a finite number",
-                ));
+                return Err(Invalid::new(format!("{name}[{k}]"), "is not a finite number"));
             }
         }
         let points = self.latlng.iter().flatten();
-        match points
-            .enumerate()
-            .find(|(_, [lat, lng])| !lat.is_finite() || !lng.is_finite())
-        {
-            Some((k, _)) => Err(Invalid::new(
-                format!("latlng[{k}]"),
-                "is not a pair of finite numbers",
-            )),
+        match points.enumerate().find(|(_, [lat, lng])| !lat.is_finite() || !lng.is_finite()) {
+            Some((k, _)) => Err(Invalid::new(format!("latlng[{k}]"), "is not a pair of finite numbers")),
             None => Ok(()),
         }
     }
 
     fn validate_lengths(&self) -> Result<(), Invalid> {
         let mut lengths = vec![("distance", self.distance.len())];
-        lengths.extend(
-            self.optional_numbers()
-                .map(|(name, stream)| (name, stream.len())),
-        );
+        lengths.extend(self.optional_numbers().map(|(name, stream)| (name, stream.len())));
         lengths.extend(self.moving.as_ref().map(|stream| ("moving", stream.len())));
         lengths.extend(self.latlng.as_ref().map(|stream| ("latlng", stream.len())));
         let expected = self.len();
@@ -173,18 +153,13 @@ fn data<'a>(json: &'a Value, name: &str) -> Result<Option<&'a Vec<Value>>, Inval
     };
     match stream.get("data").and_then(Value::as_array) {
         Some(values) => Ok(Some(values)),
-        None => Err(Invalid::new(
-            name,
-            "expected an object with an array named data",
-        )),
+        None => Err(Invalid::new(name, "expected an object with an array named data")),
     }
 }
 
 fn required(name: &str, values: &[Value]) -> Result<Vec<f64>, Invalid> {
     let read = |(k, value): (usize, &Value)| {
-        value
-            .as_f64()
-            .ok_or_else(|| Invalid::new(format!("{name}[{k}]"), "expected a number"))
+        value.as_f64().ok_or_else(|| Invalid::new(format!("{name}[{k}]"), "expected a number"))
     };
     values.iter().enumerate().map(read).collect()
 }
@@ -203,8 +178,8 @@ fn optional<T: Copy>(
             read_values.push(None);
             continue;
         }
-        let value = read(value)
-            .ok_or_else(|| Invalid::new(format!("{name}[{k}]"), "is of the wrong type"))?;
+        let value =
+            read(value).ok_or_else(|| Invalid::new(format!("{name}[{k}]"), "is of the wrong type"))?;
         read_values.push(Some(value));
     }
     Ok(fill_gaps(&read_values))
@@ -238,30 +213,18 @@ mod tests {
     #[test]
     fn a_bad_stream_is_named() {
         let cases = [
-            (
-                json!({"distance": {"data": []}}),
-                "time: the stream is missing",
-            ),
+            (json!({"distance": {"data": []}}), "time: the stream is missing"),
             (
                 json!({"time": {"data": [0]}, "distance": {"data": []}}),
                 "distance: has 0 samples, but time has 1",
             ),
-            (
-                json!({"time": {"data": [0]}, "distance": {"data": ["x"]}}),
-                "distance[0]: expected a number",
-            ),
-            (
-                json!({"time": {"data": [-1]}, "distance": {"data": [0]}}),
-                "time[0]: is -1; allowed is 0 to",
-            ),
+            (json!({"time": {"data": [0]}, "distance": {"data": ["x"]}}), "distance[0]: expected a number"),
+            (json!({"time": {"data": [-1]}, "distance": {"data": [0]}}), "time[0]: is -1; allowed is 0 to"),
             (
                 json!({"time": {"data": [1e300]}, "distance": {"data": [0]}}),
                 "time[0]: is 9223372036854775807",
             ),
-            (
-                json!({"time": {"data": [1]}, "distance": {"data": [-4]}}),
-                "distance[0]: is -4; allowed",
-            ),
+            (json!({"time": {"data": [1]}, "distance": {"data": [-4]}}), "distance[0]: is -4; allowed"),
             (
                 json!({"time": 4, "distance": {"data": [0]}}),
                 "time: expected an object with an array named data",
@@ -279,11 +242,7 @@ mod tests {
 
     #[test]
     fn numbers_that_are_not_finite_are_refused() {
-        let mut streams = Streams {
-            time: vec![0],
-            distance: vec![0.0],
-            ..Streams::default()
-        };
+        let mut streams = Streams { time: vec![0], distance: vec![0.0], ..Streams::default() };
         streams.altitude = Some(vec![f64::NAN]);
         assert_eq!(streams.validate().unwrap_err().field, "altitude[0]");
         streams.altitude = None;

@@ -22,19 +22,14 @@ pub(super) fn read_or_create(path: &Path) -> Result<SecretString, SecretError> {
 }
 
 fn refused(path: &Path, e: std::io::Error) -> SecretError {
-    SecretError::File {
-        path: path.to_owned(),
-        reason: e.to_string(),
-    }
+    SecretError::File { path: path.to_owned(), reason: e.to_string() }
 }
 
 fn read(path: &Path) -> std::io::Result<SecretString> {
     let file = File::open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() || meta.len() > MAX_BYTES {
-        return Err(std::io::Error::other(
-            "is not a key file; expected at most 4096 bytes of base64",
-        ));
+        return Err(std::io::Error::other("is not a key file; expected at most 4096 bytes of base64"));
     }
     private(&meta)?;
     let mut text = String::new();
@@ -49,9 +44,7 @@ fn private(meta: &fs::Metadata) -> std::io::Result<()> {
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    Err(std::io::Error::other(format!(
-        "others may read it (mode {mode:03o}); allowed is 600: chmod 600 it"
-    )))
+    Err(std::io::Error::other(format!("others may read it (mode {mode:03o}); allowed is 600: chmod 600 it")))
 }
 
 #[cfg(not(unix))]
@@ -63,11 +56,7 @@ fn private(_: &fs::Metadata) -> std::io::Result<()> {
 /// and never replaces a file that another process made meanwhile.
 fn create(path: &Path) -> Result<(), SecretError> {
     let key = new_key()?;
-    let draft = path.with_extension(format!(
-        "{}.{:08x}",
-        std::process::id(),
-        rand::random::<u32>()
-    ));
+    let draft = path.with_extension(format!("{}.{:08x}", std::process::id(), rand::random::<u32>()));
     let outcome = write(&draft, &key).and_then(|()| match fs::hard_link(&draft, path) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
         other => other,
@@ -95,23 +84,15 @@ mod tests {
     fn many_first_starts_at_once_agree_on_one_key() {
         let dir = tempfile::tempdir().unwrap();
         let rings: Vec<_> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| Keyring::load(None, dir.path()).unwrap()))
-                .collect();
-            starts
-                .into_iter()
-                .map(|start| start.join().unwrap())
-                .collect()
+            let starts: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| Keyring::load(None, dir.path()).unwrap())).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         let sealed = rings[0].seal("strava", 1, b"x").unwrap();
         for ring in &rings {
             assert_eq!(ring.open("strava", 1, &sealed).unwrap(), b"x");
         }
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "no draft is left"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]
@@ -121,10 +102,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         Keyring::load(None, dir.path()).unwrap();
         let path = dir.path().join(KEY_FILE);
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let message = Keyring::load(None, dir.path()).unwrap_err().to_string();
         assert!(
@@ -140,36 +118,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(KEY_FILE);
         let zero = format!("{}=", "A".repeat(43));
-        for (content, reason) in [
-            ("", "is empty"),
-            ("c2hvcnQ=\n", "is too short"),
-            (&zero, "is all zero"),
-        ] {
+        for (content, reason) in [("", "is empty"), ("c2hvcnQ=\n", "is too short"), (&zero, "is all zero")] {
             fs::write(&path, content).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             let message = Keyring::load(None, dir.path()).unwrap_err().to_string();
-            assert!(
-                message.starts_with(&format!("key file {}: {reason}; ", path.display())),
-                "{message}"
-            );
+            assert!(message.starts_with(&format!("key file {}: {reason}; ", path.display())), "{message}");
             assert_eq!(message.lines().count(), 1);
         }
-        let message = Keyring::load(None, &dir.path().join("missing"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("missing/runnerly.key: No such file"),
-            "{message}"
-        );
+        let message = Keyring::load(None, &dir.path().join("missing")).unwrap_err().to_string();
+        assert!(message.contains("missing/runnerly.key: No such file"), "{message}");
     }
 
     #[test]
     fn the_variable_comes_before_the_file() {
         let dir = tempfile::tempdir().unwrap();
         assert!(Keyring::load(Some(&"nonsense".into()), dir.path()).is_err());
-        assert!(
-            Keyring::load(Some(&" ".into()), dir.path()).is_ok(),
-            "an empty variable is as good as none"
-        );
+        assert!(Keyring::load(Some(&" ".into()), dir.path()).is_ok(), "an empty variable is as good as none");
     }
 }

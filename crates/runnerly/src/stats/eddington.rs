@@ -11,16 +11,9 @@ use crate::run::Activity;
 /// ```
 pub fn number(per_day: impl IntoIterator<Item = f64>) -> u32 {
     // A sum of tenths of metres can fall short of a whole unit by binary dust.
-    let mut whole: Vec<u64> = per_day
-        .into_iter()
-        .map(|units| (units + 1e-9) as u64)
-        .collect();
+    let mut whole: Vec<u64> = per_day.into_iter().map(|units| (units + 1e-9) as u64).collect();
     whole.sort_unstable_by(|a, b| b.cmp(a));
-    whole
-        .iter()
-        .zip(1u64..)
-        .take_while(|(units, days)| *units >= days)
-        .count() as u32
+    whole.iter().zip(1u64..).take_while(|(units, days)| *units >= days).count() as u32
 }
 
 /// The Eddington number of these runs, summed per local day, in units of `unit_m` metres.
@@ -29,11 +22,7 @@ pub fn number(per_day: impl IntoIterator<Item = f64>) -> u32 {
 /// assert_eq!(runnerly::stats::eddington::of_runs(&[], runnerly::stats::KM), 0);
 /// ```
 pub fn of_runs(activities: &[Activity], unit_m: f64) -> u32 {
-    number(
-        totals::by(activities, |day| day)
-            .values()
-            .map(|day| day.distance_m / unit_m),
-    )
+    number(totals::by(activities, |day| day).values().map(|day| day.distance_m / unit_m))
 }
 
 #[cfg(test)]
@@ -44,10 +33,7 @@ mod tests {
     #[test]
     fn two_runs_of_one_day_add_up_and_dust_does_not_cost_a_unit() {
         use crate::run::recordings::activity;
-        let runs = [
-            activity("2024-01-01T06:00:00", 0.1),
-            activity("2024-01-01T18:00:00", 0.7),
-        ];
+        let runs = [activity("2024-01-01T06:00:00", 0.1), activity("2024-01-01T18:00:00", 0.7)];
         // In binary, 0.1 + 0.7 is a little less than 0.8.
         assert_eq!(of_runs(&runs, 0.8), 1);
         assert_eq!(number([f64::NAN, -3.0]), 0);

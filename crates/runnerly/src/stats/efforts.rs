@@ -48,13 +48,7 @@ pub fn best_efforts(streams: &Streams) -> Vec<Effort> {
         .iter()
         .filter_map(|(name, metres)| {
             let (seconds, start, end) = fastest(&streams.time, &distance, *metres)?;
-            Some(Effort {
-                name: (*name).to_owned(),
-                distance_m: *metres,
-                seconds,
-                start,
-                end,
-            })
+            Some(Effort { name: (*name).to_owned(), distance_m: *metres, seconds, start, end })
         })
         .collect()
 }
@@ -99,11 +93,7 @@ mod tests {
 
     fn run(samples: &[(i64, f64)]) -> Streams {
         let (time, distance) = samples.iter().copied().unzip();
-        Streams {
-            time,
-            distance,
-            ..Streams::default()
-        }
+        Streams { time, distance, ..Streams::default() }
     }
 
     #[test]
@@ -115,10 +105,7 @@ mod tests {
     #[test]
     fn the_overshoot_is_cut_in_proportion_and_floored() {
         let efforts = best_efforts(&run(&[(0, 0.0), (101, 500.0), (250, 900.0)]));
-        assert_eq!(
-            (efforts[0].seconds, efforts[0].start, efforts[0].end),
-            (80, 0, 1)
-        );
+        assert_eq!((efforts[0].seconds, efforts[0].start, efforts[0].end), (80, 0, 1));
     }
 
     #[test]

@@ -50,11 +50,7 @@ mod tests {
             (0.10, 5.9682),
             (0.20, 9.0067),
         ] {
-            assert!(
-                (cost(slope) - expected).abs() < 5e-5,
-                "{slope}: {}",
-                cost(slope)
-            );
+            assert!((cost(slope) - expected).abs() < 5e-5, "{slope}: {}", cost(slope));
         }
         assert_eq!(cost(3.0), cost(0.45));
     }

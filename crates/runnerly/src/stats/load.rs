@@ -11,20 +11,11 @@ pub struct Impulse {
 
 impl Impulse {
     /// Banister's constants for men.
-    pub const MEN: Self = Self {
-        factor: 0.64,
-        exponent: 1.92,
-    };
+    pub const MEN: Self = Self { factor: 0.64, exponent: 1.92 };
     /// Banister's constants for women.
-    pub const WOMEN: Self = Self {
-        factor: 0.86,
-        exponent: 1.67,
-    };
+    pub const WOMEN: Self = Self { factor: 0.86, exponent: 1.67 };
     /// What GoldenCheetah and Elevate use for women.
-    pub const WOMEN_GOLDEN_CHEETAH: Self = Self {
-        factor: 0.64,
-        exponent: 1.67,
-    };
+    pub const WOMEN_GOLDEN_CHEETAH: Self = Self { factor: 0.64, exponent: 1.67 };
 
     /// The training impulse of `minutes` at heart rate `hr`. Heart rates outside `rest..max` count as the nearer one;
     /// 0 unless `rest < max`.
@@ -34,11 +25,7 @@ impl Impulse {
     /// assert_eq!(format!("{trimp:.4}"), "108.0954");
     /// ```
     pub fn of(self, minutes: f64, hr: f64, rest: f64, max: f64) -> f64 {
-        if rest >= max
-            || [minutes, hr, rest, max]
-                .iter()
-                .any(|value| !value.is_finite())
-        {
+        if rest >= max || [minutes, hr, rest, max].iter().any(|value| !value.is_finite()) {
             return 0.0;
         }
         let reserve = ((hr - rest) / (max - rest)).clamp(0.0, 1.0);
@@ -46,14 +33,7 @@ impl Impulse {
     }
 
     /// Heart rate stress: 100 is an hour at the threshold heart rate.
-    pub fn stress(
-        self,
-        minutes: f64,
-        hr: f64,
-        rest: f64,
-        max: f64,
-        threshold_hr: f64,
-    ) -> Option<f64> {
+    pub fn stress(self, minutes: f64, hr: f64, rest: f64, max: f64, threshold_hr: f64) -> Option<f64> {
         let hour = self.of(60.0, threshold_hr, rest, max);
         (hour > 0.0).then(|| 100.0 * self.of(minutes, hr, rest, max) / hour)
     }
@@ -96,12 +76,7 @@ pub fn days(loads: &[f64]) -> Vec<Day> {
         let form = fitness - fatigue;
         fitness += (load - fitness) * slow;
         fatigue += (load - fatigue) * fast;
-        Day {
-            load: *load,
-            fitness,
-            fatigue,
-            form,
-        }
+        Day { load: *load, fitness, fatigue, form }
     };
     loads.iter().map(day).collect()
 }
@@ -127,24 +102,11 @@ mod tests {
     fn impulses_and_stress() {
         close(Impulse::MEN.of(60.0, 150.0, 50.0, 190.0), 108.0954);
         close(Impulse::WOMEN.of(60.0, 150.0, 50.0, 190.0), 121.4991);
-        close(
-            Impulse::WOMEN_GOLDEN_CHEETAH.of(60.0, 150.0, 50.0, 190.0),
-            90.4179,
-        );
+        close(Impulse::WOMEN_GOLDEN_CHEETAH.of(60.0, 150.0, 50.0, 190.0), 90.4179);
         close(threshold_hr(50.0, 190.0), 169.0);
         close(Impulse::MEN.of(60.0, 169.0, 50.0, 190.0), 166.9240);
-        close(
-            Impulse::MEN
-                .stress(60.0, 150.0, 50.0, 190.0, 169.0)
-                .unwrap(),
-            64.7572,
-        );
-        close(
-            Impulse::MEN
-                .stress(48.0, 142.0, 50.0, 190.0, 169.0)
-                .unwrap(),
-            42.7088,
-        );
+        close(Impulse::MEN.stress(60.0, 150.0, 50.0, 190.0, 169.0).unwrap(), 64.7572);
+        close(Impulse::MEN.stress(48.0, 142.0, 50.0, 190.0, 169.0).unwrap(), 42.7088);
         assert_eq!(Impulse::MEN.of(60.0, 150.0, 190.0, 50.0), 0.0);
         assert_eq!(pace_stress(60.0, 0.0, 270.0), None);
     }

@@ -31,11 +31,7 @@ pub fn clock(seconds: f64) -> String {
     let whole = seconds.round().max(0.0);
     let whole = if whole.is_finite() { whole as u64 } else { 0 };
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
-    }
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 #[cfg(test)]
@@ -61,13 +57,9 @@ mod tests {
 
     #[test]
     fn there_is_no_pace_without_distance_or_time() {
-        for (metres, seconds) in [
-            (0.0, 5.0),
-            (5.0, 0.0),
-            (-1.0, -1.0),
-            (f64::NAN, 1.0),
-            (f64::INFINITY, f64::INFINITY),
-        ] {
+        for (metres, seconds) in
+            [(0.0, 5.0), (5.0, 0.0), (-1.0, -1.0), (f64::NAN, 1.0), (f64::INFINITY, f64::INFINITY)]
+        {
             assert_eq!(seconds_per_km(metres, seconds), None);
         }
     }

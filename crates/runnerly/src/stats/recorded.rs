@@ -24,20 +24,8 @@ fn totals_per_year() {
         (2021, 53, 577_065.3, 187_167, 189_123, 3_043.9, 324.34),
         (2022, 93, 1_019_767.1, 342_174, 346_819, 4_888.0, 335.54),
     ] {
-        assert_eq!(
-            years[&year].rounded(),
-            Totals {
-                runs,
-                distance_m,
-                moving_s,
-                elapsed_s,
-                gain_m
-            }
-        );
-        assert!(
-            (years[&year].pace_s_per_km().unwrap() - pace).abs() < 0.005,
-            "{year}"
-        );
+        assert_eq!(years[&year].rounded(), Totals { runs, distance_m, moving_s, elapsed_s, gain_m });
+        assert!((years[&year].pace_s_per_km().unwrap() - pace).abs() < 0.005, "{year}");
     }
 }
 
@@ -54,20 +42,12 @@ fn totals_per_week_and_month() {
         ("2025-10-13", 4, 55_154.2, 18_673),
     ] {
         let found = weeks[&day(week)].rounded();
-        assert_eq!(
-            (found.runs, found.distance_m, found.moving_s),
-            (runs, distance_m, moving_s),
-            "{week}"
-        );
+        assert_eq!((found.runs, found.distance_m, found.moving_s), (runs, distance_m, moving_s), "{week}");
     }
     let months = by(&activities, first_of_month);
     for (month, runs, distance_m) in [("2024-01-01", 14, 148_411.3), ("2024-02-01", 9, 88_497.0)] {
         let found = months[&day(month)].rounded();
-        assert_eq!(
-            (found.runs, found.distance_m),
-            (runs, distance_m),
-            "{month}"
-        );
+        assert_eq!((found.runs, found.distance_m), (runs, distance_m), "{month}");
     }
 }
 
@@ -76,28 +56,15 @@ fn the_report_of_a_month() {
     let Some(activities) = recorded_activities() else {
         return;
     };
-    let month: Vec<_> = activities
-        .into_iter()
-        .filter(|run| first_of_month(run.day()) == day("2025-09-01"))
-        .collect();
+    let month: Vec<_> =
+        activities.into_iter().filter(|run| first_of_month(run.day()) == day("2025-09-01")).collect();
     let found = summary::summarize(&month, day("2025-09-30"));
-    assert_eq!(
-        (found.runs, found.run_days, found.distance_m),
-        (18, 18, 256_091.1)
-    );
-    assert_eq!(
-        (found.moving_s, found.elapsed_s, found.gain_m),
-        (93_900, 95_281, 1_587.0)
-    );
+    assert_eq!((found.runs, found.run_days, found.distance_m), (18, 18, 256_091.1));
+    assert_eq!((found.moving_s, found.elapsed_s, found.gain_m), (93_900, 95_281, 1_587.0));
     assert!((found.pace_s_per_km.unwrap() - 366.67).abs() < 0.005);
-    assert_eq!(
-        (found.longest_run_m, found.longest_run),
-        (Some(30_637.4), Some(15_955_495_969))
-    );
-    let with_hr = month
-        .iter()
-        .filter(|run| run.is_run())
-        .filter_map(|run| Some((run.average_hr?, run.moving_s)));
+    assert_eq!((found.longest_run_m, found.longest_run), (Some(30_637.4), Some(15_955_495_969)));
+    let with_hr =
+        month.iter().filter(|run| run.is_run()).filter_map(|run| Some((run.average_hr?, run.moving_s)));
     assert!((splits::weighted_mean(with_hr).unwrap() - 144.28).abs() < 0.005);
 }
 
@@ -107,15 +74,9 @@ fn days_are_local() {
         return;
     };
     let runs = activities.iter().filter(|run| run.is_run());
-    assert_eq!(
-        runs.clone()
-            .filter(|run| run.start.date_naive() != run.day())
-            .count(),
-        26
-    );
+    assert_eq!(runs.clone().filter(|run| run.start.date_naive() != run.day()).count(), 26);
     let mut utc: Vec<_> = runs.clone().cloned().collect();
-    utc.iter_mut()
-        .for_each(|run| run.start_local = run.start.naive_utc());
+    utc.iter_mut().for_each(|run| run.start_local = run.start.naive_utc());
     let wrong = by(&utc, |day| day.year())[&2018].rounded();
     assert_eq!((wrong.runs, wrong.distance_m), (108, 1_234_490.3));
     let eve = runs.clone().find(|run| run.id == 1_335_501_607).unwrap();
@@ -134,11 +95,7 @@ fn strava_divides_by_elapsed_time_for_races() {
     for (run, line) in activities.iter().zip(lines).filter(|(run, _)| run.is_run()) {
         let line: Value = serde_json::from_str(line).unwrap();
         let speed = run.distance_m / run.pace_time_s() as f64;
-        assert!(
-            (speed - line["average_speed"].as_f64().unwrap()).abs() <= 0.0011,
-            "{}",
-            run.id
-        );
+        assert!((speed - line["average_speed"].as_f64().unwrap()).abs() <= 0.0011, "{}", run.id);
         checked += 1;
     }
     assert_eq!(checked, 908);
@@ -151,27 +108,11 @@ fn the_summary_of_all_activities() {
     };
     let found = summary::summarize(&activities, day("2025-10-20"));
     assert_eq!((found.activities, found.runs), (1132, 908));
-    assert_eq!(
-        found.years.iter().map(|year| year.totals.runs).sum::<u64>(),
-        908
-    );
-    assert_eq!(
-        found
-            .months
-            .iter()
-            .map(|month| month.totals.runs)
-            .sum::<u64>(),
-        908
-    );
-    assert_eq!(
-        found.weeks.iter().map(|week| week.totals.runs).sum::<u64>(),
-        908
-    );
+    assert_eq!(found.years.iter().map(|year| year.totals.runs).sum::<u64>(), 908);
+    assert_eq!(found.months.iter().map(|month| month.totals.runs).sum::<u64>(), 908);
+    assert_eq!(found.weeks.iter().map(|week| week.totals.runs).sum::<u64>(), 908);
     assert!(found.current_day_streak >= 2 && found.current_week_streak >= 4);
-    assert_eq!(
-        summary::summarize(&activities, day("2026-11-21")).current_week_streak,
-        0
-    );
+    assert_eq!(summary::summarize(&activities, day("2026-11-21")).current_week_streak, 0);
     let text = serde_json::to_string(&found.years[0]).unwrap();
     let expected = r#"{"year":2017,"runs":29,"distance_m":334599.8,"moving_s":107399,"elapsed_s":109004,"gain_m":1843.1}"#;
     assert_eq!(text, expected);
@@ -179,10 +120,9 @@ fn the_summary_of_all_activities() {
 
 #[test]
 fn best_efforts_equal_stravas() {
-    let (Some(streams), Some(activity)) = (
-        recorded_streams(),
-        recorded_json("strava-activity-4437021783.json"),
-    ) else {
+    let (Some(streams), Some(activity)) =
+        (recorded_streams(), recorded_json("strava-activity-4437021783.json"))
+    else {
         return;
     };
     let found = efforts::best_efforts(&streams);
@@ -190,36 +130,12 @@ fn best_efforts_equal_stravas() {
     assert_eq!((found.len(), strava.len()), (7, 7));
     for (ours, theirs) in found.iter().zip(strava) {
         // Strava has written both 1k and 1K.
-        assert!(
-            ours.name
-                .eq_ignore_ascii_case(theirs["name"].as_str().unwrap()),
-            "{}",
-            ours.name
-        );
+        assert!(ours.name.eq_ignore_ascii_case(theirs["name"].as_str().unwrap()), "{}", ours.name);
         assert_eq!(ours.distance_m, theirs["distance"].as_f64().unwrap());
-        assert_eq!(
-            ours.seconds,
-            theirs["elapsed_time"].as_i64().unwrap(),
-            "{}",
-            ours.name
-        );
+        assert_eq!(ours.seconds, theirs["elapsed_time"].as_i64().unwrap(), "{}", ours.name);
     }
-    let stretches = [
-        (1363, 1417),
-        (390, 503),
-        (376, 516),
-        (374, 600),
-        (372, 826),
-        (75, 787),
-        (33, 1474),
-    ];
-    assert_eq!(
-        found
-            .iter()
-            .map(|effort| (effort.start, effort.end))
-            .collect::<Vec<_>>(),
-        stretches
-    );
+    let stretches = [(1363, 1417), (390, 503), (376, 516), (374, 600), (372, 826), (75, 787), (33, 1474)];
+    assert_eq!(found.iter().map(|effort| (effort.start, effort.end)).collect::<Vec<_>>(), stretches);
 }
 
 #[test]
@@ -231,12 +147,7 @@ fn the_distances_are_those_that_strava_reports() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|effort| {
-            (
-                effort["name"].as_str().unwrap(),
-                effort["distance"].as_f64().unwrap(),
-            )
-        })
+        .map(|effort| (effort["name"].as_str().unwrap(), effort["distance"].as_f64().unwrap()))
         .collect();
     theirs.sort_by(|a, b| a.1.total_cmp(&b.1));
     assert_eq!(theirs, efforts::DISTANCES);
@@ -244,10 +155,9 @@ fn the_distances_are_those_that_strava_reports() {
 
 #[test]
 fn splits_equal_stravas() {
-    let (Some(streams), Some(activity)) = (
-        recorded_streams(),
-        recorded_json("strava-activity-4437021783.json"),
-    ) else {
+    let (Some(streams), Some(activity)) =
+        (recorded_streams(), recorded_json("strava-activity-4437021783.json"))
+    else {
         return;
     };
     for (unit, name, count) in [(KM, "splits_metric", 13), (MILE, "splits_standard", 8)] {
@@ -296,10 +206,7 @@ fn zones_histogram_and_slope() {
     };
     let zones = zones::Zones::given(vec![0.0, 111.0, 139.0, 152.0, 166.0]).unwrap();
     let time = zones.time_in(&streams).unwrap();
-    assert_eq!(
-        (time.below_s, time.zones_s),
-        (0, vec![21, 621, 1575, 2564, 0])
-    );
+    assert_eq!((time.below_s, time.zones_s), (0, vec![21, 621, 1575, 2564, 0]));
     let bins = spread::pace_histogram(&streams);
     let expected = [
         (240, 332),
@@ -325,13 +232,8 @@ fn climb_with_hysteresis() {
         return;
     };
     let altitude = streams.altitude.unwrap();
-    for (threshold, expected) in [
-        (0.0, 15.3),
-        (0.5, 6.1),
-        (1.0, 6.0),
-        (climb::THRESHOLD_M, 6.0),
-        (3.0, 3.0),
-    ] {
+    for (threshold, expected) in [(0.0, 15.3), (0.5, 6.1), (1.0, 6.0), (climb::THRESHOLD_M, 6.0), (3.0, 3.0)]
+    {
         let found = climb::gain(&altitude, threshold);
         assert!((found - expected).abs() < 0.05, "{threshold}: {found}");
     }

@@ -41,23 +41,14 @@ impl Record {
 /// assert!(runnerly::stats::records::records(&[]).is_empty());
 /// ```
 pub fn records(efforts: &[(&Activity, &[Effort])]) -> Vec<Record> {
-    let mut by_date: Vec<_> = efforts
-        .iter()
-        .filter(|(activity, _)| activity.is_run())
-        .collect();
+    let mut by_date: Vec<_> = efforts.iter().filter(|(activity, _)| activity.is_run()).collect();
     by_date.sort_by_key(|(activity, _)| (activity.start, activity.id));
     let mut records: Vec<Record> = Vec::new();
     for (activity, efforts) in by_date {
         for effort in *efforts {
-            let mark = Mark {
-                activity: activity.id,
-                day: activity.day(),
-                seconds: effort.seconds,
-            };
+            let mark = Mark { activity: activity.id, day: activity.day(), seconds: effort.seconds };
             match records.iter_mut().find(|record| record.name == effort.name) {
-                Some(record) if effort.seconds < record.best().seconds => {
-                    record.progression.push(mark)
-                }
+                Some(record) if effort.seconds < record.best().seconds => record.progression.push(mark),
                 Some(_) => {}
                 None => records.push(Record {
                     name: effort.name.clone(),
@@ -77,48 +68,26 @@ mod tests {
     use crate::run::recordings::activity;
 
     fn effort(name: &str, distance_m: f64, seconds: i64) -> Effort {
-        Effort {
-            name: name.to_owned(),
-            distance_m,
-            seconds,
-            start: 0,
-            end: 1,
-        }
+        Effort { name: name.to_owned(), distance_m, seconds, start: 0, end: 1 }
     }
 
     #[test]
     fn a_record_is_the_running_minimum_by_date() {
-        let runs = [
-            "2024-01-03T06:00:00",
-            "2024-01-01T06:00:00",
-            "2024-01-02T06:00:00",
-            "2024-01-04T06:00:00",
-        ]
-        .map(|start| activity(start, 5000.0));
+        let runs =
+            ["2024-01-03T06:00:00", "2024-01-01T06:00:00", "2024-01-02T06:00:00", "2024-01-04T06:00:00"]
+                .map(|start| activity(start, 5000.0));
         let efforts = [
             [effort("5K", 5000.0, 1400), effort("400m", 400.0, 90)],
             [effort("5K", 5000.0, 1500), effort("400m", 400.0, 85)],
             [effort("5K", 5000.0, 1450), effort("400m", 400.0, 85)],
             [effort("5K", 5000.0, 1400), effort("400m", 400.0, 100)],
         ];
-        let input: Vec<_> = runs
-            .iter()
-            .zip(&efforts)
-            .map(|(run, efforts)| (run, efforts.as_slice()))
-            .collect();
+        let input: Vec<_> =
+            runs.iter().zip(&efforts).map(|(run, efforts)| (run, efforts.as_slice())).collect();
         let records = records(&input);
-        let seconds = |k: usize| {
-            records[k]
-                .progression
-                .iter()
-                .map(|mark| mark.seconds)
-                .collect::<Vec<_>>()
-        };
+        let seconds = |k: usize| records[k].progression.iter().map(|mark| mark.seconds).collect::<Vec<_>>();
         assert_eq!((records[0].name.as_str(), seconds(0)), ("400m", vec![85]));
-        assert_eq!(
-            (records[1].name.as_str(), seconds(1)),
-            ("5K", vec![1500, 1450, 1400])
-        );
+        assert_eq!((records[1].name.as_str(), seconds(1)), ("5K", vec![1500, 1450, 1400]));
         assert_eq!(records[1].best().day.to_string(), "2024-01-03");
     }
 

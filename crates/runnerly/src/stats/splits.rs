@@ -61,24 +61,15 @@ fn boundaries(distance: &[f64], unit_m: f64) -> Vec<usize> {
 }
 
 fn split(streams: &Streams, moving: &[bool], number: u32, start: usize, end: usize) -> Split {
-    let intervals = || {
-        (start + 1..=end)
-            .filter(|k| moving[*k])
-            .map(|k| (k, interval(streams, k)))
-    };
-    let average_hr = streams
-        .heartrate
-        .as_ref()
-        .and_then(|hr| weighted_mean(intervals().map(|(k, dt)| (hr[k], dt))));
+    let intervals = || (start + 1..=end).filter(|k| moving[*k]).map(|k| (k, interval(streams, k)));
+    let average_hr =
+        streams.heartrate.as_ref().and_then(|hr| weighted_mean(intervals().map(|(k, dt)| (hr[k], dt))));
     Split {
         number,
         distance_m: streams.distance[end] - streams.distance[start],
         elapsed_s: streams.time[end] - streams.time[start],
         moving_s: intervals().map(|(_, dt)| dt).sum(),
-        elevation_m: streams
-            .altitude
-            .as_ref()
-            .map(|altitude| altitude[end] - altitude[start]),
+        elevation_m: streams.altitude.as_ref().map(|altitude| altitude[end] - altitude[start]),
         average_hr,
     }
 }
@@ -90,9 +81,7 @@ pub(crate) fn interval(streams: &Streams, k: usize) -> i64 {
 
 /// The mean of values that each held for some seconds. `None` if they held for none.
 pub(crate) fn weighted_mean(values: impl Iterator<Item = (f64, i64)>) -> Option<f64> {
-    let (sum, seconds) = values.fold((0.0, 0), |(sum, all), (value, dt)| {
-        (sum + value * dt as f64, all + dt)
-    });
+    let (sum, seconds) = values.fold((0.0, 0), |(sum, all), (value, dt)| (sum + value * dt as f64, all + dt));
     (seconds > 0).then(|| sum / seconds as f64)
 }
 
@@ -104,9 +93,7 @@ pub fn moving(streams: &Streams) -> Vec<bool> {
     let moved = |k: usize| match &streams.moving {
         _ if k == 0 => false,
         Some(moving) => moving[k],
-        None => {
-            streams.distance[k] - streams.distance[k - 1] > STANDING * interval(streams, k) as f64
-        }
+        None => streams.distance[k] - streams.distance[k - 1] > STANDING * interval(streams, k) as f64,
     };
     (0..streams.len()).map(moved).collect()
 }
@@ -120,10 +107,7 @@ pub fn moving(streams: &Streams) -> Vec<bool> {
 /// ```
 pub fn moving_seconds(streams: &Streams) -> i64 {
     let moving = moving(streams);
-    (1..streams.len())
-        .filter(|k| moving[*k])
-        .map(|k| interval(streams, k))
-        .sum()
+    (1..streams.len()).filter(|k| moving[*k]).map(|k| interval(streams, k)).sum()
 }
 
 #[cfg(test)]
@@ -139,10 +123,7 @@ mod tests {
             distance: vec![0.0, 30.0, 5400.0, 6000.0],
             ..Streams::default()
         };
-        let distances: Vec<_> = splits(&run, KM)
-            .iter()
-            .map(|split| split.distance_m)
-            .collect();
+        let distances: Vec<_> = splits(&run, KM).iter().map(|split| split.distance_m).collect();
         assert_eq!(distances, [5400.0, 600.0]);
         assert!(splits(&run, 0.0).is_empty() && splits(&Streams::default(), KM).is_empty());
     }

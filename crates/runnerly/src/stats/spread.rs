@@ -24,15 +24,10 @@ pub fn pace_histogram(streams: &Streams) -> BTreeMap<i64, i64> {
     let moving = moving(streams);
     let mut bins = BTreeMap::new();
     for k in (1..streams.len()).filter(|k| moving[*k]) {
-        let (seconds, metres) = (
-            interval(streams, k),
-            streams.distance[k] - streams.distance[k - 1],
-        );
+        let (seconds, metres) = (interval(streams, k), streams.distance[k] - streams.distance[k - 1]);
         if seconds > 0 && metres > 0.0 {
             let pace = (seconds as f64 * 1000.0 / metres) as i64;
-            *bins
-                .entry((pace / BIN_S * BIN_S).min(SLOWEST_S))
-                .or_insert(0) += seconds;
+            *bins.entry((pace / BIN_S * BIN_S).min(SLOWEST_S)).or_insert(0) += seconds;
         }
     }
     bins
@@ -40,10 +35,7 @@ pub fn pace_histogram(streams: &Streams) -> BTreeMap<i64, i64> {
 
 /// Metres run per local day, for a calendar.
 pub fn calendar(activities: &[Activity]) -> BTreeMap<NaiveDate, f64> {
-    totals::by(activities, |day| day)
-        .into_iter()
-        .map(|(day, totals)| (day, totals.distance_m))
-        .collect()
+    totals::by(activities, |day| day).into_iter().map(|(day, totals)| (day, totals.distance_m)).collect()
 }
 
 /// The shade of a day in a calendar, from 0 (no run) to 5 (20 km and more), one per 5 km begun.
@@ -53,11 +45,7 @@ pub fn calendar(activities: &[Activity]) -> BTreeMap<NaiveDate, f64> {
 /// assert_eq!([0.0, 400.0, 5_000.0, 19_999.0, 42_195.0].map(shade), [0, 1, 2, 4, 5]);
 /// ```
 pub fn shade(distance_m: f64) -> u8 {
-    if distance_m > 0.0 {
-        1 + (distance_m / 5000.0).min(4.0) as u8
-    } else {
-        0
-    }
+    if distance_m > 0.0 { 1 + (distance_m / 5000.0).min(4.0) as u8 } else { 0 }
 }
 
 /// Totals per pair of shoes, by Strava's id; runs without are left out. Strava's own total of a pair also counts other
@@ -66,10 +54,7 @@ pub fn gear(activities: &[Activity]) -> BTreeMap<&str, Totals> {
     let mut shoes = BTreeMap::new();
     for run in totals::runs(activities) {
         if let Some(gear) = &run.gear {
-            shoes
-                .entry(gear.as_str())
-                .or_insert_with(Totals::default)
-                .add(run);
+            shoes.entry(gear.as_str()).or_insert_with(Totals::default).add(run);
         }
     }
     shoes
@@ -82,16 +67,10 @@ mod tests {
 
     #[test]
     fn days_and_shoes_add_up() {
-        let mut runs = vec![
-            activity("2024-01-01T06:00:00", 3000.0),
-            activity("2024-01-01T18:00:00", 4000.0),
-        ];
+        let mut runs = vec![activity("2024-01-01T06:00:00", 3000.0), activity("2024-01-01T18:00:00", 4000.0)];
         runs[1].gear = Some("g1".to_owned());
         assert_eq!(calendar(&runs).into_values().collect::<Vec<_>>(), [7000.0]);
-        assert_eq!(
-            gear(&runs).get("g1").map(|totals| totals.distance_m),
-            Some(4000.0)
-        );
+        assert_eq!(gear(&runs).get("g1").map(|totals| totals.distance_m), Some(4000.0));
     }
 
     #[test]

@@ -33,9 +33,7 @@ pub fn weeks(active: &BTreeSet<NaiveDate>, today: NaiveDate) -> Streaks {
 
 /// A day after `today` also counts as alive: it is already tomorrow east of the server.
 fn alive(active: &BTreeSet<NaiveDate>, today: NaiveDate, days: i64) -> bool {
-    active
-        .last()
-        .is_some_and(|last| (today - *last).num_days() < days)
+    active.last().is_some_and(|last| (today - *last).num_days() < days)
 }
 
 fn streaks(dates: &BTreeSet<NaiveDate>, step: i64, alive: bool) -> Streaks {
@@ -47,10 +45,7 @@ fn streaks(dates: &BTreeSet<NaiveDate>, step: i64, alive: bool) -> Streaks {
         longest = longest.max(length);
         previous = Some(*date);
     }
-    Streaks {
-        longest,
-        current: if alive { length } else { 0 },
-    }
+    Streaks { longest, current: if alive { length } else { 0 } }
 }
 
 #[cfg(test)]
@@ -64,34 +59,11 @@ mod tests {
 
     #[test]
     fn a_day_streak_lives_through_yesterday() {
-        let active = [
-            "2024-01-01",
-            "2024-01-02",
-            "2024-01-03",
-            "2024-01-05",
-            "2024-01-06",
-        ]
-        .map(day)
-        .into();
-        for (today, current) in [
-            ("2024-01-06", 2),
-            ("2024-01-07", 2),
-            ("2024-01-08", 0),
-            ("2024-01-05", 2),
-        ] {
-            assert_eq!(
-                days(&active, day(today)),
-                Streaks {
-                    longest: 3,
-                    current
-                },
-                "{today}"
-            );
+        let active = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-05", "2024-01-06"].map(day).into();
+        for (today, current) in [("2024-01-06", 2), ("2024-01-07", 2), ("2024-01-08", 0), ("2024-01-05", 2)] {
+            assert_eq!(days(&active, day(today)), Streaks { longest: 3, current }, "{today}");
         }
-        assert_eq!(
-            days(&BTreeSet::new(), day("2024-01-01")),
-            Streaks::default()
-        );
+        assert_eq!(days(&BTreeSet::new(), day("2024-01-01")), Streaks::default());
     }
 
     #[test]
@@ -99,14 +71,7 @@ mod tests {
         // Sunday, the Wednesday after it, and the Monday after that: three weeks, across the new year.
         let active = ["2023-12-31", "2024-01-03", "2024-01-08"].map(day).into();
         for (today, current) in [("2024-01-08", 3), ("2024-01-14", 3), ("2024-01-15", 0)] {
-            assert_eq!(
-                weeks(&active, day(today)),
-                Streaks {
-                    longest: 3,
-                    current
-                },
-                "{today}"
-            );
+            assert_eq!(weeks(&active, day(today)), Streaks { longest: 3, current }, "{today}");
         }
     }
 

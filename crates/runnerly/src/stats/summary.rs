@@ -118,13 +118,7 @@ pub fn summarize(activities: &[Activity], today: NaiveDate) -> Summary {
 
 fn years(activities: &[Activity]) -> Vec<Year> {
     let years = totals::by(activities, |day| day.year());
-    years
-        .into_iter()
-        .map(|(year, totals)| Year {
-            year,
-            totals: totals.rounded(),
-        })
-        .collect()
+    years.into_iter().map(|(year, totals)| Year { year, totals: totals.rounded() }).collect()
 }
 
 fn months(activities: &[Activity]) -> Vec<Month> {
@@ -132,22 +126,13 @@ fn months(activities: &[Activity]) -> Vec<Month> {
     let month = |first: NaiveDate| first.format("%Y-%m").to_string();
     months
         .into_iter()
-        .map(|(first, totals)| Month {
-            month: month(first),
-            totals: totals.rounded(),
-        })
+        .map(|(first, totals)| Month { month: month(first), totals: totals.rounded() })
         .collect()
 }
 
 fn weeks(activities: &[Activity]) -> Vec<Week> {
     let weeks = totals::by(activities, totals::monday);
-    weeks
-        .into_iter()
-        .map(|(week, totals)| Week {
-            week,
-            totals: totals.rounded(),
-        })
-        .collect()
+    weeks.into_iter().map(|(week, totals)| Week { week, totals: totals.rounded() }).collect()
 }
 
 #[cfg(test)]
@@ -160,11 +145,7 @@ mod tests {
     fn it_serialises_flat_and_without_dust() {
         let mut swim = activity("2024-01-03T06:00:00", 900.0);
         swim.sport = "Swim".to_owned();
-        let runs = [
-            activity("2023-12-31T06:00:00", 1000.1),
-            activity("2023-12-31T18:00:00", 2000.2),
-            swim,
-        ];
+        let runs = [activity("2023-12-31T06:00:00", 1000.1), activity("2023-12-31T18:00:00", 2000.2), swim];
         let json = serde_json::to_value(summarize(&runs, "2024-01-01".parse().unwrap())).unwrap();
         assert_eq!(
             json["years"],
@@ -176,10 +157,7 @@ mod tests {
             (&json["activities"], &json["runs"], &json["run_days"]),
             (&json!(3), &json!(2), &json!(1))
         );
-        assert_eq!(
-            (&json["current_day_streak"], &json["eddington_km"]),
-            (&json!(1), &json!(1))
-        );
+        assert_eq!((&json["current_day_streak"], &json["eddington_km"]), (&json!(1), &json!(1)));
         let back: Summary = serde_json::from_value(json).unwrap();
         assert_eq!(back.longest_run_m, Some(2000.2));
     }

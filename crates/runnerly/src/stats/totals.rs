@@ -49,11 +49,7 @@ impl Totals {
 
     /// The same with metres rounded to a tenth, the precision of the inputs, so that no binary dust is shown.
     pub fn rounded(self) -> Self {
-        Self {
-            distance_m: tenth(self.distance_m),
-            gain_m: tenth(self.gain_m),
-            ..self
-        }
+        Self { distance_m: tenth(self.distance_m), gain_m: tenth(self.gain_m), ..self }
     }
 }
 
@@ -63,9 +59,7 @@ pub(crate) fn tenth(metres: f64) -> f64 {
 }
 
 /// Those activities that are runs.
-pub fn runs<'a>(
-    activities: impl IntoIterator<Item = &'a Activity>,
-) -> impl Iterator<Item = &'a Activity> {
+pub fn runs<'a>(activities: impl IntoIterator<Item = &'a Activity>) -> impl Iterator<Item = &'a Activity> {
     activities.into_iter().filter(|activity| activity.is_run())
 }
 
@@ -82,10 +76,7 @@ pub fn by<'a, K: Ord>(
 ) -> BTreeMap<K, Totals> {
     let mut groups = BTreeMap::new();
     for run in runs(activities) {
-        groups
-            .entry(key(run.day()))
-            .or_insert_with(Totals::default)
-            .add(run);
+        groups.entry(key(run.day())).or_insert_with(Totals::default).add(run);
     }
     groups
 }
@@ -103,13 +94,11 @@ pub fn first_of_month(day: NaiveDate) -> NaiveDate {
 
 /// The longest run by distance; of equals, the earliest.
 pub fn longest<'a>(activities: impl IntoIterator<Item = &'a Activity>) -> Option<&'a Activity> {
-    runs(activities).reduce(
-        |best, run| match run.distance_m.total_cmp(&best.distance_m) {
-            std::cmp::Ordering::Greater => run,
-            std::cmp::Ordering::Equal if run.start < best.start => run,
-            _ => best,
-        },
-    )
+    runs(activities).reduce(|best, run| match run.distance_m.total_cmp(&best.distance_m) {
+        std::cmp::Ordering::Greater => run,
+        std::cmp::Ordering::Equal if run.start < best.start => run,
+        _ => best,
+    })
 }
 
 #[cfg(test)]
@@ -121,19 +110,9 @@ mod tests {
     fn only_runs_count_and_by_local_day() {
         let mut swim = activity("2024-03-01T06:00:00", 1000.0);
         swim.sport = "Swim".to_owned();
-        let runs = [
-            activity("2023-12-31T23:59:07", 5000.1),
-            activity("2024-01-01T00:10:00", 5000.2),
-            swim,
-        ];
+        let runs = [activity("2023-12-31T23:59:07", 5000.1), activity("2024-01-01T00:10:00", 5000.2), swim];
         let years = by(&runs, |day| day.year());
-        assert_eq!(
-            years
-                .iter()
-                .map(|(year, t)| (*year, t.runs))
-                .collect::<Vec<_>>(),
-            [(2023, 1), (2024, 1)]
-        );
+        assert_eq!(years.iter().map(|(year, t)| (*year, t.runs)).collect::<Vec<_>>(), [(2023, 1), (2024, 1)]);
         assert_eq!(Totals::of(&runs).rounded().distance_m, 10000.3);
         assert_eq!(longest(&runs).map(|run| run.distance_m), Some(5000.2));
     }

@@ -16,8 +16,7 @@ pub fn vdot(distance_m: f64, seconds: f64) -> Option<f64> {
     let minutes = seconds / 60.0;
     let speed = distance_m / minutes;
     let oxygen = -4.60 + 0.182258 * speed + 0.000104 * speed * speed;
-    let share =
-        0.8 + 0.1894393 * (-0.012778 * minutes).exp() + 0.2989558 * (-0.1932605 * minutes).exp();
+    let share = 0.8 + 0.1894393 * (-0.012778 * minutes).exp() + 0.2989558 * (-0.1932605 * minutes).exp();
     Some(oxygen / share)
 }
 
@@ -37,11 +36,7 @@ pub fn equivalent_seconds(vdot: f64, distance_m: f64) -> Option<f64> {
     let (mut fast, mut slow) = (distance_m / 15.0, distance_m / 0.5);
     for _ in 0..100 {
         let middle = (fast + slow) / 2.0;
-        if self::vdot(distance_m, middle)? > vdot {
-            fast = middle
-        } else {
-            slow = middle
-        }
+        if self::vdot(distance_m, middle)? > vdot { fast = middle } else { slow = middle }
     }
     Some((fast + slow) / 2.0)
 }
@@ -85,9 +80,7 @@ pub fn training_paces(vdot: f64) -> Option<Paces> {
 /// assert_eq!(format!("{marathon:.2}"), "11040.48");
 /// ```
 pub fn riegel_seconds(distance_m: f64, seconds: f64, target_m: f64) -> Option<f64> {
-    let fine = [distance_m, seconds, target_m]
-        .iter()
-        .all(|value| *value > 0.0 && value.is_finite());
+    let fine = [distance_m, seconds, target_m].iter().all(|value| *value > 0.0 && value.is_finite());
     fine.then(|| seconds * (target_m / distance_m).powf(1.06))
 }
 
@@ -108,18 +101,14 @@ mod tests {
             (42195.0, 13322.0, 41.6620),
         ] {
             let vdot = vdot(metres, seconds).unwrap();
-            assert!(
-                (vdot - expected).abs() < 5e-5,
-                "{metres} m in {seconds} s: {vdot}"
-            );
+            assert!((vdot - expected).abs() < 5e-5, "{metres} m in {seconds} s: {vdot}");
         }
     }
 
     #[test]
     fn equivalent_times() {
-        let from = |metres, seconds, target| {
-            equivalent_seconds(vdot(metres, seconds).unwrap(), target).unwrap()
-        };
+        let from =
+            |metres, seconds, target| equivalent_seconds(vdot(metres, seconds).unwrap(), target).unwrap();
         for (metres, seconds, target, expected) in [
             (10000.0, 2400.0, 5000.0, 1157.6),
             (10000.0, 2400.0, 21097.5, 5312.8),
@@ -136,14 +125,8 @@ mod tests {
     #[test]
     fn training_paces_of_a_forty_minute_runner() {
         let paces = training_paces(51.9441).unwrap();
-        let found = [
-            paces.easy,
-            paces.marathon,
-            paces.threshold,
-            paces.interval,
-            paces.repetition,
-        ]
-        .map(clock);
+        let found =
+            [paces.easy, paces.marathon, paces.threshold, paces.interval, paces.repetition].map(clock);
         assert_eq!(found, ["5:10", "4:22", "4:08", "3:48", "3:32"]);
     }
 

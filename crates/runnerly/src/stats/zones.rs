@@ -43,10 +43,7 @@ impl Zones {
     /// Unless 0 < `max` ≤ 300.
     pub fn of_max(max: f64) -> Result<Self, Invalid> {
         if !(max > 0.0 && max <= 300.0) {
-            return Err(Invalid::new(
-                "heart rate",
-                format!("max {max}; allowed is 0 < max <= 300"),
-            ));
+            return Err(Invalid::new("heart rate", format!("max {max}; allowed is 0 < max <= 300")));
         }
         Ok(Self(SHARES.map(|share| share * max).into()))
     }
@@ -56,14 +53,9 @@ impl Zones {
     /// # Errors
     /// If there is none, or they are not finite, not at least 0, or not strictly ascending.
     pub fn given(bounds: Vec<f64>) -> Result<Self, Invalid> {
-        let fine = bounds
-            .iter()
-            .all(|bound| bound.is_finite() && *bound >= 0.0);
+        let fine = bounds.iter().all(|bound| bound.is_finite() && *bound >= 0.0);
         if bounds.is_empty() || !fine || bounds.windows(2).any(|pair| pair[0] >= pair[1]) {
-            return Err(Invalid::new(
-                "zones",
-                "expected lower bounds of at least 0 in ascending order",
-            ));
+            return Err(Invalid::new("zones", "expected lower bounds of at least 0 in ascending order"));
         }
         Ok(Self(bounds))
     }
@@ -83,10 +75,7 @@ impl Zones {
     pub fn time_in(&self, streams: &Streams) -> Option<TimeInZones> {
         let hr = streams.heartrate.as_ref()?;
         let moving = moving(streams);
-        let mut time = TimeInZones {
-            below_s: 0,
-            zones_s: vec![0; self.0.len()],
-        };
+        let mut time = TimeInZones { below_s: 0, zones_s: vec![0; self.0.len()] };
         for k in (1..streams.len()).filter(|k| moving[*k]) {
             match self.zone(hr[k]) {
                 Some(zone) => time.zones_s[zone] += interval(streams, k),
@@ -115,13 +104,7 @@ mod tests {
     fn impossible_bounds_are_refused() {
         assert!(Zones::karvonen(190.0, 50.0).is_err() && Zones::karvonen(f64::NAN, 190.0).is_err());
         assert!(Zones::of_max(0.0).is_err() && Zones::of_max(f64::INFINITY).is_err());
-        for bounds in [
-            vec![],
-            vec![-1.0],
-            vec![100.0, 100.0],
-            vec![120.0, 100.0],
-            vec![f64::NAN],
-        ] {
+        for bounds in [vec![], vec![-1.0], vec![100.0, 100.0], vec![120.0, 100.0], vec![f64::NAN]] {
             assert!(Zones::given(bounds).is_err());
         }
     }

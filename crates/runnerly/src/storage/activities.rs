@@ -19,11 +19,7 @@ pub struct Fetched {
 impl Fetched {
     /// An activity that was read from a file just now.
     pub fn imported(activity: Activity) -> Self {
-        Self {
-            activity,
-            raw: None,
-            read_at: Utc::now(),
-        }
+        Self { activity, raw: None, read_at: Utc::now() }
     }
 }
 
@@ -86,11 +82,7 @@ impl TryFrom<Row> for Activity {
             workout_type: row.workout_type,
             gear: row.gear,
             private: row.private,
-            source: if row.source == "file" {
-                Source::File
-            } else {
-                Source::Strava
-            },
+            source: if row.source == "file" { Source::File } else { Source::Strava },
         })
     }
 }
@@ -167,13 +159,7 @@ impl Storage {
     pub async fn upsert_activities(&self, activities: &[Fetched]) -> Result<Upserted> {
         // Always in the same order: two batches at once would otherwise wait for each other's athletes for ever.
         let mut ordered: Vec<&Fetched> = activities.iter().collect();
-        ordered.sort_by_key(|fetched| {
-            (
-                fetched.activity.athlete,
-                fetched.activity.id,
-                fetched.read_at,
-            )
-        });
+        ordered.sort_by_key(|fetched| (fetched.activity.athlete, fetched.activity.id, fetched.read_at));
         let mut done = Upserted::default();
         let mut turn = None;
         in_transaction!(self, tx => for fetched in ordered {
@@ -207,8 +193,7 @@ impl Storage {
         const BURY: &str = "INSERT INTO tombstones (athlete, id, deleted_at) VALUES ($1, $2, $3) \
             ON CONFLICT (athlete, id) DO UPDATE SET deleted_at = excluded.deleted_at \
             WHERE tombstones.deleted_at < excluded.deleted_at";
-        const DELETE: &str =
-            "DELETE FROM activities WHERE athlete = $1 AND id = $2 AND read_at <= $3";
+        const DELETE: &str = "DELETE FROM activities WHERE athlete = $1 AND id = $2 AND read_at <= $3";
         // An activity that was read after the deletion is there: the deletion is old news.
         const LIVES: &str = "SELECT COUNT(*) FROM activities WHERE athlete = $1 AND id = $2";
         let deleted = in_transaction!(self, tx => {
@@ -228,8 +213,7 @@ impl Storage {
     /// # Errors
     /// The database fails.
     pub async fn activities(&self, athlete: i64, limit: u32, offset: u32) -> Result<Vec<Activity>> {
-        const SQL: &str =
-            select!("WHERE athlete = $1 ORDER BY start_at DESC, id DESC LIMIT $2 OFFSET $3");
+        const SQL: &str = select!("WHERE athlete = $1 ORDER BY start_at DESC, id DESC LIMIT $2 OFFSET $3");
         let (limit, offset) = (i64::from(limit), i64::from(offset));
         let rows = on_pool!(self, pool => {
             sqlx::query_as::<_, Row>(SQL).bind(athlete).bind(limit).bind(offset).fetch_all(pool).await?
@@ -277,8 +261,7 @@ impl Storage {
         let raw: Option<Option<String>> = on_pool!(self, pool => {
             sqlx::query_scalar(SQL).bind(athlete).bind(id).fetch_optional(pool).await?
         });
-        let parse =
-            |raw: String| serde_json::from_str(&raw).map_err(|e| Error::broken("raw activity", e));
+        let parse = |raw: String| serde_json::from_str(&raw).map_err(|e| Error::broken("raw activity", e));
         raw.flatten().map(parse).transpose()
     }
 
@@ -290,7 +273,8 @@ impl Storage {
     pub async fn purge_raw(&self, before: DateTime<Utc>) -> Result<u64> {
         const STREAMS: &str = "DELETE FROM streams WHERE EXISTS (SELECT 1 FROM activities a WHERE \
             a.athlete = streams.athlete AND a.id = streams.activity AND a.source = 'strava' AND a.read_at < $1)";
-        const RAW: &str = "UPDATE activities SET raw = NULL WHERE source = 'strava' AND read_at < $1 AND raw IS NOT NULL";
+        const RAW: &str =
+            "UPDATE activities SET raw = NULL WHERE source = 'strava' AND read_at < $1 AND raw IS NOT NULL";
         let before = micros(before);
         Ok(in_transaction!(self, tx => {
             sqlx::query(STREAMS).bind(before).execute(&mut *tx).await.map(drop)?;

@@ -106,8 +106,7 @@ const CONNECT: &str = "UPDATE athletes SET state = 'connected', scope = $2, toke
 const REVOKE: &str = "UPDATE athletes SET state = 'revoked', scope = '', tokens = NULL, expires_at = NULL, \
     token_version = token_version + 1, refresher = NULL, refresher_until = NULL WHERE id = $1 AND state = 'connected'";
 
-const SAVE_SYNC: &str =
-    "UPDATE athletes SET synced_at = $2, sync_cursor = $3, sync_count = $4 WHERE id = $1";
+const SAVE_SYNC: &str = "UPDATE athletes SET synced_at = $2, sync_cursor = $3, sync_count = $4 WHERE id = $1";
 
 impl Storage {
     /// Makes an athlete, or gives a known one another name and profile; the connection stays as it is.
@@ -136,11 +135,7 @@ impl Storage {
         tokens: &Tokens,
     ) -> Result<()> {
         let sealed = self.seal(id, tokens)?;
-        let (profile, now, expires) = (
-            profile.to_string(),
-            micros(Utc::now()),
-            micros(tokens.expires_at),
-        );
+        let (profile, now, expires) = (profile.to_string(), micros(Utc::now()), micros(tokens.expires_at));
         in_transaction!(self, tx => {
             sqlx::query(SAVE).bind(id).bind(name).bind(&profile).bind(now).execute(&mut *tx).await.map(drop)?;
             let connect = sqlx::query(CONNECT).bind(id).bind(scope).bind(&sealed).bind(expires);
@@ -155,10 +150,7 @@ impl Storage {
     /// # Errors
     /// The database fails.
     pub async fn revoke_athlete(&self, id: i64) -> Result<bool> {
-        Ok(
-            on_pool!(self, pool => sqlx::query(REVOKE).bind(id).execute(pool).await?.rows_affected())
-                == 1,
-        )
+        Ok(on_pool!(self, pool => sqlx::query(REVOKE).bind(id).execute(pool).await?.rows_affected()) == 1)
     }
 
     /// Deletes an athlete and everything that belongs to the athlete. Says whether there was one.
@@ -167,10 +159,7 @@ impl Storage {
     /// The database fails.
     pub async fn delete_athlete(&self, id: i64) -> Result<bool> {
         const SQL: &str = "DELETE FROM athletes WHERE id = $1";
-        Ok(
-            on_pool!(self, pool => sqlx::query(SQL).bind(id).execute(pool).await?.rows_affected())
-                == 1,
-        )
+        Ok(on_pool!(self, pool => sqlx::query(SQL).bind(id).execute(pool).await?.rows_affected()) == 1)
     }
 
     /// One athlete.
@@ -203,11 +192,7 @@ impl Storage {
             let query = sqlx::query(SAVE_SYNC).bind(id).bind(at).bind(&sync.cursor).bind(sync.count);
             query.execute(pool).await?.rows_affected()
         });
-        if saved == 1 {
-            Ok(())
-        } else {
-            Err(Error::UnknownAthlete(id))
-        }
+        if saved == 1 { Ok(()) } else { Err(Error::UnknownAthlete(id)) }
     }
 
     /// Seals the tokens of every athlete anew whose key is no longer the first. Says how many there were.
@@ -220,13 +205,8 @@ impl Storage {
         const REPLACE: &str = "UPDATE athletes SET tokens = $2 WHERE id = $1 AND tokens = $3";
         let rows = on_pool!(self, pool => sqlx::query_as::<_, (i64, Vec<u8>)>(FIND).fetch_all(pool).await?);
         let mut resealed = 0;
-        for (id, old) in rows
-            .into_iter()
-            .filter(|(_, sealed)| self.keys.is_outdated(sealed))
-        {
-            let new = self
-                .keys
-                .seal(PROVIDER, id, &self.keys.open(PROVIDER, id, &old)?)?;
+        for (id, old) in rows.into_iter().filter(|(_, sealed)| self.keys.is_outdated(sealed)) {
+            let new = self.keys.seal(PROVIDER, id, &self.keys.open(PROVIDER, id, &old)?)?;
             resealed += on_pool!(self, pool => {
                 sqlx::query(REPLACE).bind(id).bind(&new).bind(&old).execute(pool).await?.rows_affected()
             });

@@ -22,13 +22,7 @@ impl From<EffortRow> for Effort {
     fn from(row: EffortRow) -> Self {
         let index = |index: i64| usize::try_from(index).unwrap_or_default();
         let (start, end) = (index(row.start_index), index(row.end_index));
-        Self {
-            name: row.name,
-            distance_m: row.distance_m,
-            seconds: row.elapsed_s,
-            start,
-            end,
-        }
+        Self { name: row.name, distance_m: row.distance_m, seconds: row.elapsed_s, start, end }
     }
 }
 
@@ -45,13 +39,7 @@ struct MarkRow {
 macro_rules! activity_is_there {
     ($tx:ident, $athlete:expr, $activity:expr) => {{
         const SQL: &str = "UPDATE activities SET id = id WHERE athlete = $1 AND id = $2";
-        sqlx::query(SQL)
-            .bind($athlete)
-            .bind($activity)
-            .execute(&mut *$tx)
-            .await?
-            .rows_affected()
-            == 1
+        sqlx::query(SQL).bind($athlete).bind($activity).execute(&mut *$tx).await?.rows_affected() == 1
     }};
 }
 
@@ -69,12 +57,7 @@ impl Storage {
     ///
     /// # Errors
     /// Two efforts over one distance, or the database fails.
-    pub async fn save_efforts(
-        &self,
-        athlete: i64,
-        activity: i64,
-        efforts: &[Effort],
-    ) -> Result<bool> {
+    pub async fn save_efforts(&self, athlete: i64, activity: i64, efforts: &[Effort]) -> Result<bool> {
         const CLEAR: &str = "DELETE FROM efforts WHERE athlete = $1 AND activity = $2";
         const SAVE: &str = "INSERT INTO efforts (athlete, activity, distance_m, name, elapsed_s, start_index, end_index) \
             VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -110,7 +93,8 @@ impl Storage {
     pub async fn all_efforts(&self, athlete: i64) -> Result<BTreeMap<i64, Vec<Effort>>> {
         const SQL: &str = "SELECT activity, name, distance_m, elapsed_s, start_index, end_index FROM efforts \
             WHERE athlete = $1 ORDER BY activity, distance_m";
-        let rows = on_pool!(self, pool => sqlx::query_as::<_, EffortRow>(SQL).bind(athlete).fetch_all(pool).await?);
+        let rows =
+            on_pool!(self, pool => sqlx::query_as::<_, EffortRow>(SQL).bind(athlete).fetch_all(pool).await?);
         let mut efforts = BTreeMap::<_, Vec<_>>::new();
         for row in rows {
             efforts.entry(row.activity).or_default().push(row.into());
@@ -145,19 +129,12 @@ impl Storage {
     ///
     /// # Errors
     /// They cannot be read back, or the database fails.
-    pub async fn splits(
-        &self,
-        athlete: i64,
-        activity: i64,
-        unit: &str,
-    ) -> Result<Option<Vec<Split>>> {
-        const SQL: &str =
-            "SELECT body FROM splits WHERE athlete = $1 AND activity = $2 AND unit = $3";
+    pub async fn splits(&self, athlete: i64, activity: i64, unit: &str) -> Result<Option<Vec<Split>>> {
+        const SQL: &str = "SELECT body FROM splits WHERE athlete = $1 AND activity = $2 AND unit = $3";
         let body: Option<String> = on_pool!(self, pool => {
             sqlx::query_scalar(SQL).bind(athlete).bind(activity).bind(unit).fetch_optional(pool).await?
         });
-        body.map(|body| serde_json::from_str(&body).map_err(|e| Error::broken("splits", e)))
-            .transpose()
+        body.map(|body| serde_json::from_str(&body).map_err(|e| Error::broken("splits", e))).transpose()
     }
 
     /// Replaces the records of an athlete. A mark whose activity has been deleted meanwhile is left out.
@@ -190,34 +167,15 @@ impl Storage {
         // Every mark of a progression is faster than the one before.
         const SQL: &str = "SELECT name, distance_m, activity, elapsed_s, day FROM records WHERE athlete = $1 \
             ORDER BY distance_m, elapsed_s DESC, day";
-        let rows = on_pool!(self, pool => sqlx::query_as::<_, MarkRow>(SQL).bind(athlete).fetch_all(pool).await?);
+        let rows =
+            on_pool!(self, pool => sqlx::query_as::<_, MarkRow>(SQL).bind(athlete).fetch_all(pool).await?);
         let mut records: Vec<Record> = Vec::new();
-        for MarkRow {
-            name,
-            distance_m,
-            activity,
-            elapsed_s: seconds,
-            day,
-        } in rows
-        {
-            let day = day
-                .parse()
-                .map_err(|e| Error::broken("day of a record", e))?;
-            let mark = Mark {
-                activity,
-                day,
-                seconds,
-            };
-            match records
-                .last_mut()
-                .filter(|last| last.distance_m == distance_m)
-            {
+        for MarkRow { name, distance_m, activity, elapsed_s: seconds, day } in rows {
+            let day = day.parse().map_err(|e| Error::broken("day of a record", e))?;
+            let mark = Mark { activity, day, seconds };
+            match records.last_mut().filter(|last| last.distance_m == distance_m) {
                 Some(last) => last.progression.push(mark),
-                None => records.push(Record {
-                    name,
-                    distance_m,
-                    progression: vec![mark],
-                }),
+                None => records.push(Record { name, distance_m, progression: vec![mark] }),
             }
         }
         Ok(records)
@@ -243,9 +201,7 @@ impl Storage {
             let save = sqlx::query(SQL).bind(athlete).bind(name).bind(&body).bind(micros(computed_at));
             save.execute(pool).await.map(|done| done.rows_affected())
         });
-        saved
-            .map(|rows| rows == 1)
-            .map_err(|e| Error::of_athlete(e, athlete))
+        saved.map(|rows| rows == 1).map_err(|e| Error::of_athlete(e, athlete))
     }
 
     /// Statistics saved under a name, and when they were computed.
@@ -264,9 +220,6 @@ impl Storage {
         let Some((body, at)) = row else {
             return Ok(None);
         };
-        Ok(Some((
-            serde_json::from_str(&body).map_err(|e| Error::broken("stats", e))?,
-            instant(at),
-        )))
+        Ok(Some((serde_json::from_str(&body).map_err(|e| Error::broken("stats", e))?, instant(at))))
     }
 }

@@ -16,8 +16,7 @@ pub enum StreamState {
     Absent,
 }
 
-const FETCHED: &str =
-    "UPDATE activities SET stream_state = 'fetched' WHERE athlete = $1 AND id = $2";
+const FETCHED: &str = "UPDATE activities SET stream_state = 'fetched' WHERE athlete = $1 AND id = $2";
 
 const SAVE: &str = "INSERT INTO streams (athlete, activity, body) VALUES ($1, $2, $3) \
     ON CONFLICT (athlete, activity) DO UPDATE SET body = excluded.body";
@@ -31,21 +30,14 @@ impl Storage {
         const SQL: &str = "SELECT id FROM activities WHERE athlete = $1 AND stream_state = 'unknown' \
             AND source = 'strava' AND sport IN ('Run', 'TrailRun', 'VirtualRun') ORDER BY start_at DESC, id DESC LIMIT $2";
         let limit = i64::from(limit);
-        Ok(
-            on_pool!(self, pool => sqlx::query_scalar(SQL).bind(athlete).bind(limit).fetch_all(pool).await?),
-        )
+        Ok(on_pool!(self, pool => sqlx::query_scalar(SQL).bind(athlete).bind(limit).fetch_all(pool).await?))
     }
 
     /// Saves the samples of an activity. Says whether it is there: it may have been deleted meanwhile.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn save_streams(
-        &self,
-        athlete: i64,
-        activity: i64,
-        streams: &Streams,
-    ) -> Result<bool> {
+    pub async fn save_streams(&self, athlete: i64, activity: i64, streams: &Streams) -> Result<bool> {
         let body = pack(streams.clone()).await?;
         Ok(in_transaction!(self, tx => {
             let known = sqlx::query(FETCHED).bind(athlete).bind(activity).execute(&mut *tx).await?.rows_affected() == 1;
@@ -61,8 +53,7 @@ impl Storage {
     /// # Errors
     /// The database fails.
     pub async fn mark_streams_absent(&self, athlete: i64, activity: i64) -> Result<bool> {
-        const ABSENT: &str =
-            "UPDATE activities SET stream_state = 'absent' WHERE athlete = $1 AND id = $2";
+        const ABSENT: &str = "UPDATE activities SET stream_state = 'absent' WHERE athlete = $1 AND id = $2";
         const DELETE: &str = "DELETE FROM streams WHERE athlete = $1 AND activity = $2";
         Ok(in_transaction!(self, tx => {
             let known = sqlx::query(ABSENT).bind(athlete).bind(activity).execute(&mut *tx).await?.rows_affected() == 1;
@@ -111,18 +102,12 @@ async fn pack(streams: Streams) -> Result<Vec<u8>> {
         gzip.write_all(&json)?;
         gzip.finish()
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(broken)?
-        .map_err(broken)
+    tokio::task::spawn_blocking(work).await.map_err(broken)?.map_err(broken)
 }
 
 async fn unpack(body: Vec<u8>) -> Result<Streams> {
     let work = move || serde_json::from_reader(BufReader::new(GzDecoder::new(body.as_slice())));
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(broken)?
-        .map_err(broken)
+    tokio::task::spawn_blocking(work).await.map_err(broken)?.map_err(broken)
 }
 
 fn broken(e: impl ToString) -> Error {

@@ -27,21 +27,13 @@ const OTHER_KEY: &str = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
 
 impl Harness {
     fn memory() -> Self {
-        Self {
-            url: "sqlite::memory:".to_owned(),
-            schema: None,
-            _dir: tempfile::tempdir().unwrap(),
-        }
+        Self { url: "sqlite::memory:".to_owned(), schema: None, _dir: tempfile::tempdir().unwrap() }
     }
 
     fn file() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("runnerly.db").display());
-        Self {
-            url,
-            schema: None,
-            _dir: dir,
-        }
+        Self { url, schema: None, _dir: dir }
     }
 
     async fn postgres() -> Option<Self> {
@@ -51,34 +43,21 @@ impl Harness {
         };
         let schema = format!("test_{:016x}", rand::random::<u64>());
         let mut connection = PgConnection::connect(&base).await.unwrap();
-        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}")))
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut connection).await.unwrap();
         let sign = if base.contains('?') { '&' } else { '?' };
         let url = format!("{base}{sign}options[search_path]={schema}");
-        Some(Self {
-            url,
-            schema: Some((base, schema)),
-            _dir: tempfile::tempdir().unwrap(),
-        })
+        Some(Self { url, schema: Some((base, schema)), _dir: tempfile::tempdir().unwrap() })
     }
 
     /// Opens it. What is in memory can be opened once.
     async fn open(&self) -> Storage {
-        Storage::open(&self.url, Keyring::parse(KEY).unwrap())
-            .await
-            .unwrap()
+        Storage::open(&self.url, Keyring::parse(KEY).unwrap()).await.unwrap()
     }
 
     /// As many doors to the same database as there can be, up to two: one in memory.
     async fn open_twice(&self) -> [Storage; 2] {
         let first = self.open().await;
-        let second = if self.url.contains(":memory:") {
-            first.clone()
-        } else {
-            self.open().await
-        };
+        let second = if self.url.contains(":memory:") { first.clone() } else { self.open().await };
         [first, second]
     }
 
@@ -86,10 +65,7 @@ impl Harness {
         if let Some((base, schema)) = self.schema {
             let mut connection = PgConnection::connect(&base).await.unwrap();
             let drop = format!("DROP SCHEMA {schema} CASCADE");
-            sqlx::query(AssertSqlSafe(drop))
-                .execute(&mut connection)
-                .await
-                .unwrap();
+            sqlx::query(AssertSqlSafe(drop)).execute(&mut connection).await.unwrap();
         }
     }
 }
@@ -153,16 +129,11 @@ fn run(id: i64, day: u32) -> Activity {
 }
 
 fn fetched(activity: Activity, read_at: &str) -> Fetched {
-    Fetched {
-        activity,
-        raw: Some(json!({"kudos": 0})),
-        read_at: time(read_at),
-    }
+    Fetched { activity, raw: Some(json!({"kudos": 0})), read_at: time(read_at) }
 }
 
 fn tokens(name: &str, lives: TimeDelta) -> Tokens {
-    let expires_at =
-        DateTime::from_timestamp_micros((Utc::now() + lives).timestamp_micros()).unwrap();
+    let expires_at = DateTime::from_timestamp_micros((Utc::now() + lives).timestamp_micros()).unwrap();
     Tokens {
         access: format!("access-{name}").into(),
         refresh: format!("refresh-{name}\"\\").into(),
@@ -172,9 +143,6 @@ fn tokens(name: &str, lives: TimeDelta) -> Tokens {
 
 async fn with_athlete(harness: &Harness) -> Storage {
     let storage = harness.open().await;
-    storage
-        .save_athlete(7, "Ada", &json!({"id": 7}))
-        .await
-        .unwrap();
+    storage.save_athlete(7, "Ada", &json!({"id": 7})).await.unwrap();
     storage
 }

@@ -83,8 +83,7 @@ impl Storage {
     /// # Errors
     /// They cannot be opened, or the database fails.
     pub async fn tokens(&self, athlete: i64) -> Result<Option<Held>> {
-        const SQL: &str =
-            "SELECT tokens, token_version FROM athletes WHERE id = $1 AND tokens IS NOT NULL";
+        const SQL: &str = "SELECT tokens, token_version FROM athletes WHERE id = $1 AND tokens IS NOT NULL";
         let row = on_pool!(self, pool => {
             sqlx::query_as::<_, (Vec<u8>, i64)>(SQL).bind(athlete).fetch_optional(pool).await?
         });
@@ -114,22 +113,14 @@ impl Storage {
             let query = sqlx::query(SQL).bind(athlete).bind(version).bind(&sealed).bind(expires);
             query.execute(pool).await?.rows_affected()
         });
-        Ok(if saved == 1 {
-            Saved::Saved
-        } else {
-            Saved::Stale
-        })
+        Ok(if saved == 1 { Saved::Saved } else { Saved::Stale })
     }
 
     /// Takes the right to refresh an athlete's tokens for `ttl`, unless another process has it.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn try_lease_refresh(
-        &self,
-        athlete: i64,
-        ttl: Duration,
-    ) -> Result<Option<RefreshLease>> {
+    pub async fn try_lease_refresh(&self, athlete: i64, ttl: Duration) -> Result<Option<RefreshLease>> {
         let sql = with_now!(
             self,
             "UPDATE athletes SET refresher = $2, refresher_until = $3 + ",
@@ -149,7 +140,8 @@ impl Storage {
     /// # Errors
     /// The database fails; the right then ends by itself.
     pub async fn release_refresh(&self, lease: RefreshLease) -> Result<()> {
-        const SQL: &str = "UPDATE athletes SET refresher = NULL, refresher_until = NULL WHERE id = $1 AND refresher = $2";
+        const SQL: &str =
+            "UPDATE athletes SET refresher = NULL, refresher_until = NULL WHERE id = $1 AND refresher = $2";
         on_pool!(self, pool => {
             sqlx::query(SQL).bind(lease.athlete).bind(&lease.holder).execute(pool).await.map(drop)?;
         });
@@ -175,30 +167,21 @@ impl Storage {
         refresh: impl AsyncFnOnce(Tokens) -> std::result::Result<Tokens, E>,
     ) -> std::result::Result<Fresh, RefreshError<E>> {
         let is_fresh = |held: &Held| {
-            let refused =
-                dead.is_some_and(|dead| dead.expose_secret() == held.tokens.access.expose_secret());
+            let refused = dead.is_some_and(|dead| dead.expose_secret() == held.tokens.access.expose_secret());
             held.tokens.is_fresh(margin) && !refused
         };
         let deadline = Instant::now() + LEASE + LEASE;
         loop {
             let held = self.held(athlete).await?;
             if is_fresh(&held) {
-                return Ok(Fresh {
-                    access: held.tokens.access,
-                    refreshed: false,
-                });
+                return Ok(Fresh { access: held.tokens.access, refreshed: false });
             }
-            if let Some(lease) = self
-                .try_lease_refresh(athlete, LEASE)
-                .await
-                .map_err(RefreshError::Storage)?
+            if let Some(lease) =
+                self.try_lease_refresh(athlete, LEASE).await.map_err(RefreshError::Storage)?
             {
                 // Read again: the one before us may have refreshed between our look and our lease.
                 let outcome = match self.held(athlete).await {
-                    Ok(held) if is_fresh(&held) => Ok(Fresh {
-                        access: held.tokens.access,
-                        refreshed: false,
-                    }),
+                    Ok(held) if is_fresh(&held) => Ok(Fresh { access: held.tokens.access, refreshed: false }),
                     Ok(held) => self.refresh_held(athlete, held, refresh).await,
                     Err(e) => Err(e),
                 };
@@ -223,20 +206,15 @@ impl Storage {
     ) -> std::result::Result<Fresh, RefreshError<E>> {
         let refreshed = match refresh(held.tokens).await {
             Ok(tokens) => {
-                let saved = self
-                    .save_tokens(athlete, held.version, &tokens)
-                    .await
-                    .map_err(RefreshError::Storage)?;
+                let saved =
+                    self.save_tokens(athlete, held.version, &tokens).await.map_err(RefreshError::Storage)?;
                 (saved == Saved::Saved).then_some(tokens).ok_or(None)
             }
             Err(e) => Err(Some(e)),
         };
         let refused = match refreshed {
             Ok(tokens) => {
-                return Ok(Fresh {
-                    access: tokens.access,
-                    refreshed: true,
-                });
+                return Ok(Fresh { access: tokens.access, refreshed: true });
             }
             Err(refused) => refused,
         };
@@ -244,10 +222,7 @@ impl Storage {
         let now = self.held(athlete).await?;
         match refused {
             Some(e) if now.version == held.version => Err(RefreshError::Refused(e)),
-            _ => Ok(Fresh {
-                access: now.tokens.access,
-                refreshed: false,
-            }),
+            _ => Ok(Fresh { access: now.tokens.access, refreshed: false }),
         }
     }
 

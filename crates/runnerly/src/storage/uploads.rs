@@ -53,29 +53,17 @@ impl From<Row> for Upload {
     fn from(row: Row) -> Self {
         let state = match (row.state.as_str(), row.activity) {
             ("imported", Some(activity)) => UploadState::Imported { activity },
-            ("failed", _) => UploadState::Failed {
-                error: row.error.unwrap_or_default(),
-            },
+            ("failed", _) => UploadState::Failed { error: row.error.unwrap_or_default() },
             _ => UploadState::Waiting,
         };
         let (id, athlete, name, size) = (row.id, row.athlete, row.name, row.size);
-        Self {
-            id,
-            athlete,
-            name,
-            size,
-            state,
-            created_at: instant(row.created_at),
-        }
+        Self { id, athlete, name, size, state, created_at: instant(row.created_at) }
     }
 }
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT id, athlete, name, size, state, error, activity, created_at FROM uploads ",
-            $rest
-        )
+        concat!("SELECT id, athlete, name, size, state, error, activity, created_at FROM uploads ", $rest)
     };
 }
 
@@ -84,26 +72,15 @@ impl Storage {
     ///
     /// # Errors
     /// [`Error::UnknownAthlete`], or the database fails.
-    pub async fn save_upload(
-        &self,
-        id: &str,
-        athlete: i64,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<bool> {
+    pub async fn save_upload(&self, id: &str, athlete: i64, name: &str, bytes: &[u8]) -> Result<bool> {
         const SQL: &str = "INSERT INTO uploads (id, athlete, name, size, bytes, state, created_at) \
             VALUES ($1, $2, $3, $4, $5, 'waiting', $6) ON CONFLICT (id) DO NOTHING";
-        let (size, now) = (
-            i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-            micros(Utc::now()),
-        );
+        let (size, now) = (i64::try_from(bytes.len()).unwrap_or(i64::MAX), micros(Utc::now()));
         let saved = on_pool!(self, pool => {
             let save = sqlx::query(SQL).bind(id).bind(athlete).bind(name).bind(size).bind(bytes).bind(now);
             save.execute(pool).await.map(|done| done.rows_affected())
         });
-        saved
-            .map(|rows| rows == 1)
-            .map_err(|e| Error::of_athlete(e, athlete))
+        saved.map(|rows| rows == 1).map_err(|e| Error::of_athlete(e, athlete))
     }
 
     /// One file, without its content.
@@ -145,7 +122,8 @@ impl Storage {
     /// # Errors
     /// The database fails.
     pub async fn upload_imported(&self, id: &str, activity: i64) -> Result<bool> {
-        const SQL: &str = "UPDATE uploads SET state = 'imported', activity = $2, error = NULL, bytes = NULL WHERE id = $1";
+        const SQL: &str =
+            "UPDATE uploads SET state = 'imported', activity = $2, error = NULL, bytes = NULL WHERE id = $1";
         Ok(
             on_pool!(self, pool => sqlx::query(SQL).bind(id).bind(activity).execute(pool).await?.rows_affected())
                 == 1,
@@ -160,9 +138,7 @@ impl Storage {
     pub async fn upload_failed(&self, id: &str, error: &str) -> Result<bool> {
         const SQL: &str =
             "UPDATE uploads SET state = 'failed', error = $2 WHERE id = $1 AND state <> 'imported'";
-        Ok(
-            on_pool!(self, pool => sqlx::query(SQL).bind(id).bind(error).execute(pool).await?.rows_affected())
-                == 1,
-        )
+        Ok(on_pool!(self, pool => sqlx::query(SQL).bind(id).bind(error).execute(pool).await?.rows_affected())
+            == 1)
     }
 }

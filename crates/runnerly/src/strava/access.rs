@@ -23,9 +23,7 @@ pub async fn access_token(
     // refresh token there is.
     let work = async move {
         let refresh = async |old: Tokens| strava.refresh(&old.refresh).await;
-        storage
-            .fresh_token(athlete, margin, dead.as_ref(), refresh)
-            .await
+        storage.fresh_token(athlete, margin, dead.as_ref(), refresh).await
     };
     match tokio::spawn(work).await {
         Ok(outcome) => outcome.map(|fresh| fresh.access),

@@ -33,12 +33,7 @@ pub struct ListActivities {
 
 impl Default for ListActivities {
     fn default() -> Self {
-        Self {
-            page: 1,
-            per_page: 200,
-            after: None,
-            before: None,
-        }
+        Self { page: 1, per_page: 200, after: None, before: None }
     }
 }
 
@@ -107,24 +102,14 @@ impl Strava {
     ///
     /// # Errors
     /// As any call.
-    pub async fn activities(
-        &self,
-        token: &SecretString,
-        list: &ListActivities,
-    ) -> Result<Page, Error> {
+    pub async fn activities(&self, token: &SecretString, list: &ListActivities) -> Result<Page, Error> {
         let mut query = vec![
             ("page", list.page.max(1).to_string()),
             ("per_page", list.per_page.clamp(1, 200).to_string()),
         ];
         // Whole seconds: Strava takes milliseconds for a date in the far future.
-        query.extend(
-            list.after
-                .map(|after| ("after", after.timestamp().to_string())),
-        );
-        query.extend(
-            list.before
-                .map(|before| ("before", before.timestamp().to_string())),
-        );
+        query.extend(list.after.map(|after| ("after", after.timestamp().to_string())));
+        query.extend(list.before.map(|before| ("before", before.timestamp().to_string())));
         let answer = self.get(token, "/athlete/activities", &query).await?;
         Page::read(answer.json, answer.at)
     }
@@ -137,11 +122,7 @@ impl Strava {
         let answer = self.get(token, &format!("/activities/{id}"), &[]).await?;
         let activity =
             Activity::from_strava(&answer.json).map_err(|why| Error::malformed(why.to_string()))?;
-        Ok(Fetched {
-            activity,
-            raw: Some(answer.json),
-            read_at: answer.at,
-        })
+        Ok(Fetched { activity, raw: Some(answer.json), read_at: answer.at })
     }
 
     /// The samples of one activity. `None` when there are none: entered by hand, deleted, or without time or distance.
@@ -149,14 +130,8 @@ impl Strava {
     /// # Errors
     /// As any call.
     pub async fn streams(&self, token: &SecretString, id: i64) -> Result<Option<Streams>, Error> {
-        let query = [
-            ("keys", STREAMS.to_owned()),
-            ("key_by_type", "true".to_owned()),
-        ];
-        match self
-            .get(token, &format!("/activities/{id}/streams"), &query)
-            .await
-        {
+        let query = [("keys", STREAMS.to_owned()), ("key_by_type", "true".to_owned())];
+        match self.get(token, &format!("/activities/{id}/streams"), &query).await {
             Ok(answer) => read_streams(&answer.json),
             Err(Error::NotFound) => Ok(None),
             Err(e) => Err(e),
@@ -168,9 +143,7 @@ impl Strava {
     /// # Errors
     /// As any call.
     pub async fn stats(&self, token: &SecretString, athlete: i64) -> Result<Stats, Error> {
-        let answer = self
-            .get(token, &format!("/athletes/{athlete}/stats"), &[])
-            .await?;
+        let answer = self.get(token, &format!("/athletes/{athlete}/stats"), &[]).await?;
         Ok(Stats::read(&answer.json))
     }
 }
@@ -185,11 +158,7 @@ impl Athlete {
             .ok_or_else(|| Error::malformed("athlete.id: expected a whole number"))?;
         let names = ["firstname", "lastname"]
             .map(|field| json.get(field).and_then(Value::as_str).unwrap_or_default());
-        Ok(Self {
-            id,
-            name: names.join(" ").trim().to_owned(),
-            raw: json.clone(),
-        })
+        Ok(Self { id, name: names.join(" ").trim().to_owned(), raw: json.clone() })
     }
 }
 
@@ -198,21 +167,11 @@ impl Page {
         let Value::Array(records) = json else {
             return Err(Error::malformed("expected a list of activities"));
         };
-        let mut page = Self {
-            activities: Vec::with_capacity(records.len()),
-            refused: Vec::new(),
-        };
+        let mut page = Self { activities: Vec::with_capacity(records.len()), refused: Vec::new() };
         for raw in records {
             match Activity::from_strava(&raw) {
-                Ok(activity) => page.activities.push(Fetched {
-                    activity,
-                    raw: Some(raw),
-                    read_at,
-                }),
-                Err(why) => page.refused.push(Refused {
-                    id: raw.get("id").and_then(whole),
-                    why,
-                }),
+                Ok(activity) => page.activities.push(Fetched { activity, raw: Some(raw), read_at }),
+                Err(why) => page.refused.push(Refused { id: raw.get("id").and_then(whole), why }),
             }
         }
         Ok(page)
@@ -246,12 +205,7 @@ impl RunTotals {
 /// A whole number, also when it was sent as a float that is one exactly.
 fn whole(value: &Value) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    let float = || {
-        value
-            .as_f64()
-            .filter(|n| n.fract() == 0.0 && n.abs() < EXACT)
-            .map(|n| n as i64)
-    };
+    let float = || value.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < EXACT).map(|n| n as i64);
     value.as_i64().or_else(float)
 }
 
@@ -261,9 +215,7 @@ pub(super) fn read_streams(json: &Value) -> Result<Option<Streams>, Error> {
     if nothing || (json.is_object() && !(has("time") && has("distance"))) {
         return Ok(None);
     }
-    Streams::from_strava(json)
-        .map(Some)
-        .map_err(|why| Error::malformed(why.to_string()))
+    Streams::from_strava(json).map(Some).map_err(|why| Error::malformed(why.to_string()))
 }
 
 #[cfg(test)]
@@ -273,56 +225,31 @@ mod tests {
 
     #[test]
     fn one_broken_record_does_not_hold_up_the_page() {
-        let good = json!({"id": 1, "athlete": {"id": 7}, "sport_type": "Run", "start_date": "2018-01-01T04:59:07Z"});
+        let good =
+            json!({"id": 1, "athlete": {"id": 7}, "sport_type": "Run", "start_date": "2018-01-01T04:59:07Z"});
         let page = Page::read(json!([good, {"id": 2.0}, null]), Utc::now()).unwrap();
-        assert_eq!(
-            (page.activities.len(), page.activities[0].activity.id),
-            (1, 1)
-        );
-        assert_eq!(
-            page.refused
-                .iter()
-                .map(|refused| refused.id)
-                .collect::<Vec<_>>(),
-            [Some(2), None]
-        );
+        assert_eq!((page.activities.len(), page.activities[0].activity.id), (1, 1));
+        assert_eq!(page.refused.iter().map(|refused| refused.id).collect::<Vec<_>>(), [Some(2), None]);
         assert!(!page.is_end() && Page::read(json!([]), Utc::now()).unwrap().is_end());
         assert!(Page::read(json!({}), Utc::now()).is_err());
     }
 
     #[test]
     fn an_athlete_may_lack_everything_but_the_id() {
-        let athlete =
-            Athlete::read(&json!({"id": 12.0, "firstname": null, "lastname": "Block"})).unwrap();
+        let athlete = Athlete::read(&json!({"id": 12.0, "firstname": null, "lastname": "Block"})).unwrap();
         assert_eq!((athlete.id, athlete.name.as_str()), (12, "Block"));
-        for bad in [
-            json!({}),
-            json!({"id": 1.5}),
-            json!({"id": "7"}),
-            json!(null),
-        ] {
+        for bad in [json!({}), json!({"id": 1.5}), json!({"id": "7"}), json!(null)] {
             assert!(Athlete::read(&bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn streams_without_time_or_distance_are_absent() {
-        for nothing in [
-            json!([]),
-            json!({}),
-            json!(null),
-            json!({"time": {"data": [0]}, "distance": null}),
-        ] {
+        for nothing in [json!([]), json!({}), json!(null), json!({"time": {"data": [0]}, "distance": null})] {
             assert_eq!(read_streams(&nothing), Ok(None), "{nothing}");
         }
         let uneven = json!({"time": {"data": [0]}, "distance": {"data": []}});
-        assert!(matches!(
-            read_streams(&uneven),
-            Err(Error::Malformed { .. })
-        ));
-        assert!(matches!(
-            read_streams(&json!([1])),
-            Err(Error::Malformed { .. })
-        ));
+        assert!(matches!(read_streams(&uneven), Err(Error::Malformed { .. })));
+        assert!(matches!(read_streams(&json!([1])), Err(Error::Malformed { .. })));
     }
 }

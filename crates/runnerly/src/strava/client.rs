@@ -45,11 +45,7 @@ impl Strava {
             .timeout(settings.timeout)
             .build()
             .map_err(|_| Error::unavailable("TLS cannot be set up on this machine"))?;
-        Ok(Self {
-            settings: Arc::new(settings),
-            http,
-            usage: Arc::default(),
-        })
+        Ok(Self { settings: Arc::new(settings), http, usage: Arc::default() })
     }
 
     /// How much of the rate limit was used when Strava last told; `None` before the first answer.
@@ -65,49 +61,30 @@ impl Strava {
         query: &[(&str, String)],
     ) -> Result<Answer, Error> {
         let url = join(&self.settings.api_base, path);
-        let request = self
-            .http
-            .request(Method::GET, url)
-            .query(query)
-            .bearer_auth(token.expose_secret());
+        let request = self.http.request(Method::GET, url).query(query).bearer_auth(token.expose_secret());
         self.send(request).await
     }
 
     /// An OAuth call with a form.
     pub(super) fn form(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
-        self.http
-            .post(join(&self.settings.oauth_base, path))
-            .form(form)
+        self.http.post(join(&self.settings.oauth_base, path)).form(form)
     }
 
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, Error> {
         let (headers, body) = self.send_for_bytes(request).await?;
         let json = serde_json::from_slice(&body).map_err(|e| {
-            let kind = headers
-                .get(CONTENT_TYPE)
-                .and_then(|kind| kind.to_str().ok())
-                .unwrap_or("no type");
-            let problem = if e.is_eof() {
-                "it ends early"
-            } else {
-                "it is not JSON"
-            };
+            let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no type");
+            let problem = if e.is_eof() { "it ends early" } else { "it is not JSON" };
             Error::malformed(format!("{problem} ({})", clean(kind)))
         })?;
-        Ok(Answer {
-            json,
-            at: server_time(&headers).unwrap_or_else(Utc::now),
-        })
+        Ok(Answer { json, at: server_time(&headers).unwrap_or_else(Utc::now) })
     }
 
     pub(super) async fn send_for_bytes(
         &self,
         request: RequestBuilder,
     ) -> Result<(HeaderMap, Vec<u8>), Error> {
-        let response = request
-            .send()
-            .await
-            .map_err(|e| Error::from_transport(&e))?;
+        let response = request.send().await.map_err(|e| Error::from_transport(&e))?;
         if let Some(usage) = Usage::read(response.headers()) {
             self.note(usage);
         }
@@ -115,11 +92,7 @@ impl Strava {
         let body = read_body(response, self.settings.max_body).await;
         if !status.is_success() {
             // The status says enough, also when the body of a refusal cannot be read.
-            return Err(Error::from_answer(
-                status,
-                &headers,
-                &body.unwrap_or_default(),
-            ));
+            return Err(Error::from_answer(status, &headers, &body.unwrap_or_default()));
         }
         Ok((headers, body?))
     }
@@ -134,18 +107,11 @@ impl Strava {
 
 async fn read_body(mut response: Response, max: usize) -> Result<Vec<u8>, Error> {
     let too_long = || Error::malformed(format!("it is longer than {max} bytes"));
-    if response
-        .content_length()
-        .is_some_and(|length| length > max as u64)
-    {
+    if response.content_length().is_some_and(|length| length > max as u64) {
         return Err(too_long());
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|e| Error::from_transport(&e))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|e| Error::from_transport(&e))? {
         if body.len() + chunk.len() > max {
             return Err(too_long());
         }

@@ -68,15 +68,11 @@ impl Error {
     }
 
     pub(super) fn malformed(reason: impl Into<String>) -> Self {
-        Self::Malformed {
-            reason: reason.into(),
-        }
+        Self::Malformed { reason: reason.into() }
     }
 
     pub(super) fn unavailable(reason: impl Into<String>) -> Self {
-        Self::Unavailable {
-            reason: reason.into(),
-        }
+        Self::Unavailable { reason: reason.into() }
     }
 
     /// What went wrong on the way. reqwest would tell the address, which may hold what is nobody's business.
@@ -88,10 +84,7 @@ impl Error {
         } else if e.is_body() || e.is_decode() {
             Self::malformed("the body ends early or cannot be decompressed")
         } else if e.is_builder() {
-            Self::Rejected {
-                status: 0,
-                message: "the request cannot be built".to_owned(),
-            }
+            Self::Rejected { status: 0, message: "the request cannot be built".to_owned() }
         } else {
             Self::unavailable("the connection broke")
         }
@@ -102,26 +95,16 @@ impl Error {
         let fault = Fault::read(status, body);
         match status.as_u16() {
             429 => Usage::at_refusal(headers).into(),
-            401 => Self::Unauthorized {
-                message: fault.message,
-            },
-            403 => Self::Forbidden {
-                message: fault.message,
-                application: fault.application,
-            },
+            401 => Self::Unauthorized { message: fault.message },
+            403 => Self::Forbidden { message: fault.message, application: fault.application },
             404 => Self::NotFound,
             408 | 500.. => Self::unavailable(format!("it answered {status}")),
-            300..400 => Self::malformed(format!(
-                "it answered {status}, a redirection, which is not followed"
-            )),
+            300..400 => {
+                Self::malformed(format!("it answered {status}, a redirection, which is not followed"))
+            }
             // A dead code or refresh token is told with 400, like any bad parameter.
-            400 if fault.token => Self::Unauthorized {
-                message: fault.message,
-            },
-            status => Self::Rejected {
-                status,
-                message: fault.message,
-            },
+            400 if fault.token => Self::Unauthorized { message: fault.message },
+            status => Self::Rejected { status, message: fault.message },
         }
     }
 }
@@ -142,28 +125,15 @@ struct Fault {
 impl Fault {
     fn read(status: StatusCode, body: &[u8]) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let mut message = body
-            .get("message")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let errors = body
-            .get("errors")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let mut message = body.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let errors = body.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         for error in errors {
             let part = |name| error.get(name).and_then(Value::as_str).unwrap_or_default();
-            message += &format!(" ({} {} {})", part("resource"), part("field"), part("code"))
-                .replace("  ", " ");
+            message +=
+                &format!(" ({} {} {})", part("resource"), part("field"), part("code")).replace("  ", " ");
         }
         let about = |test: fn(&str) -> bool| {
-            errors.iter().any(|error| {
-                error
-                    .get("resource")
-                    .and_then(Value::as_str)
-                    .is_some_and(test)
-            })
+            errors.iter().any(|error| error.get("resource").and_then(Value::as_str).is_some_and(test))
         };
         if message.is_empty() {
             message = status.to_string();
@@ -179,10 +149,7 @@ impl Fault {
 
 /// One line of bounded length, whatever the other side sent.
 pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(200)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
 #[cfg(test)]
@@ -190,11 +157,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Error {
-        Error::from_answer(
-            StatusCode::from_u16(status).unwrap(),
-            &HeaderMap::new(),
-            body.as_bytes(),
-        )
+        Error::from_answer(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
     }
 
     #[test]
@@ -206,59 +169,28 @@ mod tests {
         );
         let inactive = r#"{"message":"Forbidden","errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}"#;
         let message = "Forbidden (Application Status Inactive)".to_owned();
-        assert_eq!(
-            answer(403, inactive),
-            Error::Forbidden {
-                message,
-                application: true
-            }
-        );
+        assert_eq!(answer(403, inactive), Error::Forbidden { message, application: true });
         let code = r#"{"message":"Bad Request","errors":[{"resource":"RequestToken","field":"code","code":"invalid"}]}"#;
         assert!(matches!(answer(400, code), Error::Unauthorized { .. }));
         let client = r#"{"message":"Bad Request","errors":[{"resource":"Application","field":"client_id","code":"invalid"}]}"#;
-        assert!(matches!(
-            answer(400, client),
-            Error::Rejected { status: 400, .. }
-        ));
+        assert!(matches!(answer(400, client), Error::Rejected { status: 400, .. }));
         let full = r#"{"message":"limit of connected athletes exceeded"}"#;
-        assert!(matches!(
-            answer(403, full),
-            Error::Forbidden {
-                application: true,
-                ..
-            }
-        ));
-        let scope = r#"{"message":"Forbidden","errors":[{"resource":"Activity","field":"read","code":"missing"}]}"#;
-        assert!(matches!(
-            answer(403, scope),
-            Error::Forbidden {
-                application: false,
-                ..
-            }
-        ));
+        assert!(matches!(answer(403, full), Error::Forbidden { application: true, .. }));
+        let scope =
+            r#"{"message":"Forbidden","errors":[{"resource":"Activity","field":"read","code":"missing"}]}"#;
+        assert!(matches!(answer(403, scope), Error::Forbidden { application: false, .. }));
     }
 
     #[test]
     fn other_statuses_have_a_meaning_whatever_the_body() {
-        for body in [
-            "",
-            "<html>",
-            "[]",
-            "null",
-            r#"{"errors":7,"message":null}"#,
-            r#"{"errors":[1,{"resource":2}]}"#,
-        ] {
+        for body in
+            ["", "<html>", "[]", "null", r#"{"errors":7,"message":null}"#, r#"{"errors":[1,{"resource":2}]}"#]
+        {
             assert_eq!(answer(404, body), Error::NotFound);
             assert!(matches!(answer(302, body), Error::Malformed { .. }));
             assert!(answer(503, body).is_transient() && answer(599, body).is_transient());
-            assert!(matches!(
-                answer(429, body),
-                Error::RateLimited { daily: false, .. }
-            ));
-            assert!(matches!(
-                answer(418, body),
-                Error::Rejected { status: 418, .. }
-            ));
+            assert!(matches!(answer(429, body), Error::RateLimited { daily: false, .. }));
+            assert!(matches!(answer(418, body), Error::Rejected { status: 418, .. }));
         }
         let long = format!(r#"{{"message":"a\nb{}"}}"#, "x".repeat(9000));
         assert_eq!(answer(401, &long).to_string().lines().count(), 1);

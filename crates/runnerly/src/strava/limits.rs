@@ -96,9 +96,8 @@ impl Usage {
     }
 
     fn pause_at(&self, now: DateTime<Utc>, spare: u32) -> Option<Pause> {
-        let same = |seconds: i64| {
-            self.at.timestamp().div_euclid(seconds) == now.timestamp().div_euclid(seconds)
-        };
+        let same =
+            |seconds: i64| self.at.timestamp().div_euclid(seconds) == now.timestamp().div_euclid(seconds);
         if same(DAY) && self.windows().any(|windows| windows.day.is_spent(spare)) {
             return Some(pause(now, true));
         }
@@ -124,11 +123,7 @@ fn pause(now: DateTime<Utc>, daily: bool) -> Pause {
     let window = if daily { DAY } else { QUARTER };
     let seconds = window - now.timestamp().rem_euclid(window);
     let until = DateTime::from_timestamp(now.timestamp() + seconds, 0).unwrap_or(now);
-    Pause {
-        until,
-        daily,
-        wait: (until - now).to_std().unwrap_or_default(),
-    }
+    Pause { until, daily, wait: (until - now).to_std().unwrap_or_default() }
 }
 
 fn pair(headers: &HeaderMap, name: &str) -> Option<[u32; 2]> {
@@ -137,19 +132,14 @@ fn pair(headers: &HeaderMap, name: &str) -> Option<[u32; 2]> {
 }
 
 fn windows(limit: [u32; 2], used: [u32; 2]) -> Option<Windows> {
-    let [short, day] = [0, 1].map(|k| Count {
-        used: used[k],
-        limit: limit[k],
-    });
+    let [short, day] = [0, 1].map(|k| Count { used: used[k], limit: limit[k] });
     Some(Windows { short, day })
 }
 
 /// The instant in the `Date` header.
 pub(super) fn server_time(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let date = headers.get(DATE)?.to_str().ok()?;
-    DateTime::parse_from_rfc2822(date)
-        .ok()
-        .map(|date| date.with_timezone(&Utc))
+    DateTime::parse_from_rfc2822(date).ok().map(|date| date.with_timezone(&Utc))
 }
 
 #[cfg(test)]
@@ -175,15 +165,8 @@ mod tests {
     #[test]
     fn a_refusal_lasts_to_the_end_of_the_window_that_is_spent() {
         let date = "Mon, 20 Oct 2025 21:26:33 GMT";
-        let short = Usage::at_refusal(&headers(
-            date,
-            ["200,2000", "100,333"],
-            ["100,1000", "100,333"],
-        ));
-        assert_eq!(
-            (short.until, short.daily),
-            (time("2025-10-20T21:30:00Z"), false)
-        );
+        let short = Usage::at_refusal(&headers(date, ["200,2000", "100,333"], ["100,1000", "100,333"]));
+        assert_eq!((short.until, short.daily), (time("2025-10-20T21:30:00Z"), false));
         assert_eq!(short.wait, Duration::from_secs(207));
         for (overall, read) in [("100,333", "100,1000"), ("1,2000", "1,999")] {
             let day = Usage::at_refusal(&headers(date, ["200,2000", overall], ["100,1000", read]));
@@ -196,25 +179,13 @@ mod tests {
     #[test]
     fn a_pause_starts_one_call_early_and_ends_with_its_window() {
         let date = "Mon, 20 Oct 2025 21:26:33 GMT";
-        let usage = Usage::read(&headers(
-            date,
-            ["200,2000", "99,333"],
-            ["100,1000", "99,333"],
-        ))
-        .unwrap();
-        assert_eq!(
-            usage.read.unwrap().short,
-            Count {
-                used: 99,
-                limit: 100
-            }
-        );
+        let usage = Usage::read(&headers(date, ["200,2000", "99,333"], ["100,1000", "99,333"])).unwrap();
+        assert_eq!(usage.read.unwrap().short, Count { used: 99, limit: 100 });
         assert_eq!(usage.pause(0), None);
         assert_eq!(usage.pause(1).unwrap().until, time("2025-10-20T21:30:00Z"));
         assert!(usage.pause_at(time("2025-10-20T21:29:59Z"), 1).is_some());
         assert_eq!(usage.pause_at(time("2025-10-20T21:30:00Z"), 1), None);
-        let usage =
-            Usage::read(&headers(date, ["200,2000", "1,1999"], ["100,1000", "1,3"])).unwrap();
+        let usage = Usage::read(&headers(date, ["200,2000", "1,1999"], ["100,1000", "1,3"])).unwrap();
         assert!(usage.pause(1).unwrap().daily);
         assert_eq!(usage.pause_at(time("2025-10-21T00:00:00Z"), 1), None);
     }
@@ -229,18 +200,9 @@ mod tests {
     #[test]
     fn headers_that_say_nothing_are_no_usage() {
         for value in ["", "100", "a,b", "1,2,3", "-1,5", "99999999999,1"] {
-            assert_eq!(
-                Usage::read(&headers("", [value, value], [value, value])),
-                None,
-                "{value}"
-            );
+            assert_eq!(Usage::read(&headers("", [value, value], [value, value])), None, "{value}");
         }
-        assert_eq!(
-            Usage::read(&headers("", ["0,0", "0,0"], ["", ""]))
-                .unwrap()
-                .pause(1),
-            None
-        );
+        assert_eq!(Usage::read(&headers("", ["0,0", "0,0"], ["", ""])).unwrap().pause(1), None);
     }
 
     #[test]

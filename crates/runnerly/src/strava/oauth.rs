@@ -66,16 +66,9 @@ impl Strava {
     /// # Errors
     /// [`Error::Unauthorized`] for a code that is wrong or was used; else as any call.
     pub async fn exchange(&self, code: &str) -> Result<Connected, Error> {
-        let json = self
-            .token(&[("grant_type", "authorization_code"), ("code", code)])
-            .await?;
-        let athlete = json
-            .get("athlete")
-            .ok_or_else(|| Error::malformed("athlete: missing"))?;
-        Ok(Connected {
-            tokens: tokens(&json, Utc::now())?,
-            athlete: Athlete::read(athlete)?,
-        })
+        let json = self.token(&[("grant_type", "authorization_code"), ("code", code)]).await?;
+        let athlete = json.get("athlete").ok_or_else(|| Error::malformed("athlete: missing"))?;
+        Ok(Connected { tokens: tokens(&json, Utc::now())?, athlete: Athlete::read(athlete)? })
     }
 
     /// Buys the next tokens. Store them before they are used, and let nobody else refresh meanwhile: the old refresh
@@ -84,10 +77,7 @@ impl Strava {
     /// # Errors
     /// [`Error::Unauthorized`] for a refresh token that is dead; else as any call.
     pub async fn refresh(&self, refresh: &SecretString) -> Result<Tokens, Error> {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", refresh.expose_secret()),
-        ];
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose_secret())];
         tokens(&self.token(&form).await?, Utc::now())
     }
 
@@ -99,17 +89,12 @@ impl Strava {
         let secret = self.settings.client_secret.expose_secret();
         let request = self.form("/oauth/revoke", &[("token", token.expose_secret())]);
         // It answers 200, with a body or without.
-        self.send_for_bytes(request.basic_auth(&self.settings.client_id, Some(secret)))
-            .await
-            .map(drop)
+        self.send_for_bytes(request.basic_auth(&self.settings.client_id, Some(secret))).await.map(drop)
     }
 
     async fn token(&self, grant: &[(&str, &str)]) -> Result<Value, Error> {
         let secret = self.settings.client_secret.expose_secret();
-        let mut form = vec![
-            ("client_id", self.settings.client_id.as_str()),
-            ("client_secret", secret),
-        ];
+        let mut form = vec![("client_id", self.settings.client_id.as_str()), ("client_secret", secret)];
         form.extend(grant);
         Ok(self.send(self.form("/oauth/token", &form)).await?.json)
     }
@@ -118,9 +103,7 @@ impl Strava {
 pub(super) fn tokens(json: &Value, now: DateTime<Utc>) -> Result<Tokens, Error> {
     let text = |name: &str| match json.get(name).and_then(Value::as_str) {
         Some(text) if !text.is_empty() => Ok(SecretString::from(text)),
-        _ => Err(Error::malformed(format!(
-            "{name}: expected a string that is not empty"
-        ))),
+        _ => Err(Error::malformed(format!("{name}: expected a string that is not empty"))),
     };
     let seconds = |name: &str| json.get(name).and_then(Value::as_f64);
     let at = |seconds: f64| DateTime::from_timestamp(seconds as i64, 0);
@@ -132,8 +115,7 @@ pub(super) fn tokens(json: &Value, now: DateTime<Utc>) -> Result<Tokens, Error> 
     Ok(Tokens {
         access: text("access_token")?,
         refresh: text("refresh_token")?,
-        expires_at: expires_at
-            .ok_or_else(|| Error::malformed("expires_at: expected seconds since 1970"))?,
+        expires_at: expires_at.ok_or_else(|| Error::malformed("expires_at: expected seconds since 1970"))?,
     })
 }
 
@@ -144,40 +126,28 @@ mod tests {
 
     #[test]
     fn tokens_are_read_and_never_shown() {
-        let json =
-            json!({"access_token": "aaaa", "refresh_token": "rrrr", "expires_at": 1542940199.0});
+        let json = json!({"access_token": "aaaa", "refresh_token": "rrrr", "expires_at": 1542940199.0});
         let read = tokens(&json, Utc::now()).unwrap();
         assert_eq!(read.access.expose_secret(), "aaaa");
         assert_eq!(read.expires_at.timestamp(), 1_542_940_199);
         assert!(!read.is_fresh(TimeDelta::zero()));
         let shown = format!("{read:?}");
-        assert!(
-            !shown.contains("aaaa") && !shown.contains("rrrr"),
-            "{shown}"
-        );
+        assert!(!shown.contains("aaaa") && !shown.contains("rrrr"), "{shown}");
         let json = json!({"access_token": "aaaa", "refresh_token": "rrrr", "expires_in": 21600});
-        assert!(
-            tokens(&json, Utc::now())
-                .unwrap()
-                .is_fresh(TimeDelta::hours(5))
-        );
+        assert!(tokens(&json, Utc::now()).unwrap().is_fresh(TimeDelta::hours(5)));
     }
 
     #[test]
     fn an_answer_without_a_token_is_malformed() {
         let whole = json!({"access_token": "a", "refresh_token": "r", "expires_at": 1});
-        for (field, value) in [
-            ("access_token", json!("")),
-            ("refresh_token", json!(null)),
-            ("expires_at", json!(1e300)),
-        ] {
+        for (field, value) in
+            [("access_token", json!("")), ("refresh_token", json!(null)), ("expires_at", json!(1e300))]
+        {
             let mut json = whole.clone();
             json[field] = value;
             let error = tokens(&json, Utc::now()).unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!(
-                    "Strava's answer cannot be read: {field}: expected"
-                )),
+                error.starts_with(&format!("Strava's answer cannot be read: {field}: expected")),
                 "{error}"
             );
         }

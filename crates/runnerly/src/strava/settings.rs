@@ -41,8 +41,8 @@ impl Settings {
     /// Settings for the real Strava.
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<SecretString>) -> Self {
         let host = |path| {
-            let mut url = Url::parse("https://www.strava.com")
-                .unwrap_or_else(|_| unreachable!("a constant address"));
+            let mut url =
+                Url::parse("https://www.strava.com").unwrap_or_else(|_| unreachable!("a constant address"));
             url.set_path(path);
             url
         };
@@ -71,11 +71,7 @@ fn base(which: &'static str, text: &str) -> Result<Url, BadBase> {
     let url = Url::parse(text.trim().trim_end_matches('/')).map_err(|_| BadBase { which })?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     let http = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if http && plain {
-        Ok(url)
-    } else {
-        Err(BadBase { which })
-    }
+    if http && plain { Ok(url) } else { Err(BadBase { which }) }
 }
 
 /// `base` with `path` behind it.
@@ -92,38 +88,18 @@ mod tests {
     #[test]
     fn a_base_may_have_a_path_or_none() {
         let settings = Settings::new("1", "s".to_owned());
-        assert_eq!(
-            join(&settings.api_base, "/athlete").as_str(),
-            "https://www.strava.com/api/v3/athlete"
-        );
-        assert_eq!(
-            join(&settings.oauth_base, "/oauth/token").as_str(),
-            "https://www.strava.com/oauth/token"
-        );
-        let settings = settings
-            .with_bases("https://api-v3.strava.com/", "http://127.0.0.1:8090")
-            .unwrap();
-        assert_eq!(
-            join(&settings.api_base, "/athlete").as_str(),
-            "https://api-v3.strava.com/athlete"
-        );
-        assert_eq!(
-            join(&settings.oauth_base, "/oauth/token").as_str(),
-            "http://127.0.0.1:8090/oauth/token"
-        );
+        assert_eq!(join(&settings.api_base, "/athlete").as_str(), "https://www.strava.com/api/v3/athlete");
+        assert_eq!(join(&settings.oauth_base, "/oauth/token").as_str(), "https://www.strava.com/oauth/token");
+        let settings = settings.with_bases("https://api-v3.strava.com/", "http://127.0.0.1:8090").unwrap();
+        assert_eq!(join(&settings.api_base, "/athlete").as_str(), "https://api-v3.strava.com/athlete");
+        assert_eq!(join(&settings.oauth_base, "/oauth/token").as_str(), "http://127.0.0.1:8090/oauth/token");
     }
 
     #[test]
     fn other_addresses_are_refused() {
-        for bad in [
-            "",
-            "strava",
-            "file:///etc",
-            "https://",
-            "https://u:p@host",
-            "https://host?x=1",
-            "mailto:a@b",
-        ] {
+        for bad in
+            ["", "strava", "file:///etc", "https://", "https://u:p@host", "https://host?x=1", "mailto:a@b"]
+        {
             assert_eq!(base("oauth", bad), Err(BadBase { which: "oauth" }), "{bad}");
         }
     }

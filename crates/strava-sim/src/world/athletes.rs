@@ -59,10 +59,7 @@ pub(crate) static INVENTED: [Athlete; 4] = [
         usual: 8_200.0,
         southern: false,
         imperial: false,
-        trips: &[
-            (Tz::Atlantic__Canary, (28.1005, -15.4204)),
-            (Tz::America__New_York, (40.7681, -73.9819)),
-        ],
+        trips: &[(Tz::Atlantic__Canary, (28.1005, -15.4204)), (Tz::America__New_York, (40.7681, -73.9819))],
         shoes: &[
             ("g31000101", "Grey daily trainers"),
             ("g31000102", "Race day"),
@@ -114,15 +111,8 @@ pub(crate) static INVENTED: [Athlete; 4] = [
         usual: 11_500.0,
         southern: true,
         imperial: false,
-        trips: &[
-            (Tz::Pacific__Honolulu, (21.2793, -157.8292)),
-            (Tz::Asia__Tokyo, (35.6852, 139.7528)),
-        ],
-        shoes: &[
-            ("g33000101", "Road pair"),
-            ("g33000102", "Flats"),
-            ("g33000103", "Fell shoes"),
-        ],
+        trips: &[(Tz::Pacific__Honolulu, (21.2793, -157.8292)), (Tz::Asia__Tokyo, (35.6852, 139.7528))],
+        shoes: &[("g33000101", "Road pair"), ("g33000102", "Flats"), ("g33000103", "Fell shoes")],
         bike: Some(("b33000104", "Gravel bike")),
     },
     Athlete {
@@ -211,13 +201,7 @@ impl Athlete {
     /// Lower bounds of the five heart rate zones.
     pub(crate) fn zone_floors(&self) -> [i64; 5] {
         let max = self.heart.1;
-        [
-            0,
-            (max * 0.65) as i64,
-            (max * 0.78) as i64,
-            (max * 0.86) as i64,
-            (max * 0.93) as i64,
-        ]
+        [0, (max * 0.65) as i64, (max * 0.78) as i64, (max * 0.86) as i64, (max * 0.93) as i64]
     }
 
     /// The answer of `/athlete/zones`.

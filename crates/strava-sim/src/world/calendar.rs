@@ -14,12 +14,7 @@ use super::athletes::Athlete;
 use super::plan::{Plan, Shape, Sport, id_at, upload_time};
 
 /// All activities of `athlete` (number `owner`) that were uploaded before `until`.
-pub(crate) fn history(
-    athlete: &Athlete,
-    owner: usize,
-    seed: u64,
-    until: DateTime<Utc>,
-) -> Vec<Plan> {
+pub(crate) fn history(athlete: &Athlete, owner: usize, seed: u64, until: DateTime<Utc>) -> Vec<Plan> {
     let last = week_number(until.date_naive());
     let mut plans = Vec::new();
     for week in (last - athlete.weeks + 1)..=last {
@@ -79,21 +74,8 @@ impl<'a> Week<'a> {
         };
         let cycle = [0.95, 1.08, 1.2, 0.72][week.rem_euclid(4) as usize];
         let ill = rng.random_bool(0.035);
-        let load = if ill {
-            0.2
-        } else {
-            cycle * (1.0 + 0.12 * warmth)
-        };
-        Self {
-            athlete,
-            rng,
-            monday,
-            years,
-            zone,
-            place,
-            warmth,
-            load,
-        }
+        let load = if ill { 0.2 } else { cycle * (1.0 + 0.12 * warmth) };
+        Self { athlete, rng, monday, years, zone, place, warmth, load }
     }
 
     fn fill(mut self, plans: &mut Vec<Plan>) {
@@ -103,9 +85,7 @@ impl<'a> Week<'a> {
         let whole = wanted.floor();
         let runs = whole as usize + usize::from(self.rng.random_bool(wanted - whole));
         // Sunday, Wednesday, Friday, Tuesday, Saturday, Thursday, Monday.
-        let free = [6, 2, 4, 1, 5, 3, 0]
-            .into_iter()
-            .filter(|day| !days.contains(day));
+        let free = [6, 2, 4, 1, 5, 3, 0].into_iter().filter(|day| !days.contains(day));
         let chosen: Vec<u64> = free.take(runs).collect();
         for &day in &chosen {
             plans.push(self.training(day));
@@ -129,9 +109,7 @@ impl<'a> Week<'a> {
                 (4, _) if last_sunday => Some(("Half marathon", 21_097.5, 1.155)),
                 (9, _) if last_sunday => Some(("Marathon", 42_195.0, 1.085)),
                 (6, _) if last_sunday => Some(("City 10K", 10_000.0, 1.21)),
-                (_, 1..=7) if day == 5 && self.rng.random_bool(0.4) => {
-                    Some(("Saturday 5K", 5_000.0, 1.25))
-                }
+                (_, 1..=7) if day == 5 && self.rng.random_bool(0.4) => Some(("Saturday 5K", 5_000.0, 1.25)),
                 _ => None,
             };
             if let Some((name, metres, effort)) = race.filter(|race| self.ready_for(race.1)) {
@@ -244,10 +222,7 @@ impl<'a> Week<'a> {
             (Shape::Race, _) => 1,
             _ => 0,
         };
-        shoes
-            .get(wanted)
-            .or(shoes.first())
-            .map(|(id, _)| (*id).to_owned())
+        shoes.get(wanted).or(shoes.first()).map(|(id, _)| (*id).to_owned())
     }
 
     fn other(&mut self, sport: Sport, day: u64) -> Plan {
@@ -272,14 +247,7 @@ impl<'a> Week<'a> {
         self.athlete.speed * (1.0 + progress) * (1.0 + 0.012 * self.warmth) * form
     }
 
-    fn plan(
-        &mut self,
-        day: u64,
-        at: Option<NaiveTime>,
-        name: String,
-        sport: Sport,
-        shape: Shape,
-    ) -> Plan {
+    fn plan(&mut self, day: u64, at: Option<NaiveTime>, name: String, sport: Sport, shape: Shape) -> Plan {
         let start = self.monday + Days::new(day);
         let local = NaiveDateTime::new(start, at.unwrap_or_default());
         let (easy, full) = self.athlete.heart;

@@ -98,11 +98,7 @@ fn splits(plan: &Plan, track: &Track, metres: f64) -> Vec<Value> {
 
 fn between(track: &Track, from: usize, to: usize) -> (f64, i64, i64) {
     let distance = round(track.distance[to] - track.distance[from], 1);
-    (
-        distance,
-        track.time[to] - track.time[from],
-        track.moving_s(from, to),
-    )
+    (distance, track.time[to] - track.time[from], track.moving_s(from, to))
 }
 
 /// Laps: each repetition and each rest of intervals, each kilometre of a race, else one.
@@ -111,20 +107,13 @@ pub(crate) fn laps(plan: &Plan, track: &Track) -> Vec<Value> {
     let cuts = match plan.shape {
         Shape::Race => cuts(track, 1_000.0),
         Shape::Intervals => {
-            let fast: Vec<bool> = track
-                .distance
-                .iter()
-                .map(|&metres| fast_lap(metres))
-                .collect();
+            let fast: Vec<bool> = track.distance.iter().map(|&metres| fast_lap(metres)).collect();
             let turns = (1..last).filter(|&at| fast[at] != fast[at - 1]);
             std::iter::once(0).chain(turns).chain([last]).collect()
         }
         _ => vec![0, last],
     };
-    cuts.windows(2)
-        .enumerate()
-        .map(|(index, ends)| lap(plan, track, index, ends[0], ends[1]))
-        .collect()
+    cuts.windows(2).enumerate().map(|(index, ends)| lap(plan, track, index, ends[0], ends[1])).collect()
 }
 
 fn lap(plan: &Plan, track: &Track, index: usize, from: usize, to: usize) -> Value {
@@ -137,12 +126,7 @@ fn lap(plan: &Plan, track: &Track, index: usize, from: usize, to: usize) -> Valu
     lap["elapsed_time"] = json!(elapsed);
     lap["moving_time"] = json!(moving);
     lap["average_speed"] = json!(round(distance / moving.max(1) as f64, 2));
-    lap["max_speed"] = json!(
-        track.velocity[from..=to]
-            .iter()
-            .copied()
-            .fold(0.0, f64::max)
-    );
+    lap["max_speed"] = json!(track.velocity[from..=to].iter().copied().fold(0.0, f64::max));
     lap["total_elevation_gain"] = number(track.climb(from, to), plan.id);
     lap["device_watts"] = json!(false);
     lap["pace_zone"] = json!(0);
@@ -164,11 +148,7 @@ fn piece(plan: &Plan, track: &Track, id: i64, from: usize, to: usize) -> Value {
         "start_index": from, "end_index": to,
     });
     if let Some(mean) = track.mean(&track.heartrate, from, to) {
-        let max = track.heartrate[from..=to]
-            .iter()
-            .copied()
-            .max()
-            .unwrap_or(0);
+        let max = track.heartrate[from..=to].iter().copied().max().unwrap_or(0);
         piece["average_heartrate"] = json!(round(mean, 1));
         piece["max_heartrate"] = json!(max as f64);
     }
@@ -212,11 +192,7 @@ fn fastest(track: &Track, metres: f64) -> Option<(i64, usize, usize)> {
             from += 1;
         }
         let step = distance[from + 1] - distance[from];
-        let part = if step > 0.0 {
-            (line - distance[from]) / step
-        } else {
-            0.0
-        };
+        let part = if step > 0.0 { (line - distance[from]) / step } else { 0.0 };
         let start = time[from] as f64 + part * (time[from + 1] - time[from]) as f64;
         let seconds = time[to] as f64 - start;
         if best.is_none_or(|(least, ..)| seconds < least) {
@@ -233,10 +209,7 @@ pub(crate) fn zones(track: &Track, floors: [i64; 5], score: &Value) -> Value {
     }
     let mut seconds = [0_i64; 5];
     for at in 1..track.time.len() {
-        let zone = floors
-            .iter()
-            .rposition(|&floor| track.heartrate[at] >= floor)
-            .unwrap_or(0);
+        let zone = floors.iter().rposition(|&floor| track.heartrate[at] >= floor).unwrap_or(0);
         seconds[zone] += track.time[at] - track.time[at - 1];
     }
     let bucket = |zone: usize| {

@@ -53,45 +53,25 @@ enum Found<'a> {
 }
 
 impl World {
-    pub(crate) fn new(
-        seed: u64,
-        until: DateTime<Utc>,
-        recordings: Option<&Path>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn new(seed: u64, until: DateTime<Utc>, recordings: Option<&Path>) -> anyhow::Result<Self> {
         let recorded = recordings.map(Recorded::load).transpose()?;
         let histories = std::array::from_fn(|_| OnceLock::new());
-        Ok(Self {
-            seed,
-            until,
-            recorded,
-            histories,
-            added: Mutex::default(),
-        })
+        Ok(Self { seed, until, recorded, histories, added: Mutex::default() })
     }
 
     /// Ids, names and a word about each; the first is the default.
     pub(crate) fn people(&self) -> Vec<(i64, String, String)> {
         let recorded = self.recorded.iter().map(|recorded| {
-            let about = format!(
-                "{} activities of the recordings, field for field",
-                recorded.listed.len()
-            );
+            let about = format!("{} activities of the recordings, field for field", recorded.listed.len());
             (recorded.athlete, "Recorded Athlete".to_owned(), about)
         });
-        let invented = INVENTED.iter().map(|one| {
-            (
-                one.id,
-                format!("{} {}", one.first, one.last),
-                one.about.to_owned(),
-            )
-        });
+        let invented =
+            INVENTED.iter().map(|one| (one.id, format!("{} {}", one.first, one.last), one.about.to_owned()));
         recorded.chain(invented).collect()
     }
 
     pub(crate) fn default_athlete(&self) -> i64 {
-        self.recorded
-            .as_ref()
-            .map_or(INVENTED[0].id, |recorded| recorded.athlete)
+        self.recorded.as_ref().map_or(INVENTED[0].id, |recorded| recorded.athlete)
     }
 
     pub(crate) fn knows(&self, athlete: i64) -> bool {
@@ -99,9 +79,7 @@ impl World {
     }
 
     pub(crate) fn is_recorded(&self, athlete: i64) -> bool {
-        self.recorded
-            .as_ref()
-            .is_some_and(|recorded| recorded.athlete == athlete)
+        self.recorded.as_ref().is_some_and(|recorded| recorded.athlete == athlete)
     }
 
     /// The number that ids of new activities of this athlete carry.
@@ -112,17 +90,9 @@ impl World {
     /// Profile: summary, or detailed when `full`.
     pub(crate) fn profile(&self, athlete: i64, edits: &Edits, full: bool) -> Option<Value> {
         if let Some((_, one)) = invented(athlete) {
-            return Some(if full {
-                one.detailed(&self.shown(athlete, edits))
-            } else {
-                one.summary()
-            });
+            return Some(if full { one.detailed(&self.shown(athlete, edits)) } else { one.summary() });
         }
-        let mut profile = self
-            .recorded
-            .as_ref()
-            .filter(|one| one.athlete == athlete)?
-            .profile();
+        let mut profile = self.recorded.as_ref().filter(|one| one.athlete == athlete)?.profile();
         if full {
             profile["resource_state"] = json!(3);
             profile["measurement_preference"] = json!("feet");
@@ -135,28 +105,19 @@ impl World {
 
     /// A recorded answer to this path, for the recorded athlete only.
     pub(crate) fn recorded_answer(&self, athlete: i64, path: &str) -> Option<String> {
-        let recorded = self
-            .recorded
-            .as_ref()
-            .filter(|one| one.athlete == athlete)?;
+        let recorded = self.recorded.as_ref().filter(|one| one.athlete == athlete)?;
         recorded.answer(path).map(|body| body.get().to_owned())
     }
 
     /// The athlete's list, newest first, with edits applied.
     pub(crate) fn list(&self, athlete: i64, edits: &Edits) -> Vec<Place> {
         let mut places: Vec<Place> = match invented(athlete) {
-            Some((owner, _)) => self
-                .history(owner)
-                .iter()
-                .map(|made| place(&made.summary, made.plan.ghost))
-                .collect(),
+            Some((owner, _)) => {
+                self.history(owner).iter().map(|made| place(&made.summary, made.plan.ghost)).collect()
+            }
             None => {
                 let recorded = self.recorded.as_ref().filter(|one| one.athlete == athlete);
-                recorded
-                    .into_iter()
-                    .flat_map(|one| &one.listed)
-                    .map(|one| place(one, false))
-                    .collect()
+                recorded.into_iter().flat_map(|one| &one.listed).map(|one| place(one, false)).collect()
             }
         };
         let added = edits.added.iter().filter(|plan| plan.athlete == athlete);
@@ -171,10 +132,7 @@ impl World {
 
     /// Only what can be seen of the list.
     pub(crate) fn shown(&self, athlete: i64, edits: &Edits) -> Vec<Value> {
-        self.list(athlete, edits)
-            .into_iter()
-            .filter_map(|place| place.shown)
-            .collect()
+        self.list(athlete, edits).into_iter().filter_map(|place| place.shown).collect()
     }
 
     /// The summary of one activity, edits applied; nothing when deleted or unknown.
@@ -206,9 +164,7 @@ impl World {
                 if let Some(body) = recorded.filter(|_| !edits.changed.contains_key(&id)) {
                     return Some(body.get().to_owned());
                 }
-                if let Some(mut body) =
-                    recorded.and_then(|body| serde_json::from_str(body.get()).ok())
-                {
+                if let Some(mut body) = recorded.and_then(|body| serde_json::from_str(body.get()).ok()) {
                     edit(&mut body, edits);
                     return Some(body.to_string());
                 }
@@ -222,15 +178,11 @@ impl World {
     pub(crate) fn streams(&self, id: i64, edits: &Edits, keys: &[&str]) -> Option<String> {
         match self.find(id, edits)? {
             Found::Invented(plan, _) if plan.manual => None,
-            Found::Invented(plan, _) => {
-                Some(detail::streams(plan, &track_of(plan), keys).to_string())
-            }
+            Found::Invented(plan, _) => Some(detail::streams(plan, &track_of(plan), keys).to_string()),
             Found::Recorded(_) => {
                 let all = self.recorded.as_ref()?.streams(id)?;
-                let wanted: std::collections::BTreeMap<_, _> = all
-                    .iter()
-                    .filter(|(key, _)| keys.contains(&key.as_str()))
-                    .collect();
+                let wanted: std::collections::BTreeMap<_, _> =
+                    all.iter().filter(|(key, _)| keys.contains(&key.as_str())).collect();
                 serde_json::to_string(&wanted).ok()
             }
         }
@@ -243,8 +195,7 @@ impl World {
             Found::Invented(plan, _) => Some(json!(detail::laps(plan, &track_of(plan)))),
             Found::Recorded(_) => {
                 let detail = self.recorded.as_ref().and_then(|one| one.detail(id));
-                let detail: Option<Value> =
-                    detail.and_then(|body| serde_json::from_str(body.get()).ok());
+                let detail: Option<Value> = detail.and_then(|body| serde_json::from_str(body.get()).ok());
                 Some(detail.map_or_else(|| json!([]), |detail| detail["laps"].clone()))
             }
         }
@@ -254,13 +205,9 @@ impl World {
     pub(crate) fn zones(&self, id: i64, edits: &Edits) -> Option<Value> {
         match self.find(id, edits)? {
             Found::Invented(plan, summary) => {
-                let floors = invented(plan.athlete)
-                    .map_or([0, 120, 140, 155, 170], |(_, one)| one.zone_floors());
-                Some(detail::zones(
-                    &track_of(plan),
-                    floors,
-                    &summary["suffer_score"],
-                ))
+                let floors =
+                    invented(plan.athlete).map_or([0, 120, 140, 155, 170], |(_, one)| one.zone_floors());
+                Some(detail::zones(&track_of(plan), floors, &summary["suffer_score"]))
             }
             Found::Recorded(_) => Some(json!([])),
         }
@@ -285,26 +232,18 @@ impl World {
             }
         }
         if let Some(plan) = edits.added.iter().find(|plan| plan.id == id) {
-            return Some(Found::Invented(
-                plan,
-                Value::clone(&self.added_summary(plan)),
-            ));
+            return Some(Found::Invented(plan, Value::clone(&self.added_summary(plan))));
         }
         let owner = owner_of(id);
         let made = self.histories.get(owner).map(|_| self.history(owner))?;
-        let made = made
-            .iter()
-            .find(|made| made.plan.id == id && !made.plan.ghost)?;
+        let made = made.iter().find(|made| made.plan.id == id && !made.plan.ghost)?;
         Some(Found::Invented(&made.plan, made.summary.clone()))
     }
 
     fn history(&self, owner: usize) -> &[Made] {
         self.histories[owner].get_or_init(|| {
             let plans = calendar::history(&INVENTED[owner], owner, self.seed, self.until);
-            let made = |plan: Plan| Made {
-                summary: summary::summary(&plan, &track_of(&plan)),
-                plan,
-            };
+            let made = |plan: Plan| Made { summary: summary::summary(&plan, &track_of(&plan)), plan };
             plans.into_iter().map(made).collect()
         })
     }
@@ -318,35 +257,22 @@ impl World {
 
 /// An invented athlete and the number in its activities' ids.
 pub(crate) fn invented(athlete: i64) -> Option<(usize, &'static Athlete)> {
-    INVENTED
-        .iter()
-        .enumerate()
-        .find(|(_, one)| one.id == athlete)
+    INVENTED.iter().enumerate().find(|(_, one)| one.id == athlete)
 }
 
 fn gear_name(athlete: i64, gear: &str) -> &'static str {
     let one = invented(athlete).map(|(_, one)| one);
-    let mut all = one
-        .into_iter()
-        .flat_map(|one| one.shoes.iter().chain(one.bike.iter()));
-    all.find(|(id, _)| *id == gear)
-        .map_or("Gear", |(_, name)| name)
+    let mut all = one.into_iter().flat_map(|one| one.shoes.iter().chain(one.bike.iter()));
+    all.find(|(id, _)| *id == gear).map_or("Gear", |(_, name)| name)
 }
 
 fn track_of(plan: &Plan) -> Track {
-    if plan.manual {
-        Track::default()
-    } else {
-        Track::of(plan)
-    }
+    if plan.manual { Track::default() } else { Track::of(plan) }
 }
 
 fn place(summary: &Value, ghost: bool) -> Place {
     let start = started(summary).map_or(0, |at| at.timestamp());
-    Place {
-        start,
-        shown: (!ghost).then(|| summary.clone()),
-    }
+    Place { start, shown: (!ghost).then(|| summary.clone()) }
 }
 
 /// Applies the edits to one activity; false when it was deleted.

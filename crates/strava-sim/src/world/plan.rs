@@ -66,15 +66,9 @@ impl Sport {
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        [
-            Self::Run,
-            Self::TrailRun,
-            Self::VirtualRun,
-            Self::Ride,
-            Self::Swim,
-        ]
-        .into_iter()
-        .find(|sport| sport.name() == name)
+        [Self::Run, Self::TrailRun, Self::VirtualRun, Self::Ride, Self::Swim]
+            .into_iter()
+            .find(|sport| sport.name() == name)
     }
 
     pub(crate) fn on_foot(self) -> bool {

@@ -51,17 +51,11 @@ impl Recorded {
     /// exchanges (`strava-http-examples.json`) beside it.
     pub(crate) fn load(dir: &Path) -> anyhow::Result<Self> {
         let shown = dir.display();
-        let entries =
-            fs::read_dir(dir).with_context(|| format!("recordings {shown}: unreadable"))?;
+        let entries = fs::read_dir(dir).with_context(|| format!("recordings {shown}: unreadable"))?;
         let mut recorded = Self::default();
         for entry in entries {
-            let path = entry
-                .with_context(|| format!("recordings {shown}: unreadable"))?
-                .path();
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
+            let path = entry.with_context(|| format!("recordings {shown}: unreadable"))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if name.starts_with("strava-") {
                 recorded
                     .take(name, &path)
@@ -71,9 +65,7 @@ impl Recorded {
         let Some(first) = recorded.listed.first() else {
             bail!("recordings {shown}: has no strava-activities-*.jsonl");
         };
-        recorded.athlete = first["athlete"]["id"]
-            .as_i64()
-            .context("an activity without athlete.id")?;
+        recorded.athlete = first["athlete"]["id"].as_i64().context("an activity without athlete.id")?;
         Ok(recorded)
     }
 
@@ -87,14 +79,11 @@ impl Recorded {
             let text = text()?;
             let id: Value = serde_json::from_str(&text)?;
             let id = id["id"].as_i64().context("no id")?;
-            self.details
-                .insert(id, RawValue::from_string(text.trim().to_owned())?);
-        } else if let Some(id) = name
-            .strip_prefix("strava-streams-")
-            .and_then(|rest| rest.strip_suffix(".json"))
+            self.details.insert(id, RawValue::from_string(text.trim().to_owned())?);
+        } else if let Some(id) =
+            name.strip_prefix("strava-streams-").and_then(|rest| rest.strip_suffix(".json"))
         {
-            self.streams
-                .insert(id.parse()?, serde_json::from_str(&text()?)?);
+            self.streams.insert(id.parse()?, serde_json::from_str(&text()?)?);
         } else if name == "strava-http-examples.json" {
             let examples: Examples = serde_json::from_str(&text()?)?;
             self.answers = examples.exchanges.into_iter().filter_map(answer).collect();

@@ -70,10 +70,7 @@ fn add_optional(fields: &mut Map<String, Value>, plan: &Plan, track: &Track, mov
         let max = track.heartrate.iter().copied().max().unwrap_or(0);
         put("average_heartrate", number(round(mean, 1), plan.id));
         put("max_heartrate", number(max as f64, plan.id));
-        put(
-            "suffer_score",
-            json!((moving as f64 / 60.0 * mean / 130.0).round()),
-        );
+        put("suffer_score", json!((moving as f64 / 60.0 * mean / 130.0).round()));
     }
     if let Some(mean) = track.mean(&track.cadence, 0, last) {
         put("average_cadence", json!(round(mean, 1)));
@@ -87,21 +84,14 @@ fn add_optional(fields: &mut Map<String, Value>, plan: &Plan, track: &Track, mov
         let watts = round(22.0 * plan.speed, 1);
         put("average_watts", json!(watts));
         put("device_watts", json!(false));
-        put(
-            "kilojoules",
-            json!(round(watts * moving as f64 / 1_000.0, 1)),
-        );
+        put("kilojoules", json!(round(watts * moving as f64 / 1_000.0, 1)));
     }
 }
 
 /// Metres, moving seconds, elapsed seconds.
 pub(crate) fn figures(plan: &Plan, track: &Track) -> (f64, i64, i64) {
     if plan.manual {
-        return (
-            round(plan.distance, -2),
-            plan.expected_s(),
-            plan.expected_s(),
-        );
+        return (round(plan.distance, -2), plan.expected_s(), plan.expected_s());
     }
     let elapsed = track.elapsed();
     let moving = track.moving_s(0, track.time.len().saturating_sub(1));
@@ -112,11 +102,7 @@ pub(crate) fn figures(plan: &Plan, track: &Track) -> (f64, i64, i64) {
 
 /// Holds for every recorded run: a race is measured by the gun, all else by movement.
 fn mean_speed(plan: &Plan, metres: f64, moving: i64, elapsed: i64) -> f64 {
-    let seconds = if plan.shape == Shape::Race {
-        elapsed
-    } else {
-        moving
-    };
+    let seconds = if plan.shape == Shape::Race { elapsed } else { moving };
     round(metres / seconds.max(1) as f64, 3)
 }
 
@@ -142,11 +128,7 @@ pub(crate) fn outline(track: &Track, points: usize) -> String {
 
 /// Strava writes a whole number now with a point, now without.
 pub(crate) fn number(value: f64, id: i64) -> Value {
-    if value.fract() == 0.0 && id / 8 % 3 == 0 {
-        json!(value as i64)
-    } else {
-        json!(value)
-    }
+    if value.fract() == 0.0 && id / 8 % 3 == 0 { json!(value as i64) } else { json!(value) }
 }
 
 pub(crate) fn utc(at: DateTime<Utc>) -> String {
@@ -154,11 +136,7 @@ pub(crate) fn utc(at: DateTime<Utc>) -> String {
 }
 
 fn offset_s(at: DateTime<Utc>, zone: Tz) -> i64 {
-    i64::from(
-        zone.offset_from_utc_datetime(&at.naive_utc())
-            .fix()
-            .local_minus_utc(),
-    )
+    i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc())
 }
 
 /// Local wall time with a Z that is not true, as Strava writes it.
@@ -168,15 +146,7 @@ pub(crate) fn local(at: DateTime<Utc>, zone: Tz) -> String {
 
 /// "(GMT+01:00) Europe/Berlin": the offset is the standard one in summer too.
 fn zone_name(at: DateTime<Utc>, zone: Tz) -> String {
-    let base = zone
-        .offset_from_utc_datetime(&at.naive_utc())
-        .base_utc_offset()
-        .num_minutes();
+    let base = zone.offset_from_utc_datetime(&at.naive_utc()).base_utc_offset().num_minutes();
     let sign = if base < 0 { '-' } else { '+' };
-    format!(
-        "(GMT{sign}{:02}:{:02}) {}",
-        base.abs() / 60,
-        base.abs() % 60,
-        zone.name()
-    )
+    format!("(GMT{sign}{:02}:{:02}) {}", base.abs() / 60, base.abs() % 60, zone.name())
 }

@@ -5,44 +5,24 @@ use serde_json::{Value, json};
 
 /// Metres a shoe or bike has been used for.
 pub(crate) fn gear_distance(listed: &[Value], gear: &str) -> f64 {
-    listed
-        .iter()
-        .filter(|activity| activity["gear_id"] == gear)
-        .map(|one| field(one, "distance"))
-        .sum()
+    listed.iter().filter(|activity| activity["gear_id"] == gear).map(|one| field(one, "distance")).sum()
 }
 
 /// The answer of `/athletes/{id}/stats`, over activities that everyone may see.
 pub(crate) fn stats(listed: &[Value], now: DateTime<Utc>) -> Value {
-    let seen: Vec<&Value> = listed
-        .iter()
-        .filter(|one| one["visibility"] == "everyone")
-        .collect();
+    let seen: Vec<&Value> = listed.iter().filter(|one| one["visibility"] == "everyone").collect();
     let mut out = json!({
         "biggest_ride_distance": biggest(&seen, "distance"),
         "biggest_climb_elevation_gain": biggest(&seen, "total_elevation_gain"),
     });
-    let sports: [(&str, &[&str]); 3] = [
-        ("ride", &["Ride"]),
-        ("run", &["Run", "TrailRun", "VirtualRun"]),
-        ("swim", &["Swim"]),
-    ];
+    let sports: [(&str, &[&str]); 3] =
+        [("ride", &["Ride"]), ("run", &["Run", "TrailRun", "VirtualRun"]), ("swim", &["Swim"])];
     let month = now - TimeDelta::weeks(4);
     for (sport, names) in sports {
-        let of_sport = |one: &&Value| {
-            one["sport_type"]
-                .as_str()
-                .is_some_and(|name| names.contains(&name))
-        };
+        let of_sport = |one: &&Value| one["sport_type"].as_str().is_some_and(|name| names.contains(&name));
         let own: Vec<&Value> = seen.iter().copied().filter(of_sport).collect();
-        let recent = own
-            .iter()
-            .copied()
-            .filter(|one| started(one).is_some_and(|at| at > month));
-        let year = own
-            .iter()
-            .copied()
-            .filter(|one| started(one).is_some_and(|at| at.year() == now.year()));
+        let recent = own.iter().copied().filter(|one| started(one).is_some_and(|at| at > month));
+        let year = own.iter().copied().filter(|one| started(one).is_some_and(|at| at.year() == now.year()));
         let mut totals = totals(recent);
         totals["achievement_count"] = json!(0);
         out[format!("recent_{sport}_totals")] = totals;
@@ -64,10 +44,7 @@ fn totals<'a>(activities: impl Iterator<Item = &'a Value> + Clone) -> Value {
 
 fn biggest(activities: &[&Value], name: &str) -> Value {
     let rides = activities.iter().filter(|one| one["sport_type"] == "Ride");
-    rides
-        .map(|one| field(one, name))
-        .reduce(f64::max)
-        .map_or(Value::Null, |metres| json!(metres))
+    rides.map(|one| field(one, name)).reduce(f64::max).map_or(Value::Null, |metres| json!(metres))
 }
 
 fn field(activity: &Value, name: &str) -> f64 {

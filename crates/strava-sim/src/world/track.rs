@@ -62,10 +62,7 @@ impl Track {
 
     /// Seconds of movement between two points.
     pub(crate) fn moving_s(&self, from: usize, to: usize) -> i64 {
-        (from + 1..=to)
-            .filter(|&at| self.moving[at])
-            .map(|at| self.time[at] - self.time[at - 1])
-            .sum()
+        (from + 1..=to).filter(|&at| self.moving[at]).map(|at| self.time[at] - self.time[at - 1]).sum()
     }
 
     /// Metres climbed between two points.
@@ -73,9 +70,7 @@ impl Track {
         if self.altitude.is_empty() {
             return 0.0;
         }
-        let rises = self.altitude[from..=to]
-            .windows(2)
-            .map(|pair| (pair[1] - pair[0]).max(0.0));
+        let rises = self.altitude[from..=to].windows(2).map(|pair| (pair[1] - pair[0]).max(0.0));
         round(rises.sum(), 1)
     }
 
@@ -112,18 +107,7 @@ impl<'a> Device<'a> {
         let phases = std::array::from_fn(|_| rng.random_range(0.0..TAU));
         let heart = plan.heart.map_or(0.0, |(easy, _)| easy - 32.0);
         let heading = phases[0];
-        Self {
-            plan,
-            rng,
-            seconds: 0,
-            metres: 0.0,
-            speed: 0.0,
-            heart,
-            wobble: 0.0,
-            at,
-            heading,
-            phases,
-        }
+        Self { plan, rng, seconds: 0, metres: 0.0, speed: 0.0, heart, wobble: 0.0, at, heading, phases }
     }
 
     fn step(&mut self, track: &mut Track) {
@@ -179,8 +163,7 @@ impl<'a> Device<'a> {
         let course = self.heading + bend;
         let radius = 6_371_008.8;
         self.at[0] += (metres * course.cos() / radius).to_degrees();
-        self.at[1] +=
-            (metres * course.sin() / (radius * (self.at[0] * PI / 180.0).cos())).to_degrees();
+        self.at[1] += (metres * course.sin() / (radius * (self.at[0] * PI / 180.0).cos())).to_degrees();
     }
 
     fn height(&self, metres: f64) -> f64 {
@@ -194,8 +177,7 @@ impl<'a> Device<'a> {
     /// Percent.
     fn grade(&self, metres: f64) -> f64 {
         if self.plan.has_positions() {
-            self.height(metres + 10.0)
-                .mul_add(5.0, -5.0 * self.height(metres - 10.0))
+            self.height(metres + 10.0).mul_add(5.0, -5.0 * self.height(metres - 10.0))
         } else {
             0.0
         }
@@ -219,11 +201,7 @@ impl<'a> Device<'a> {
 
     fn point(&mut self, track: &mut Track, speed: f64, moving: bool) {
         // Smoothed as Strava does: the speed of a point leans on the one before.
-        self.speed = if moving {
-            0.4 * self.speed + 0.6 * speed
-        } else {
-            0.0
-        };
+        self.speed = if moving { 0.4 * self.speed + 0.6 * speed } else { 0.0 };
         track.time.push(self.seconds);
         track.distance.push(round(self.metres, 1));
         track.velocity.push(round(self.speed, 1));
@@ -231,19 +209,13 @@ impl<'a> Device<'a> {
         track.grade.push(round(self.grade(self.metres), 1));
         if self.plan.has_positions() {
             track.altitude.push(round(self.height(self.metres), 1));
-            track
-                .latlng
-                .push([round(self.at[0], 6), round(self.at[1], 6)]);
+            track.latlng.push([round(self.at[0], 6), round(self.at[1], 6)]);
         }
         if self.plan.heart.is_some() {
             track.heartrate.push(self.heart.round() as i64);
         }
         if self.plan.sport.on_foot() && self.plan.sport != Sport::VirtualRun {
-            let cadence = if moving {
-                70.0 + 5.5 * speed + self.wobble * 20.0
-            } else {
-                0.0
-            };
+            let cadence = if moving { 70.0 + 5.5 * speed + self.wobble * 20.0 } else { 0.0 };
             track.cadence.push(cadence.round() as i64);
         }
     }

@@ -13,28 +13,17 @@ struct Process {
 
 impl Process {
     fn start(dir: &Path) -> Self {
-        let mut child = command(&["--listen", "127.0.0.1:0"], dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let mut child =
+            command(&["--listen", "127.0.0.1:0"], dir).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
         let out = child.stdout.take().expect("its output");
         BufReader::new(out).read_line(&mut line).expect("a line");
-        let url = line
-            .trim()
-            .strip_prefix("strava-sim listens on ")
-            .expect("its address");
-        Self {
-            child,
-            url: url.to_owned(),
-        }
+        let url = line.trim().strip_prefix("strava-sim listens on ").expect("its address");
+        Self { child, url: url.to_owned() }
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
-        let app = [
-            ("client_id", "12345"),
-            ("client_secret", "simulated-secret"),
-        ];
+        let app = [("client_id", "12345"), ("client_secret", "simulated-secret")];
         let form: Vec<_> = app.iter().chain(form).collect();
         let request = client().post(format!("{}{path}", self.url)).form(&form);
         let answer = request.send().await.expect("an answer");
@@ -70,39 +59,19 @@ fn fails(args: &[&str], dir: &Path) -> (Option<i32>, String) {
 async fn rotated_tokens_survive_a_kill_and_a_term_ends_it_well() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut process = Process::start(dir.path());
-    let order = client()
-        .post(format!("{}/sim/authorize", process.url))
-        .json(&json!({}));
-    let code: Value = order
-        .send()
-        .await
-        .expect("an answer")
-        .json()
-        .await
-        .expect("JSON");
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("code", &text(&code, "code")),
-    ];
-    let mut token = text(
-        &process.post("/oauth/token", &form).await.1,
-        "refresh_token",
-    );
+    let order = client().post(format!("{}/sim/authorize", process.url)).json(&json!({}));
+    let code: Value = order.send().await.expect("an answer").json().await.expect("JSON");
+    let form = [("grant_type", "authorization_code"), ("code", &text(&code, "code"))];
+    let mut token = text(&process.post("/oauth/token", &form).await.1, "refresh_token");
     for _ in 0..4 {
         let (status, next) = process.refresh(&token).await;
         assert_eq!(status, 200);
         drop(process);
         process = Process::start(dir.path());
-        assert_eq!(
-            process.refresh(&token).await.0,
-            400,
-            "the old one stays dead"
-        );
+        assert_eq!(process.refresh(&token).await.0, 400, "the old one stays dead");
         token = text(&next, "refresh_token");
     }
-    let ended = Command::new("kill")
-        .arg(process.child.id().to_string())
-        .status();
+    let ended = Command::new("kill").arg(process.child.id().to_string()).status();
     assert!(ended.expect("a signal").success());
     assert_eq!(process.child.wait().expect("it ends").code(), Some(0));
 }
@@ -111,34 +80,19 @@ async fn rotated_tokens_survive_a_kill_and_a_term_ends_it_well() {
 fn bad_values_get_one_line() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let cases = [
-        (
-            ["--speed", "fast"],
-            "'--speed <SPEED>': must be 0.001 to 100000",
-        ),
-        (
-            ["--listen", "0.0.0.0:1"],
-            "must be a loopback address, such as 127.0.0.1:8090",
-        ),
-        (
-            ["--limits", "none"],
-            "'--limits <LIMITS>' [possible values: real, demo]",
-        ),
+        (["--speed", "fast"], "'--speed <SPEED>': must be 0.001 to 100000"),
+        (["--listen", "0.0.0.0:1"], "must be a loopback address, such as 127.0.0.1:8090"),
+        (["--limits", "none"], "'--limits <LIMITS>' [possible values: real, demo]"),
     ];
     for (args, end) in cases {
         let (code, line) = fails(&args, dir.path());
         assert_eq!(code, Some(2), "{args:?}");
-        assert!(
-            line.trim_end().ends_with(end) && line.lines().count() == 1,
-            "{line}"
-        );
+        assert!(line.trim_end().ends_with(end) && line.lines().count() == 1, "{line}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let (code, line) = fails(&["--listen", &address], dir.path());
     assert_eq!(code, Some(1));
-    assert!(
-        line.starts_with(&format!("error: listen {address}: ")),
-        "{line}"
-    );
+    assert!(line.starts_with(&format!("error: listen {address}: ")), "{line}");
     assert_eq!(line.lines().count(), 1);
 }

@@ -13,25 +13,13 @@ async fn faults_strike_as_often_as_asked_and_only_their_path() {
     bed.sim_post("/sim/faults", order).await;
     assert_eq!(bed.get(&token, "/athlete").await.status(), 200);
     for status in [500, 500, 200] {
-        assert_eq!(
-            bed.get(&token, "/athlete/activities").await.status(),
-            status
-        );
+        assert_eq!(bed.get(&token, "/athlete/activities").await.status(), status);
     }
-    bed.sim_post(
-        "/sim/faults",
-        json!({"path": "/activities/*/laps", "status": 503, "count": 0}),
-    )
-    .await;
+    bed.sim_post("/sim/faults", json!({"path": "/activities/*/laps", "status": 503, "count": 0})).await;
     for _ in 0..3 {
         assert_eq!(bed.get(&token, "/activities/5/laps").await.status(), 503);
     }
-    let cleared = bed
-        .http
-        .delete(bed.url("/sim/faults"))
-        .send()
-        .await
-        .expect("an answer");
+    let cleared = bed.http.delete(bed.url("/sim/faults")).send().await.expect("an answer");
     assert_eq!(cleared.status(), 204);
     assert_eq!(bed.get(&token, "/activities/5/laps").await.status(), 404);
 }
@@ -43,12 +31,7 @@ async fn each_kind_of_fault() {
     bed.sim_post("/sim/faults", json!({"kind": "html"})).await;
     let page = bed.get(&token, "/athlete").await;
     assert_eq!(page.status(), 503);
-    assert!(
-        page.headers()[CONTENT_TYPE]
-            .to_str()
-            .expect("text")
-            .starts_with("text/html")
-    );
+    assert!(page.headers()[CONTENT_TYPE].to_str().expect("text").starts_with("text/html"));
 
     bed.sim_post("/sim/faults", json!({"kind": "429"})).await;
     let limited = bed.get(&token, "/athlete").await;
@@ -67,11 +50,7 @@ async fn each_kind_of_fault() {
 
     bed.sim_post("/sim/faults", json!({"kind": "hang"})).await;
     let url = format!("{}/athlete", bed.sim.api_base());
-    let hung = bed
-        .http
-        .get(url)
-        .bearer_auth(&token)
-        .timeout(Duration::from_millis(120));
+    let hung = bed.http.get(url).bearer_auth(&token).timeout(Duration::from_millis(120));
     assert!(hung.send().await.expect_err("no answer").is_timeout());
     bed.ok(&token, "/athlete").await;
 }
@@ -80,24 +59,14 @@ async fn each_kind_of_fault() {
 async fn a_lost_reply_to_a_refresh_has_rotated_the_token() {
     let bed = bed().await;
     let old = text(&bed.connect(None, ALL).await, "refresh_token");
-    bed.sim_post(
-        "/sim/faults",
-        json!({"path": "/oauth/token", "kind": "cut"}),
-    )
-    .await;
+    bed.sim_post("/sim/faults", json!({"path": "/oauth/token", "kind": "cut"})).await;
     let form = [
         ("client_id", "12345"),
         ("client_secret", "simulated-secret"),
         ("grant_type", "refresh_token"),
         ("refresh_token", &old),
     ];
-    let answer = bed
-        .http
-        .post(bed.url("/oauth/token"))
-        .form(&form)
-        .send()
-        .await
-        .expect("a head");
+    let answer = bed.http.post(bed.url("/oauth/token")).form(&form).send().await.expect("a head");
     assert!(answer.bytes().await.is_err());
     assert_eq!(bed.refresh(&old).await.0, 400);
 }
@@ -118,41 +87,17 @@ async fn activities_come_change_and_go() {
     assert!((1_350..1_650).contains(&seconds), "{seconds}");
     let path = format!("/activities/{}", id(&new));
     assert!(bed.ok(&token, &path).await["best_efforts"].is_array());
-    bed.ok(
-        &token,
-        &format!("{path}/streams?keys=time&key_by_type=true"),
-    )
-    .await;
+    bed.ok(&token, &format!("{path}/streams?keys=time&key_by_type=true")).await;
 
     let patch = json!({"name": "Supper", "visibility": "only_me"});
     let url = bed.url(&format!("/sim{path}"));
-    let changed: Value = bed
-        .http
-        .patch(&url)
-        .json(&patch)
-        .send()
-        .await
-        .expect("an answer")
-        .json()
-        .await
-        .expect("JSON");
-    assert_eq!(
-        (&changed["name"], &changed["private"]),
-        (&json!("Supper"), &json!(true))
-    );
+    let changed: Value =
+        bed.http.patch(&url).json(&patch).send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!((&changed["name"], &changed["private"]), (&json!("Supper"), &json!(true)));
     assert_eq!(bed.ok(&token, &path).await["name"], "Supper");
 
-    assert_eq!(
-        bed.http
-            .delete(&url)
-            .send()
-            .await
-            .expect("an answer")
-            .status(),
-        204
-    );
-    bed.fault(&token, &path, 404, ["Activity", "id", "invalid"])
-        .await;
+    assert_eq!(bed.http.delete(&url).send().await.expect("an answer").status(), 204);
+    bed.fault(&token, &path, 404, ["Activity", "id", "invalid"]).await;
     assert_eq!(bed.all(&token).await, before);
 }
 
@@ -160,60 +105,18 @@ async fn activities_come_change_and_go() {
 async fn orders_that_make_no_sense_get_one_line() {
     let bed = bed().await;
     let cases = [
-        (
-            "/sim/faults",
-            json!({"status": 200}),
-            "status 200: must be 400 to 599",
-        ),
-        (
-            "/sim/faults",
-            json!({"kind": "odd"}),
-            "body: unknown variant `odd`",
-        ),
-        (
-            "/sim/authorize",
-            json!({"athlete": 5}),
-            "athlete 5: unknown; there are 70000001",
-        ),
-        (
-            "/sim/authorize",
-            json!({"scope": "all"}),
-            "scope \"all\": unknown",
-        ),
-        (
-            "/sim/activities",
-            json!({"distance": -1}),
-            "distance -1: must be 100 to 300000 metres",
-        ),
-        (
-            "/sim/activities",
-            json!({"moving_time": 0}),
-            "moving_time: must give a speed",
-        ),
-        (
-            "/sim/activities",
-            json!({"start": "+260000-01-01T00:00:00Z"}),
-            "start: must lie between",
-        ),
-        (
-            "/sim/activities",
-            json!({"sport_type": "Chess"}),
-            "sport_type \"Chess\": must be Run",
-        ),
-        (
-            "/sim/limits",
-            json!({"reed": [1, 2]}),
-            "body: unknown field `reed`",
-        ),
+        ("/sim/faults", json!({"status": 200}), "status 200: must be 400 to 599"),
+        ("/sim/faults", json!({"kind": "odd"}), "body: unknown variant `odd`"),
+        ("/sim/authorize", json!({"athlete": 5}), "athlete 5: unknown; there are 70000001"),
+        ("/sim/authorize", json!({"scope": "all"}), "scope \"all\": unknown"),
+        ("/sim/activities", json!({"distance": -1}), "distance -1: must be 100 to 300000 metres"),
+        ("/sim/activities", json!({"moving_time": 0}), "moving_time: must give a speed"),
+        ("/sim/activities", json!({"start": "+260000-01-01T00:00:00Z"}), "start: must lie between"),
+        ("/sim/activities", json!({"sport_type": "Chess"}), "sport_type \"Chess\": must be Run"),
+        ("/sim/limits", json!({"reed": [1, 2]}), "body: unknown field `reed`"),
     ];
     for (path, body, line) in cases {
-        let answer = bed
-            .http
-            .post(bed.url(path))
-            .json(&body)
-            .send()
-            .await
-            .expect("an answer");
+        let answer = bed.http.post(bed.url(path)).json(&body).send().await.expect("an answer");
         assert_eq!(answer.status(), 400, "{body}");
         let said: Value = answer.json().await.expect("JSON");
         assert!(text(&said, "error").starts_with(line), "{said}");

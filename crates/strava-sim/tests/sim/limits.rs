@@ -13,16 +13,8 @@ fn header(answer: &reqwest::Response, name: &str) -> String {
 #[tokio::test]
 async fn the_window_refuses_turns_and_remembers_for_the_day() {
     // 15 minutes pass in 0.75 s.
-    let limits = Limits {
-        overall: (200, 2_000),
-        read: (3, 1_000),
-    };
-    let bed = bed_with(Options {
-        clock: clock(1_200.0),
-        limits,
-        ..Options::default()
-    })
-    .await;
+    let limits = Limits { overall: (200, 2_000), read: (3, 1_000) };
+    let bed = bed_with(Options { clock: clock(1_200.0), limits, ..Options::default() }).await;
     let token = bed.access(None, ALL).await;
     let refused = eventually("a refusal", || async {
         Some(bed.get(&token, "/athlete").await).filter(|answer| answer.status() == 429)
@@ -32,10 +24,7 @@ async fn the_window_refuses_turns_and_remembers_for_the_day() {
     assert_eq!(header(&refused, "x-readratelimit-limit"), "3,1000");
     assert_eq!(header(&refused, "x-ratelimit-limit"), "200,2000");
     assert!(header(&refused, "x-readratelimit-usage").starts_with("3,"));
-    assert_error(
-        &refused.json().await.expect("JSON"),
-        ["Application", "rate limit", "exceeded"],
-    );
+    assert_error(&refused.json().await.expect("JSON"), ["Application", "rate limit", "exceeded"]);
 
     let served = eventually("the next window", || async {
         Some(bed.get(&token, "/athlete").await).filter(|answer| answer.status() == 200)
@@ -44,31 +33,17 @@ async fn the_window_refuses_turns_and_remembers_for_the_day() {
     let usage = header(&served, "x-readratelimit-usage");
     let (short, day) = usage.split_once(',').expect("two figures");
     assert_eq!(short, "1");
-    assert!(
-        day.parse::<u32>().expect("a number") > 4,
-        "refused calls count in the day: {usage}"
-    );
+    assert!(day.parse::<u32>().expect("a number") > 4, "refused calls count in the day: {usage}");
 }
 
 #[tokio::test]
 async fn the_date_is_the_simulations_and_says_when_the_window_turns() {
     let clock = clock(0.0);
-    let limits = Limits {
-        overall: (10, 20),
-        read: (2, 3),
-    };
-    let bed = bed_with(Options {
-        clock: clock.clone(),
-        limits,
-        ..Options::default()
-    })
-    .await;
+    let limits = Limits { overall: (10, 20), read: (2, 3) };
+    let bed = bed_with(Options { clock: clock.clone(), limits, ..Options::default() }).await;
     let token = bed.access(None, ALL).await;
     let get = || bed.get(&token, "/athlete");
-    assert_eq!(
-        header(&get().await, DATE.as_str()),
-        "Tue, 10 Mar 2026 12:00:05 GMT"
-    );
+    assert_eq!(header(&get().await, DATE.as_str()), "Tue, 10 Mar 2026 12:00:05 GMT");
     assert_eq!(get().await.status(), 200);
     assert_eq!(get().await.status(), 429);
     clock.advance(Duration::from_secs(894));
@@ -80,32 +55,18 @@ async fn the_date_is_the_simulations_and_says_when_the_window_turns() {
     clock.advance(Duration::from_secs(11 * 3600 + 45 * 60));
     let token = bed.access(None, ALL).await;
     let next = bed.get(&token, "/athlete").await;
-    assert_eq!(
-        (
-            next.status().as_u16(),
-            header(&next, "x-readratelimit-usage")
-        ),
-        (200, "1,1".into())
-    );
+    assert_eq!((next.status().as_u16(), header(&next, "x-readratelimit-usage")), (200, "1,1".into()));
 }
 
 #[tokio::test]
 async fn limits_and_the_clock_can_be_set_while_it_runs() {
-    let bed = bed_with(Options {
-        clock: clock(1.0),
-        ..Options::default()
-    })
-    .await;
+    let bed = bed_with(Options { clock: clock(1.0), ..Options::default() }).await;
     let token = bed.access(None, ALL).await;
     let set = bed.sim_post("/sim/limits", json!({"read": [1, 9]})).await;
-    assert_eq!(
-        set["limits"],
-        json!({"overall": [20_000, 200_000], "read": [1, 9]})
-    );
+    assert_eq!(set["limits"], json!({"overall": [20_000, 200_000], "read": [1, 9]}));
     assert_eq!(bed.get(&token, "/athlete").await.status(), 200);
     assert_eq!(bed.get(&token, "/athlete").await.status(), 429);
-    bed.sim_post("/sim/clock", json!({"advance_seconds": 900}))
-        .await;
+    bed.sim_post("/sim/clock", json!({"advance_seconds": 900})).await;
     assert_eq!(bed.get(&token, "/athlete").await.status(), 200);
     assert_eq!(bed.get(&token, "/athlete").await.status(), 429);
     bed.sim_post("/sim/limits", json!({"reset": true})).await;

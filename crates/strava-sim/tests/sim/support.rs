@@ -23,43 +23,25 @@ pub(crate) fn clock(speed: f64) -> SimClock {
 }
 
 pub(crate) async fn bed() -> Bed {
-    bed_with(Options {
-        clock: clock(1.0),
-        ..Options::default()
-    })
-    .await
+    bed_with(Options { clock: clock(1.0), ..Options::default() }).await
 }
 
 pub(crate) async fn bed_with(options: Options) -> Bed {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let sim = start(dir.path(), options).await;
-    Bed {
-        sim,
-        http: client(),
-        dir,
-    }
+    Bed { sim, http: client(), dir }
 }
 
 pub(crate) async fn start(dir: &Path, options: Options) -> Sim {
     let event_pause = Duration::from_millis(10);
-    strava_sim::start(Options {
-        data_dir: dir.into(),
-        event_pause,
-        ..options
-    })
-    .await
-    .expect("it starts")
+    strava_sim::start(Options { data_dir: dir.into(), event_pause, ..options }).await.expect("it starts")
 }
 
 pub(crate) fn client() -> Client {
     // A second install is refused, and the first is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let none = reqwest::redirect::Policy::none();
-    Client::builder()
-        .no_proxy()
-        .redirect(none)
-        .build()
-        .expect("a client")
+    Client::builder().no_proxy().redirect(none).build().expect("a client")
 }
 
 /// The folder of recordings, if this machine has it.
@@ -78,23 +60,14 @@ impl Bed {
     }
 
     pub(crate) async fn sim_post(&self, path: &str, body: Value) -> Value {
-        let answer = self
-            .http
-            .post(self.url(path))
-            .json(&body)
-            .send()
-            .await
-            .expect("an answer");
+        let answer = self.http.post(self.url(path)).json(&body).send().await.expect("an answer");
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer.json().await.expect("JSON")
     }
 
     /// A form to the token endpoint, with the application's credentials.
     pub(crate) async fn token(&self, fields: &[(&str, &str)]) -> (StatusCode, Value) {
-        let app = [
-            ("client_id", "12345"),
-            ("client_secret", "simulated-secret"),
-        ];
+        let app = [("client_id", "12345"), ("client_secret", "simulated-secret")];
         let fields: Vec<_> = app.iter().chain(fields).collect();
         let request = self.http.post(self.url("/oauth/token")).form(&fields);
         let answer = request.send().await.expect("an answer");
@@ -103,8 +76,7 @@ impl Bed {
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> (StatusCode, Value) {
-        self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)])
-            .await
+        self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
     }
 
     /// Connects without a browser and returns the whole answer of the exchange.
@@ -112,9 +84,7 @@ impl Bed {
         let order = json!({"athlete": athlete, "scope": scope});
         let code = self.sim_post("/sim/authorize", order).await;
         let code = code["code"].as_str().expect("a code");
-        let (status, tokens) = self
-            .token(&[("grant_type", "authorization_code"), ("code", code)])
-            .await;
+        let (status, tokens) = self.token(&[("grant_type", "authorization_code"), ("code", code)]).await;
         assert_eq!(status, 200);
         tokens
     }
@@ -125,12 +95,7 @@ impl Bed {
 
     pub(crate) async fn get(&self, token: &str, path: &str) -> Response {
         let url = format!("{}{path}", self.sim.api_base());
-        self.http
-            .get(url)
-            .bearer_auth(token)
-            .send()
-            .await
-            .expect("an answer")
+        self.http.get(url).bearer_auth(token).send().await.expect("an answer")
     }
 
     pub(crate) async fn ok(&self, token: &str, path: &str) -> Value {
@@ -140,9 +105,7 @@ impl Bed {
     }
 
     pub(crate) async fn list(&self, token: &str, query: &str) -> Vec<Value> {
-        let list = self
-            .ok(token, &format!("/athlete/activities?{query}"))
-            .await;
+        let list = self.ok(token, &format!("/athlete/activities?{query}")).await;
         list.as_array().expect("a list").clone()
     }
 
@@ -167,12 +130,7 @@ impl Bed {
     }
 
     pub(crate) async fn state(&self) -> Value {
-        let answer = self
-            .http
-            .get(self.url("/sim/state"))
-            .send()
-            .await
-            .expect("an answer");
+        let answer = self.http.get(self.url("/sim/state")).send().await.expect("an answer");
         answer.json().await.expect("JSON")
     }
 }
@@ -184,10 +142,7 @@ pub(crate) fn assert_error(body: &Value, [resource, field, code]: [&str; 3]) {
 }
 
 pub(crate) fn text(value: &Value, field: &str) -> String {
-    value[field]
-        .as_str()
-        .unwrap_or_else(|| panic!("{field} in {value}"))
-        .to_owned()
+    value[field].as_str().unwrap_or_else(|| panic!("{field} in {value}")).to_owned()
 }
 
 pub(crate) fn id(activity: &Value) -> i64 {

@@ -18,31 +18,21 @@ struct Callback {
 
 impl Callback {
     async fn serve(&self) -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        let routes = Router::new()
-            .route("/hook", get(challenge).post(take))
-            .with_state(self.clone());
+        let routes = Router::new().route("/hook", get(challenge).post(take)).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         url
     }
 
     async fn event(&self, number: usize) -> Value {
-        eventually("an event", || async {
-            self.events.lock().expect("a lock").get(number).cloned()
-        })
-        .await
+        eventually("an event", || async { self.events.lock().expect("a lock").get(number).cloned() }).await
     }
 }
 
 async fn challenge(Query(query): Query<HashMap<String, String>>) -> (StatusCode, Json<Value>) {
     if query["hub.verify_token"] == "right" && query["hub.mode"] == "subscribe" {
-        (
-            StatusCode::OK,
-            Json(json!({"hub.challenge": query["hub.challenge"]})),
-        )
+        (StatusCode::OK, Json(json!({"hub.challenge": query["hub.challenge"]})))
     } else {
         (StatusCode::FORBIDDEN, Json(json!({})))
     }
@@ -66,21 +56,12 @@ async fn subscribe(bed: &Bed, url: &str, verify: &str) -> (u16, Value) {
         ("verify_token", verify),
     ];
     let url = format!("{}/push_subscriptions", bed.sim.api_base());
-    let answer = bed
-        .http
-        .post(url)
-        .form(&form)
-        .send()
-        .await
-        .expect("an answer");
+    let answer = bed.http.post(url).form(&form).send().await.expect("an answer");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
 fn subscriptions(bed: &Bed, more: &str) -> String {
-    format!(
-        "{}/push_subscriptions{more}?client_id=12345&client_secret=simulated-secret",
-        bed.sim.api_base()
-    )
+    format!("{}/push_subscriptions{more}?client_id=12345&client_secret=simulated-secret", bed.sim.api_base())
 }
 
 #[tokio::test]
@@ -89,57 +70,23 @@ async fn a_subscription_is_challenged_listed_and_deleted() {
     let url = Callback::default().serve().await;
     let (status, body) = subscribe(&bed, &url, "wrong").await;
     assert_eq!(status, 400);
-    let refused = [
-        "PushSubscription",
-        "callback url",
-        "GET to callback URL does not return 200",
-    ];
+    let refused = ["PushSubscription", "callback url", "GET to callback URL does not return 200"];
     assert_error(&body, refused);
     let (status, body) = subscribe(&bed, "http://example.com/hook", "right").await;
     assert_eq!(status, 400);
-    assert_error(
-        &body,
-        ["PushSubscription", "callback url", "not verifiable"],
-    );
+    assert_error(&body, ["PushSubscription", "callback url", "not verifiable"]);
 
     let (status, made) = subscribe(&bed, &url, "right").await;
     assert_eq!(status, 201);
-    assert_eq!(
-        (&made["callback_url"], &made["application_id"]),
-        (&json!(url), &json!(12_345))
-    );
-    assert_error(
-        &subscribe(&bed, &url, "right").await.1,
-        ["PushSubscription", "", "already exists"],
-    );
-    let list = bed
-        .http
-        .get(subscriptions(&bed, ""))
-        .send()
-        .await
-        .expect("an answer");
+    assert_eq!((&made["callback_url"], &made["application_id"]), (&json!(url), &json!(12_345)));
+    assert_error(&subscribe(&bed, &url, "right").await.1, ["PushSubscription", "", "already exists"]);
+    let list = bed.http.get(subscriptions(&bed, "")).send().await.expect("an answer");
     assert_eq!(list.headers()["x-ratelimit-usage"], "0,0");
     assert_eq!(list.json::<Value>().await.expect("JSON"), json!([made]));
 
     let one = subscriptions(&bed, &format!("/{}", id(&made)));
-    assert_eq!(
-        bed.http
-            .delete(&one)
-            .send()
-            .await
-            .expect("an answer")
-            .status(),
-        204
-    );
-    assert_eq!(
-        bed.http
-            .delete(&one)
-            .send()
-            .await
-            .expect("an answer")
-            .status(),
-        404
-    );
+    assert_eq!(bed.http.delete(&one).send().await.expect("an answer").status(), 204);
+    assert_eq!(bed.http.delete(&one).send().await.expect("an answer").status(), 404);
 }
 
 #[tokio::test]
@@ -154,18 +101,9 @@ async fn events_are_tried_three_times_and_say_what_happened() {
     *callback.refuse.lock().expect("a lock") = 2;
     let new = bed.sim_post("/sim/activities", json!({})).await;
     let event = callback.event(0).await;
-    assert_eq!(
-        event["object_id"], new["id"],
-        "the first athlete had not connected yet"
-    );
-    assert_eq!(
-        (&event["aspect_type"], &event["object_type"]),
-        (&json!("create"), &json!("activity"))
-    );
-    assert_eq!(
-        (&event["owner_id"], &event["updates"]),
-        (&json!(70_000_001), &json!({}))
-    );
+    assert_eq!(event["object_id"], new["id"], "the first athlete had not connected yet");
+    assert_eq!((&event["aspect_type"], &event["object_type"]), (&json!("create"), &json!("activity")));
+    assert_eq!((&event["owner_id"], &event["updates"]), (&json!(70_000_001), &json!({})));
     assert_eq!(event["subscription_id"], made["id"]);
     assert!(event["event_time"].is_i64());
 
@@ -176,18 +114,10 @@ async fn events_are_tried_three_times_and_say_what_happened() {
         .send()
         .await
         .expect("an answer");
-    assert_eq!(
-        callback.event(1).await["updates"],
-        json!({"title": "New", "private": "true"})
-    );
+    assert_eq!(callback.event(1).await["updates"], json!({"title": "New", "private": "true"}));
     bed.http.delete(&url).send().await.expect("an answer");
     assert_eq!(callback.event(2).await["aspect_type"], "delete");
-    bed.http
-        .post(bed.url("/oauth/deauthorize"))
-        .bearer_auth(&token)
-        .send()
-        .await
-        .expect("an answer");
+    bed.http.post(bed.url("/oauth/deauthorize")).bearer_auth(&token).send().await.expect("an answer");
     let left = callback.event(3).await;
     assert_eq!(left["object_type"], "athlete");
     assert_eq!(left["updates"], json!({"authorized": "false"}));
@@ -212,17 +142,11 @@ async fn hiding_an_activity_looks_like_deleting_it() {
     let new = bed.sim_post("/sim/activities", json!({})).await;
     assert_eq!(callback.event(0).await["aspect_type"], "create");
     let url = bed.url(&format!("/sim/activities/{}", id(&new)));
-    for (number, (visibility, aspect)) in [("only_me", "delete"), ("everyone", "create")]
-        .into_iter()
-        .enumerate()
+    for (number, (visibility, aspect)) in
+        [("only_me", "delete"), ("everyone", "create")].into_iter().enumerate()
     {
         let patch = json!({"visibility": visibility});
-        bed.http
-            .patch(&url)
-            .json(&patch)
-            .send()
-            .await
-            .expect("an answer");
+        bed.http.patch(&url).json(&patch).send().await.expect("an answer");
         assert_eq!(callback.event(number + 1).await["aspect_type"], aspect);
     }
 }

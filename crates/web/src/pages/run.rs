@@ -132,7 +132,7 @@ fn split_rows(splits: &[Split], unit_m: f64, unit: &str) -> Vec<SplitRow> {
         let pace = pace::seconds_per(unit_m, split.distance_m, split.moving_s as f64);
         SplitRow {
             number: if whole { number } else { format!("{:.2}", split.distance_m / unit_m) },
-            time: format::clock(split.elapsed_s),
+            time: format::clock(split.moving_s),
             pace: pace.map_or(format::NONE.into(), |pace| format!("{} {unit}", pace::clock(pace))),
             bar: ((speed(split) / fastest - 0.6) * 250.0).clamp(0.0, 100.0).round() as u32,
             elevation: split

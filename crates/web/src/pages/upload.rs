@@ -51,7 +51,11 @@ impl Row {
         let (state, error, run) = match upload.state {
             UploadState::Waiting => ("waiting", None, None),
             UploadState::Imported { activity } => ("imported", None, Some(activity)),
-            UploadState::Failed { error } => ("failed", Some(status::line(&error)), None),
+            UploadState::Failed { error } => {
+                // The row names the file already.
+                let why = error.strip_prefix(&format!("{}: ", upload.name)).unwrap_or(&error);
+                ("failed", Some(status::line(why)), None)
+            }
         };
         Row {
             name: upload.name,

@@ -32,10 +32,7 @@ impl Outcomes {
     pub(super) async fn open(&mut self, tx: &mut Tx, token: i64) -> Sql<Option<&mut Open>> {
         if let Entry::Vacant(vacant) = self.0.entry(token) {
             let find = "SELECT queue, ttl_ms, open, members, ended FROM batches WHERE token = ?";
-            let found = sqlx::query_as(find)
-                .bind(token)
-                .fetch_optional(&mut *tx.conn)
-                .await?;
+            let found = sqlx::query_as(find).bind(token).fetch_optional(&mut *tx.conn).await?;
             let found = found.map(|(queue, ttl_ms, open, members, ended)| Open {
                 queue,
                 ttl_ms,
@@ -55,16 +52,9 @@ impl Outcomes {
             let Some(batch) = batch.filter(|b| b.changed) else {
                 continue;
             };
-            let forget =
-                (batch.open <= 0).then(|| tx.now.saturating_add(batch.ttl_ms.max(REMEMBER_MS)));
-            let store = sqlx::query(include_str!("sql/batch.sql"))
-                .bind(token)
-                .bind(batch.open.max(0));
-            store
-                .bind(batch.ended)
-                .bind(forget)
-                .execute(&mut *tx.conn)
-                .await?;
+            let forget = (batch.open <= 0).then(|| tx.now.saturating_add(batch.ttl_ms.max(REMEMBER_MS)));
+            let store = sqlx::query(include_str!("sql/batch.sql")).bind(token).bind(batch.open.max(0));
+            store.bind(batch.ended).bind(forget).execute(&mut *tx.conn).await?;
         }
         Ok(())
     }
@@ -73,10 +63,7 @@ impl Outcomes {
 impl Open {
     /// The ids of all members, in the order of the lease.
     pub(super) fn members(&self) -> Vec<JobId> {
-        self.members
-            .chunks_exact(16)
-            .filter_map(JobId::from_slice)
-            .collect()
+        self.members.chunks_exact(16).filter_map(JobId::from_slice).collect()
     }
 
     /// Some members succeeded.
@@ -110,16 +97,9 @@ impl Open {
     /// the one that ended the lease.
     pub(super) fn repeated(&self, id: JobId, outcome: &Outcome) -> Settled {
         let member = self.members.chunks_exact(16).any(|m| m == id.as_bytes());
-        let ended = self
-            .ended
-            .chunks_exact(17)
-            .find(|e| e[..16] == id.as_bytes()[..]);
+        let ended = self.ended.chunks_exact(17).find(|e| e[..16] == id.as_bytes()[..]);
         let ended = ended.map_or(0, |e| e[16]);
-        if member && ended == word(outcome) {
-            Settled::Done
-        } else {
-            Settled::Stale
-        }
+        if member && ended == word(outcome) { Settled::Done } else { Settled::Stale }
     }
 }
 

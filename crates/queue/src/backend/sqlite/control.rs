@@ -30,8 +30,7 @@ async fn cancel(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
         return Ok(Controlled::Refused(job.state));
     }
     if job.state == State::Leased {
-        let mark =
-            sqlx::query("UPDATE jobs SET cancel = 1 WHERE id = ?").bind(&job.id.as_bytes()[..]);
+        let mark = sqlx::query("UPDATE jobs SET cancel = 1 WHERE id = ?").bind(&job.id.as_bytes()[..]);
         mark.execute(&mut *tx.conn).await?;
         return Ok(Controlled::Requested);
     }
@@ -46,16 +45,7 @@ async fn discard(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
 }
 
 async fn end(tx: &mut Tx, job: &Job, state: State, keep_ms: i64, reason: &str) -> Sql<Controlled> {
-    tx.finish(
-        job,
-        state,
-        Ending {
-            keep_ms,
-            reason: Some(reason),
-            result: None,
-        },
-    )
-    .await?;
+    tx.finish(job, state, Ending { keep_ms, reason: Some(reason), result: None }).await?;
     tx.release(job.serial.as_deref()).await?;
     Ok(Controlled::Done(state))
 }
@@ -69,11 +59,7 @@ async fn retry(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
     }
     if job.state.is_final() {
         let holder = sqlx::query_scalar::<_, Vec<u8>>(include_str!("sql/unique.sql"));
-        let holder = holder
-            .bind(&job.name)
-            .bind(&job.unique)
-            .fetch_optional(&mut *tx.conn)
-            .await?;
+        let holder = holder.bind(&job.name).bind(&job.unique).fetch_optional(&mut *tx.conn).await?;
         if let Some(holder) = holder {
             return Ok(Controlled::Duplicate(job_id(&holder)?));
         }
@@ -95,17 +81,15 @@ impl Verb for PauseQueue {
             Pause::Until(ms) => ms,
             Pause::For(ms) => tx.now.saturating_add(ms),
             Pause::Off => {
-                let resume = sqlx::query("UPDATE queues SET paused_until = NULL WHERE name = ?")
-                    .bind(&self.0);
+                let resume =
+                    sqlx::query("UPDATE queues SET paused_until = NULL WHERE name = ?").bind(&self.0);
                 resume.execute(&mut *tx.conn).await?;
                 tx.woke = true;
                 return Ok(());
             }
         };
         if until > tx.now {
-            let pause = sqlx::query(include_str!("sql/pause.sql"))
-                .bind(&self.0)
-                .bind(until);
+            let pause = sqlx::query(include_str!("sql/pause.sql")).bind(&self.0).bind(until);
             pause.execute(&mut *tx.conn).await?;
         }
         Ok(())
@@ -118,9 +102,7 @@ impl Verb for Purge {
     type Answer = usize;
 
     async fn apply(&self, tx: &mut Tx) -> Sql<usize> {
-        let purge = sqlx::query_as(include_str!("sql/purge.sql"))
-            .bind(&self.0)
-            .bind(self.1 as i64);
+        let purge = sqlx::query_as(include_str!("sql/purge.sql")).bind(&self.0).bind(self.1 as i64);
         let went: Vec<(i64, Option<String>)> = purge.fetch_all(&mut *tx.conn).await?;
         for (number, _) in &went {
             tx.count(&self.0, Some(super::tx::state(*number)?), None, 1);
@@ -142,10 +124,6 @@ impl Verb for Watch {
 
     async fn apply(&self, tx: &mut Tx) -> Sql<()> {
         let mark = "UPDATE jobs SET watched = 1 WHERE id = ? AND watched = 0 AND state < 5";
-        sqlx::query(mark)
-            .bind(&self.0.as_bytes()[..])
-            .execute(&mut *tx.conn)
-            .await
-            .map(drop)
+        sqlx::query(mark).bind(&self.0.as_bytes()[..]).execute(&mut *tx.conn).await.map(drop)
     }
 }

@@ -47,11 +47,7 @@ impl Row {
             Due::In(ms) => now.saturating_add(ms),
             Due::At(ms) => ms,
         };
-        if due <= now {
-            (State::Available, None)
-        } else {
-            (State::Scheduled, Some(due))
-        }
+        if due <= now { (State::Available, None) } else { (State::Scheduled, Some(due)) }
     }
 }
 
@@ -64,11 +60,7 @@ pub(super) struct Enqueue {
 impl Enqueue {
     pub(super) fn of(batch: &EnqueueBatch) -> Enqueue {
         let rows = batch.jobs.iter().map(Row::of).collect();
-        Enqueue {
-            lane: batch.lane.clone(),
-            seq: batch.seq as i64,
-            rows,
-        }
+        Enqueue { lane: batch.lane.clone(), seq: batch.seq as i64, rows }
     }
 }
 
@@ -77,21 +69,13 @@ impl Verb for Enqueue {
 
     async fn apply(&self, tx: &mut Tx) -> Sql<Vec<Enqueued>> {
         let asked = "SELECT answer FROM lanes WHERE lane = ? AND seq = ?";
-        let before = sqlx::query_scalar::<_, Vec<u8>>(asked)
-            .bind(&self.lane)
-            .bind(self.seq);
+        let before = sqlx::query_scalar::<_, Vec<u8>>(asked).bind(&self.lane).bind(self.seq);
         if let Some(answer) = before.fetch_optional(&mut *tx.conn).await? {
             return unpack(&answer);
         }
         let answers = insert(tx, &self.rows).await?;
-        let keep = sqlx::query(
-            "INSERT OR REPLACE INTO lanes (lane, seq, answer, at_ms) VALUES (?, ?, ?, ?)",
-        );
-        let keep = keep
-            .bind(&self.lane)
-            .bind(self.seq)
-            .bind(pack(&answers))
-            .bind(tx.now);
+        let keep = sqlx::query("INSERT OR REPLACE INTO lanes (lane, seq, answer, at_ms) VALUES (?, ?, ?, ?)");
+        let keep = keep.bind(&self.lane).bind(self.seq).bind(pack(&answers)).bind(tx.now);
         keep.execute(&mut *tx.conn).await?;
         Ok(answers)
     }
@@ -137,13 +121,7 @@ pub(super) async fn insert(tx: &mut Tx, mut rows: &[Row]) -> Sql<Vec<Enqueued>> 
         rows = rest;
         let first = tx.tail(size);
         let plain = chunk.iter().all(|r| !r.chosen && r.unique.is_none());
-        if plain
-            && statement(chunk, first, tx.now, "")
-                .build()
-                .execute(&mut *tx.conn)
-                .await
-                .is_ok()
-        {
+        if plain && statement(chunk, first, tx.now, "").build().execute(&mut *tx.conn).await.is_ok() {
             answers.extend(chunk.iter().map(|row| taken(tx, row)));
             continue;
         }
@@ -180,23 +158,11 @@ async fn carefully(tx: &mut Tx, chunk: &[Row], first: i64) -> Sql<Vec<Enqueued>>
 
 async fn existing(tx: &mut Tx, row: &Row) -> Sql<Enqueued> {
     let here = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?)");
-    if here
-        .bind(&row.id.as_bytes()[..])
-        .fetch_one(&mut *tx.conn)
-        .await?
-    {
-        return Ok(if row.chosen {
-            Enqueued::Existing(row.id)
-        } else {
-            Enqueued::Created
-        });
+    if here.bind(&row.id.as_bytes()[..]).fetch_one(&mut *tx.conn).await? {
+        return Ok(if row.chosen { Enqueued::Existing(row.id) } else { Enqueued::Created });
     }
     let holder = sqlx::query_scalar::<_, Vec<u8>>(include_str!("sql/unique.sql"));
-    let holder = holder
-        .bind(&row.name)
-        .bind(&row.unique)
-        .fetch_one(&mut *tx.conn)
-        .await?;
+    let holder = holder.bind(&row.name).bind(&row.unique).fetch_one(&mut *tx.conn).await?;
     Ok(Enqueued::Existing(job_id(&holder)?))
 }
 

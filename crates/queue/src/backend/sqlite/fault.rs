@@ -35,10 +35,7 @@ pub(super) fn broken(what: impl fmt::Display) -> sqlx::Error {
 /// The error as callers see it: one line that names the file.
 pub(super) fn of(place: &str, e: sqlx::Error) -> Error {
     let (kind, what) = match code(&e) {
-        Some(5 | 6 | 15) => (
-            Kind::Unavailable,
-            "other processes hold its lock for too long",
-        ),
+        Some(5 | 6 | 15) => (Kind::Unavailable, "other processes hold its lock for too long"),
         Some(8) => (Kind::Refused, "the file is read-only"),
         Some(13) => (Kind::Refused, "storage full"),
         Some(11) => (Kind::Corrupt, "the database file is damaged"),

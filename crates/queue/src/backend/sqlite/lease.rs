@@ -31,25 +31,11 @@ impl Verb for Lease {
 
 async fn paused(tx: &mut Tx, queue: &str) -> Sql<bool> {
     let paused = "SELECT EXISTS (SELECT 1 FROM queues WHERE name = ? AND paused_until > ?)";
-    sqlx::query_scalar(paused)
-        .bind(queue)
-        .bind(tx.now)
-        .fetch_one(&mut *tx.conn)
-        .await
+    sqlx::query_scalar(paused).bind(queue).bind(tx.now).fetch_one(&mut *tx.conn).await
 }
 
 /// One job of `lease.sql`: its place, id, record, attempts, crashes, marks and serial key.
-type Found<'a> = (
-    i64,
-    i64,
-    &'a str,
-    Option<&'a str>,
-    u32,
-    u32,
-    u8,
-    u8,
-    Option<String>,
-);
+type Found<'a> = (i64, i64, &'a str, Option<&'a str>, u32, u32, u8, u8, Option<String>);
 
 /// An available job.
 struct Candidate {
@@ -60,9 +46,7 @@ struct Candidate {
 
 /// The next jobs of a queue, in order.
 async fn candidates(tx: &mut Tx, queue: &str, max: usize) -> Sql<Vec<Candidate>> {
-    let find = sqlx::query_scalar(include_str!("sql/lease.sql"))
-        .bind(queue)
-        .bind(max as i64);
+    let find = sqlx::query_scalar(include_str!("sql/lease.sql")).bind(queue).bind(max as i64);
     let found: String = find.fetch_one(&mut *tx.conn).await?;
     let mut found: Vec<Found<'_>> = serde_json::from_str(&found).map_err(broken)?;
     found.sort_by_key(|(priority, ord, ..)| (*priority, *ord));
@@ -73,18 +57,8 @@ async fn candidates(tx: &mut Tx, queue: &str, max: usize) -> Sql<Vec<Candidate>>
             Some(record) => unhex(record)?,
             None => tx.record(id).await?,
         };
-        let job = LeasedJob {
-            id,
-            record,
-            attempts,
-            crashes,
-            suspect: suspect != 0,
-        };
-        candidates.push(Candidate {
-            job,
-            cancel: cancel != 0,
-            serial,
-        });
+        let job = LeasedJob { id, record, attempts, crashes, suspect: suspect != 0 };
+        candidates.push(Candidate { job, cancel: cancel != 0, serial });
     }
     Ok(candidates)
 }
@@ -93,12 +67,7 @@ async fn candidates(tx: &mut Tx, queue: &str, max: usize) -> Sql<Vec<Candidate>>
 const MAX_TURNED_AWAY: usize = 1_000;
 
 /// Looks again where jobs were turned away, so that those behind them have their turn.
-async fn from_queue(
-    tx: &mut Tx,
-    request: &LeaseRequest,
-    queue: &str,
-    max: usize,
-) -> Sql<Vec<Batch>> {
+async fn from_queue(tx: &mut Tx, request: &LeaseRequest, queue: &str, max: usize) -> Sql<Vec<Batch>> {
     let (mut batches, mut left, mut turned_away) = (Vec::new(), max, 0);
     while left > 0 && turned_away < MAX_TURNED_AWAY {
         let found = candidates(tx, queue, left).await?;
@@ -118,19 +87,10 @@ async fn from_queue(
 }
 
 /// Sorts out which of the jobs may be leased, and in what batches.
-async fn fit(
-    tx: &mut Tx,
-    request: &LeaseRequest,
-    found: Vec<Candidate>,
-) -> Sql<Vec<Vec<LeasedJob>>> {
+async fn fit(tx: &mut Tx, request: &LeaseRequest, found: Vec<Candidate>) -> Sql<Vec<Vec<LeasedJob>>> {
     let (mut groups, mut shared) = (Vec::<Vec<LeasedJob>>::new(), None);
     let mut keys = HashSet::new();
-    for Candidate {
-        job,
-        cancel,
-        serial,
-    } in found
-    {
+    for Candidate { job, cancel, serial } in found {
         if (cancel || serial.is_some()) && !admit(tx, job.id, cancel, serial, &mut keys).await? {
             continue;
         }
@@ -171,11 +131,7 @@ async fn admit(
         tx.block(&job, None).await?;
         return Ok(false);
     }
-    let ending = Ending {
-        keep_ms: HOUR_MS,
-        reason: Some(REQUESTED),
-        result: None,
-    };
+    let ending = Ending { keep_ms: HOUR_MS, reason: Some(REQUESTED), result: None };
     tx.finish(&job, State::Cancelled, ending).await?;
     if !serial.as_ref().is_some_and(|key| keys.contains(key)) {
         tx.release(serial.as_deref()).await?;
@@ -183,40 +139,18 @@ async fn admit(
     Ok(false)
 }
 
-async fn store(
-    tx: &mut Tx,
-    request: &LeaseRequest,
-    queue: &str,
-    jobs: Vec<LeasedJob>,
-) -> Sql<Batch> {
+async fn store(tx: &mut Tx, request: &LeaseRequest, queue: &str, jobs: Vec<LeasedJob>) -> Sql<Batch> {
     let token = tx.next_token();
     let expires_ms = tx.now.saturating_add(request.ttl_ms);
     let mark = sqlx::query(include_str!("sql/lease_mark.sql"));
     let mark = mark.bind(ids_json(jobs.iter().map(|j| &j.id))).bind(token);
     mark.execute(&mut *tx.conn).await?;
     let members: Vec<u8> = jobs.iter().flat_map(|j| *j.id.as_bytes()).collect();
-    let batch = sqlx::query(include_str!("sql/lease_batch.sql"))
-        .bind(token)
-        .bind(&request.worker);
+    let batch = sqlx::query(include_str!("sql/lease_batch.sql")).bind(token).bind(&request.worker);
     let batch = batch.bind(queue).bind(expires_ms).bind(request.ttl_ms);
-    batch
-        .bind(jobs.len() as i64)
-        .bind(members)
-        .execute(&mut *tx.conn)
-        .await?;
-    tx.count(
-        queue,
-        Some(State::Available),
-        Some(State::Leased),
-        jobs.len(),
-    );
-    Ok(Batch {
-        token: Token(token as u64),
-        queue: queue.into(),
-        expires_ms,
-        now_ms: tx.now,
-        jobs,
-    })
+    batch.bind(jobs.len() as i64).bind(members).execute(&mut *tx.conn).await?;
+    tx.count(queue, Some(State::Available), Some(State::Leased), jobs.len());
+    Ok(Batch { token: Token(token as u64), queue: queue.into(), expires_ms, now_ms: tx.now, jobs })
 }
 
 pub(super) struct Extend(pub(super) Vec<Token>, pub(super) i64);
@@ -227,8 +161,7 @@ impl Verb for Extend {
     async fn apply(&self, tx: &mut Tx) -> Sql<Extended> {
         let mut held = Vec::with_capacity(self.0.len());
         for token in &self.0 {
-            let renew =
-                "UPDATE batches SET expires_ms = ?2, ttl_ms = ?3 WHERE token = ?1 AND open > 0";
+            let renew = "UPDATE batches SET expires_ms = ?2, ttl_ms = ?3 WHERE token = ?1 AND open > 0";
             let renew = sqlx::query(renew).bind(token.0 as i64);
             let renew = renew.bind(tx.now.saturating_add(self.1)).bind(self.1);
             held.push(renew.execute(&mut *tx.conn).await?.rows_affected() == 1);
@@ -247,10 +180,7 @@ impl Verb for Note {
 
     async fn apply(&self, tx: &mut Tx) -> Sql<Settled> {
         let note = "UPDATE jobs SET progress = ?3 WHERE id = ?1 AND token = ?2 AND state = 2";
-        let note = sqlx::query(note)
-            .bind(&self.1.as_bytes()[..])
-            .bind(self.0.0 as i64)
-            .bind(&self.2);
+        let note = sqlx::query(note).bind(&self.1.as_bytes()[..]).bind(self.0.0 as i64).bind(&self.2);
         let noted = note.execute(&mut *tx.conn).await?.rows_affected() == 1;
         Ok(if noted { Settled::Done } else { Settled::Stale })
     }

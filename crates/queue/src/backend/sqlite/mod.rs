@@ -72,20 +72,11 @@ impl Sqlite {
         };
         let bell = wake::Bell::new();
         let writer = Writer::start(shown.clone(), pools.write, clock.clone(), bell.clone());
-        Ok(Sqlite {
-            shown,
-            memory: place == Place::Memory,
-            clock,
-            read: pools.read,
-            writer,
-            bell,
-        })
+        Ok(Sqlite { shown, memory: place == Place::Memory, clock, read: pools.read, writer, bell })
     }
 
     fn time(&self) -> i64 {
-        self.clock
-            .manual_ms()
-            .unwrap_or_else(crate::clock::system_ms)
+        self.clock.manual_ms().unwrap_or_else(crate::clock::system_ms)
     }
 
     /// Looks, on a connection that does not write.
@@ -138,11 +129,7 @@ impl Backend for Sqlite {
     }
 
     fn reap(&self, limit: usize, outage: bool, ttl_ms: i64) -> Fut<'_, Vec<Reaped>> {
-        Box::pin(self.writer.call(sweep::Reap {
-            limit,
-            outage,
-            ttl_ms,
-        }))
+        Box::pin(self.writer.call(sweep::Reap { limit, outage, ttl_ms }))
     }
 
     fn prune(&self, limit: usize) -> Fut<'_, usize> {
@@ -206,20 +193,9 @@ impl Backend for Sqlite {
         Box::pin(self.look(async move |mut conn| read::schedules(&mut conn).await))
     }
 
-    fn fire<'a>(
-        &'a self,
-        name: &'a str,
-        expect: i64,
-        last: i64,
-        jobs: &'a [NewJob],
-    ) -> Fut<'a, bool> {
+    fn fire<'a>(&'a self, name: &'a str, expect: i64, last: i64, jobs: &'a [NewJob]) -> Fut<'a, bool> {
         let rows = jobs.iter().map(enqueue::Row::of).collect();
-        Box::pin(self.writer.call(workers::Fire {
-            name: name.into(),
-            expect,
-            last,
-            rows,
-        }))
+        Box::pin(self.writer.call(workers::Fire { name: name.into(), expect, last, rows }))
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {

@@ -56,33 +56,19 @@ pub(super) struct Pools {
 /// Opens or creates the database and brings its schema up to date.
 pub(super) async fn open(place: &Place) -> Result<Pools> {
     let pool = |max| {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(max)
-            .test_before_acquire(false);
-        pool.acquire_timeout(PATIENCE)
-            .idle_timeout(None)
-            .max_lifetime(None)
+        let pool = SqlitePoolOptions::new().max_connections(max).test_before_acquire(false);
+        pool.acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None)
     };
-    let options = SqliteConnectOptions::new()
-        .disable_statement_logging()
-        .row_buffer_size(512);
+    let options = SqliteConnectOptions::new().disable_statement_logging().row_buffer_size(512);
     match place {
         Place::Memory => {
             let options = options.filename(":memory:");
             let write = pool(1).min_connections(1).connect_with(options).await;
             let write = write.map_err(|e| fault::of("sqlite::memory:", e))?;
-            let mut conn = write
-                .acquire()
-                .await
-                .map_err(|e| fault::of("sqlite::memory:", e))?;
-            migrate(&mut conn)
-                .await
-                .map_err(|e| fault::of("sqlite::memory:", e))?;
+            let mut conn = write.acquire().await.map_err(|e| fault::of("sqlite::memory:", e))?;
+            migrate(&mut conn).await.map_err(|e| fault::of("sqlite::memory:", e))?;
             drop(conn);
-            Ok(Pools {
-                read: write.clone(),
-                write,
-            })
+            Ok(Pools { read: write.clone(), write })
         }
         Place::File(path) => {
             create(path)?;
@@ -98,15 +84,9 @@ pub(super) async fn open(place: &Place) -> Result<Pools> {
                 .pragma("temp_store", "memory");
             prepare(&options, &shown).await?;
             let read = options.clone().busy_timeout(Duration::from_secs(5));
-            let write = pool(1)
-                .connect_with(options)
-                .await
-                .map_err(|e| fault::of(&shown, e))?;
+            let write = pool(1).connect_with(options).await.map_err(|e| fault::of(&shown, e))?;
             let read = pool(4).connect_with(read.pragma("query_only", "on")).await;
-            Ok(Pools {
-                write,
-                read: read.map_err(|e| fault::of(&shown, e))?,
-            })
+            Ok(Pools { write, read: read.map_err(|e| fault::of(&shown, e))? })
         }
     }
 }
@@ -164,14 +144,10 @@ async fn version(conn: &mut SqliteConnection) -> Sql<i64> {
     if ours == 0 {
         return match tables {
             0 => Ok(0),
-            _ => refuse(
-                "this SQLite database belongs to another application; use a file of its own".into(),
-            ),
+            _ => refuse("this SQLite database belongs to another application; use a file of its own".into()),
         };
     }
-    let version: i64 = sqlx::query_scalar("SELECT version FROM legwork")
-        .fetch_one(conn)
-        .await?;
+    let version: i64 = sqlx::query_scalar("SELECT version FROM legwork").fetch_one(conn).await?;
     if !(0..=VERSION).contains(&version) {
         return refuse(newer(version));
     }
@@ -191,10 +167,7 @@ fn create(path: &Path) -> Result<()> {
     let refuse = |kind, why: String| Err(Error::new(kind, format!("{shown}: {why}")));
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|p| !p.is_dir()) {
-        return refuse(
-            Kind::Invalid,
-            format!("there is no directory {}", folder.display()),
-        );
+        return refuse(Kind::Invalid, format!("there is no directory {}", folder.display()));
     }
     if path.is_dir() {
         return refuse(Kind::Invalid, "this is a directory; name a file".into());
@@ -205,10 +178,7 @@ fn create(path: &Path) -> Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
     match file.open(path) {
         Ok(_) => Ok(()),
-        Err(e) => refuse(
-            Kind::Refused,
-            format!("the file cannot be opened for writing ({e})"),
-        ),
+        Err(e) => refuse(Kind::Refused, format!("the file cannot be opened for writing ({e})")),
     }
 }
 
@@ -224,15 +194,7 @@ mod tests {
         assert_eq!(place("sqlite:/a.db").unwrap(), file("/a.db"));
         assert_eq!(place("sqlite:///a.db?ns=x").unwrap(), file("/a.db"));
         assert_eq!(place("sqlite://a.db").unwrap(), file("a.db"));
-        for bad in [
-            "",
-            "sqlite",
-            "sqlite:",
-            "sqlite://",
-            "sqlite:?x",
-            "redis://a",
-            "sqlite:a\0b",
-        ] {
+        for bad in ["", "sqlite", "sqlite:", "sqlite://", "sqlite:?x", "redis://a", "sqlite:a\0b"] {
             let line = place(bad).unwrap_err().to_string();
             assert!(line.starts_with("url: ") && !line.contains('\n'), "{line}");
         }

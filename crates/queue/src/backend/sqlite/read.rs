@@ -15,12 +15,7 @@ use std::collections::HashMap;
 pub(super) async fn get(conn: &mut SqliteConnection, id: JobId) -> Sql<Option<JobView>> {
     let mut find = QueryBuilder::new(include_str!("sql/view.sql"));
     find.push(" WHERE j.id = ").push_bind(&id.as_bytes()[..]);
-    find.build()
-        .fetch_optional(conn)
-        .await?
-        .as_ref()
-        .map(view)
-        .transpose()
+    find.build().fetch_optional(conn).await?.as_ref().map(view).transpose()
 }
 
 /// A page of jobs: what runs next first, what ended last first, the newest ids first.
@@ -55,14 +50,8 @@ pub(super) async fn list(conn: &mut SqliteConnection, filter: &Filter) -> Sql<Ve
         Some(State::Blocked) => " ORDER BY j.queue, j.ord",
         Some(_) => " ORDER BY j.finished_ms DESC, j.id DESC",
     });
-    find.push(" LIMIT ")
-        .push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
-    find.build()
-        .fetch_all(conn)
-        .await?
-        .iter()
-        .map(view)
-        .collect()
+    find.push(" LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+    find.build().fetch_all(conn).await?.iter().map(view).collect()
 }
 
 /// A row of `view.sql`.
@@ -70,21 +59,11 @@ fn view(row: &SqliteRow) -> Sql<JobView> {
     let id = job_id(row.try_get("id")?)?;
     let state = state(row.try_get("state")?)?;
     let errors: Option<&str> = row.try_get("errors")?;
-    let errors: Option<Vec<ErrorRecord>> = errors
-        .map(serde_json::from_str)
-        .transpose()
-        .map_err(broken)?;
-    let lease = match (
-        state,
-        row.try_get("token")?,
-        row.try_get("worker")?,
-        row.try_get("expires_ms")?,
-    ) {
-        (State::Leased, Some::<i64>(token), Some(worker), Some(expires_ms)) => Some(LeaseView {
-            worker,
-            token: Token(token as u64),
-            expires_ms,
-        }),
+    let errors: Option<Vec<ErrorRecord>> = errors.map(serde_json::from_str).transpose().map_err(broken)?;
+    let lease = match (state, row.try_get("token")?, row.try_get("worker")?, row.try_get("expires_ms")?) {
+        (State::Leased, Some::<i64>(token), Some(worker), Some(expires_ms)) => {
+            Some(LeaseView { worker, token: Token(token as u64), expires_ms })
+        }
         _ => None,
     };
     Ok(JobView {
@@ -112,9 +91,7 @@ fn raw(text: Option<String>) -> Option<Box<RawValue>> {
 
 /// Every queue, with its counts.
 pub(super) async fn queues(conn: &mut SqliteConnection, now: i64) -> Sql<Vec<QueueView>> {
-    let rows = sqlx::query("SELECT * FROM queues ORDER BY name")
-        .fetch_all(&mut *conn)
-        .await?;
+    let rows = sqlx::query("SELECT * FROM queues ORDER BY name").fetch_all(&mut *conn).await?;
     let parked = "SELECT queue, count(*) FROM jobs WHERE parked IS NOT NULL GROUP BY queue";
     let parked: Vec<(String, i64)> = sqlx::query_as(parked).fetch_all(&mut *conn).await?;
     let parked: HashMap<_, _> = parked.into_iter().collect();
@@ -131,23 +108,13 @@ pub(super) async fn queues(conn: &mut SqliteConnection, now: i64) -> Sql<Vec<Que
 }
 
 fn queue(row: &SqliteRow, now: i64) -> Sql<QueueView> {
-    let mut queue = QueueView {
-        name: row.try_get("name")?,
-        ..QueueView::default()
-    };
-    for (state, column) in State::ALL
-        .iter()
-        .zip(["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7"])
-    {
+    let mut queue = QueueView { name: row.try_get("name")?, ..QueueView::default() };
+    for (state, column) in State::ALL.iter().zip(["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7"]) {
         let count: i64 = row.try_get(column)?;
-        queue
-            .counts
-            .insert(state.as_str().into(), count.max(0) as u64);
+        queue.counts.insert(state.as_str().into(), count.max(0) as u64);
     }
     let until: Option<i64> = row.try_get("paused_until")?;
-    queue.paused = until
-        .filter(|ms| *ms > now)
-        .map(|ms| (ms != i64::MAX).then_some(ms));
+    queue.paused = until.filter(|ms| *ms > now).map(|ms| (ms != i64::MAX).then_some(ms));
     queue.processed = row.try_get::<i64, _>("processed")?.max(0) as u64;
     queue.failed = row.try_get::<i64, _>("failed")?.max(0) as u64;
     Ok(queue)
@@ -184,11 +151,7 @@ pub(super) async fn schedules(conn: &mut SqliteConnection) -> Sql<Vec<ScheduleVi
     let rows: Vec<(String, i64, bool)> = all.fetch_all(conn).await?;
     let view = |(view, last_ms, fired): (String, i64, bool)| {
         let schedule: ScheduleView = serde_json::from_str(&view).map_err(broken)?;
-        Ok(ScheduleView {
-            last_ms,
-            fired,
-            ..schedule
-        })
+        Ok(ScheduleView { last_ms, fired, ..schedule })
     };
     rows.into_iter().map(view).collect()
 }

@@ -25,19 +25,14 @@ impl Verb for SettleAll {
         // Back to the head in reverse, so that the first of them ends up in front.
         let back = |item: &Settle| matches!(item.outcome, Outcome::HandBack);
         let order = (0..self.0.len()).filter(|n| !back(&self.0[*n]));
-        let order: Vec<_> = order
-            .chain((0..self.0.len()).rev().filter(|n| back(&self.0[*n])))
-            .collect();
+        let order: Vec<_> = order.chain((0..self.0.len()).rev().filter(|n| back(&self.0[*n]))).collect();
         for n in order {
             if answers[n].is_none() {
                 answers[n] = Some(one(tx, &mut batches, &self.0[n]).await?);
             }
         }
         batches.store(tx).await?;
-        Ok(answers
-            .into_iter()
-            .map(|a| a.unwrap_or(Settled::Stale))
-            .collect())
+        Ok(answers.into_iter().map(|a| a.unwrap_or(Settled::Stale)).collect())
     }
 }
 
@@ -71,23 +66,17 @@ async fn at_once(
     let state = (keep_ms > 0).then_some(State::Succeeded);
     let moved = if state.is_some() {
         let keep = sqlx::query(include_str!("sql/settle_keep.sql")).bind(results_json(items)?);
-        keep.bind(token)
-            .bind(tx.now)
-            .bind(tx.now.saturating_add(keep_ms))
+        keep.bind(token).bind(tx.now).bind(tx.now.saturating_add(keep_ms))
     } else {
         let ids = super::tx::ids_json(items.iter().map(|(_, id, _)| id));
-        sqlx::query(include_str!("sql/settle_gone.sql"))
-            .bind(ids)
-            .bind(token)
+        sqlx::query(include_str!("sql/settle_gone.sql")).bind(ids).bind(token)
     };
     let moved = moved.execute(&mut *tx.conn).await?.rows_affected() as usize;
     batch.left(moved);
     tx.count(&batch.queue, Some(State::Leased), state, moved);
     tx.processed(&batch.queue, moved);
     if moved == items.len() {
-        items
-            .iter()
-            .for_each(|(n, ..)| answers[*n] = Some(Settled::Done));
+        items.iter().for_each(|(n, ..)| answers[*n] = Some(Settled::Done));
     }
     Ok(())
 }
@@ -128,11 +117,7 @@ async fn apply(tx: &mut Tx, mut job: Job, outcome: &Outcome) -> Sql<()> {
         Outcome::Succeeded { result, keep_ms } => {
             tx.processed(&job.queue, 1);
             job.attempts = job.attempts.saturating_add(1);
-            let ending = Ending {
-                keep_ms: *keep_ms,
-                reason: None,
-                result: result.as_deref(),
-            };
+            let ending = Ending { keep_ms: *keep_ms, reason: None, result: result.as_deref() };
             tx.finish(&job, State::Succeeded, ending).await
         }
         Outcome::Retry { wait_ms, error } => {
@@ -144,25 +129,13 @@ async fn apply(tx: &mut Tx, mut job: Job, outcome: &Outcome) -> Sql<()> {
             let due_ms = tx.now.saturating_add((*wait_ms).max(0));
             tx.delay(&job, State::Scheduled, due_ms).await
         }
-        Outcome::Discard {
-            reason,
-            error,
-            keep_ms,
-        } => {
+        Outcome::Discard { reason, error, keep_ms } => {
             fail(tx, &mut job, error).await?;
-            let ending = Ending {
-                keep_ms: *keep_ms,
-                reason: Some(reason),
-                result: None,
-            };
+            let ending = Ending { keep_ms: *keep_ms, reason: Some(reason), result: None };
             tx.finish(&job, State::Discarded, ending).await
         }
         Outcome::Cancel { reason, keep_ms } => {
-            let ending = Ending {
-                keep_ms: *keep_ms,
-                reason: Some(reason),
-                result: None,
-            };
+            let ending = Ending { keep_ms: *keep_ms, reason: Some(reason), result: None };
             tx.finish(&job, State::Cancelled, ending).await
         }
         Outcome::HandBack => tx.available(&job, End::Head).await,

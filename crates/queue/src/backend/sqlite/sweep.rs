@@ -26,16 +26,12 @@ impl Verb for Promote {
     type Answer = Promoted;
 
     async fn apply(&self, tx: &mut Tx) -> Sql<Promoted> {
-        let find = sqlx::query_as(include_str!("sql/due.sql"))
-            .bind(tx.now)
-            .bind(self.0 as i64);
+        let find = sqlx::query_as(include_str!("sql/due.sql")).bind(tx.now).bind(self.0 as i64);
         let due: Vec<(Vec<u8>, String, i64)> = find.fetch_all(&mut *tx.conn).await?;
         if !due.is_empty() {
             let ids: Vec<JobId> = due.iter().map(|(id, ..)| job_id(id)).collect::<Sql<_>>()?;
             let first = tx.tail(ids.len());
-            let promote = sqlx::query(include_str!("sql/promote.sql"))
-                .bind(ids_json(&ids))
-                .bind(first);
+            let promote = sqlx::query(include_str!("sql/promote.sql")).bind(ids_json(&ids)).bind(first);
             promote.execute(&mut *tx.conn).await?;
             for (_, queue, from) in &due {
                 tx.count(queue, Some(state(*from)?), Some(State::Available), 1);
@@ -44,10 +40,7 @@ impl Verb for Promote {
         }
         let next = "SELECT min(due_ms) FROM jobs WHERE state IN (0, 3)";
         let next_ms = sqlx::query_scalar(next).fetch_one(&mut *tx.conn).await?;
-        Ok(Promoted {
-            count: due.len(),
-            next_ms,
-        })
+        Ok(Promoted { count: due.len(), next_ms })
     }
 }
 
@@ -65,23 +58,16 @@ impl Verb for Reap {
         // A clock that was set back must not prolong leases: none ends later than one
         // renewed this instant would.
         let clamp = "UPDATE batches SET expires_ms = ?1 + ttl_ms WHERE open > 0 AND expires_ms > ?1 + ttl_ms";
-        sqlx::query(clamp)
-            .bind(tx.now)
-            .execute(&mut *tx.conn)
-            .await?;
+        sqlx::query(clamp).bind(tx.now).execute(&mut *tx.conn).await?;
         if self.outage && tx.now.saturating_sub(tx.outage) >= self.ttl_ms {
             tx.outage = tx.now;
             let renew = "UPDATE batches SET expires_ms = ?1 WHERE open > 0 AND expires_ms < ?1";
-            sqlx::query(renew)
-                .bind(until)
-                .execute(&mut *tx.conn)
-                .await?;
+            sqlx::query(renew).bind(until).execute(&mut *tx.conn).await?;
             return Ok(Vec::new());
         }
-        let expired = "SELECT token FROM batches WHERE open > 0 AND expires_ms <= ? ORDER BY expires_ms LIMIT ?";
-        let expired = sqlx::query_scalar(expired)
-            .bind(tx.now)
-            .bind(self.limit as i64);
+        let expired =
+            "SELECT token FROM batches WHERE open > 0 AND expires_ms <= ? ORDER BY expires_ms LIMIT ?";
+        let expired = sqlx::query_scalar(expired).bind(tx.now).bind(self.limit as i64);
         let expired: Vec<i64> = expired.fetch_all(&mut *tx.conn).await?;
         let (mut batches, mut reaped) = (Outcomes::default(), Vec::new());
         // In reverse, so that the batch and the job that were first end up in front.
@@ -94,12 +80,7 @@ impl Verb for Reap {
     }
 }
 
-async fn take_back(
-    tx: &mut Tx,
-    batches: &mut Outcomes,
-    token: i64,
-    reaped: &mut Vec<Reaped>,
-) -> Sql<()> {
+async fn take_back(tx: &mut Tx, batches: &mut Outcomes, token: i64, reaped: &mut Vec<Reaped>) -> Sql<()> {
     let Some(batch) = batches.open(tx, token).await? else {
         return Ok(());
     };
@@ -120,31 +101,17 @@ async fn take_back(
 /// What becomes of a job whose worker was lost. Only one that was leased alone is charged.
 async fn lost(tx: &mut Tx, mut job: Job, alone: bool) -> Sql<Reaped> {
     let mut state = State::Available;
-    let mut ending = Ending {
-        keep_ms: HOUR_MS,
-        reason: Some(REQUESTED),
-        result: None,
-    };
+    let mut ending = Ending { keep_ms: HOUR_MS, reason: Some(REQUESTED), result: None };
     if job.cancel {
         state = State::Cancelled;
     } else if alone {
         job.crashes = job.crashes.saturating_add(1);
-        job.blow(
-            tx.now,
-            job.attempts.saturating_add(1),
-            "its worker was lost while it ran",
-        );
+        job.blow(tx.now, job.attempts.saturating_add(1), "its worker was lost while it ran");
         let record = tx.record(job.id).await?;
-        let limit = Envelope::decode(job.id, &record)
-            .ok()
-            .and_then(|e| e.max_crashes);
+        let limit = Envelope::decode(job.id, &record).ok().and_then(|e| e.max_crashes);
         if job.crashes >= limit.unwrap_or(MAX_CRASHES) {
             state = State::Discarded;
-            ending = Ending {
-                keep_ms: WEEK_MS,
-                reason: Some("crashed"),
-                result: None,
-            };
+            ending = Ending { keep_ms: WEEK_MS, reason: Some("crashed"), result: None };
         }
     }
     tx.store(&job, true).await?;
@@ -153,11 +120,7 @@ async fn lost(tx: &mut Tx, mut job: Job, alone: bool) -> Sql<Reaped> {
         _ => tx.finish(&job, state, ending).await?,
     }
     tx.release(job.serial.as_deref()).await?;
-    Ok(Reaped {
-        id: job.id,
-        state,
-        crashes: job.crashes,
-    })
+    Ok(Reaped { id: job.id, state, crashes: job.crashes })
 }
 
 pub(super) struct Prune(pub(super) usize);
@@ -166,28 +129,19 @@ impl Verb for Prune {
     type Answer = usize;
 
     async fn apply(&self, tx: &mut Tx) -> Sql<usize> {
-        let old = sqlx::query_as(include_str!("sql/prune_old.sql"))
-            .bind(tx.now)
-            .bind(self.0 as i64);
+        let old = sqlx::query_as(include_str!("sql/prune_old.sql")).bind(tx.now).bind(self.0 as i64);
         let old: Vec<(String, i64)> = old.fetch_all(&mut *tx.conn).await?;
         let mut went = forgotten(tx, &old)?;
         let full = "SELECT name, n5, n6, n7 FROM queues WHERE max(n5, n6, n7) > ?";
-        let full: Vec<(String, i64, i64, i64)> = sqlx::query_as(full)
-            .bind(MAX_KEPT)
-            .fetch_all(&mut *tx.conn)
-            .await?;
+        let full: Vec<(String, i64, i64, i64)> =
+            sqlx::query_as(full).bind(MAX_KEPT).fetch_all(&mut *tx.conn).await?;
         for (queue, n5, n6, n7) in full {
             for (number, count) in [(5, n5), (6, n6), (7, n7)] {
                 // The counts are those before this transaction; what went by age is still in them.
-                let gone = old
-                    .iter()
-                    .filter(|(q, s)| *q == queue && *s == number)
-                    .count() as i64;
+                let gone = old.iter().filter(|(q, s)| *q == queue && *s == number).count() as i64;
                 let extra = (count - gone - MAX_KEPT).min((self.0 - went.min(self.0)) as i64);
                 if extra > 0 {
-                    let most = sqlx::query_as(include_str!("sql/prune_most.sql"))
-                        .bind(&queue)
-                        .bind(number);
+                    let most = sqlx::query_as(include_str!("sql/prune_most.sql")).bind(&queue).bind(number);
                     let most = most.bind(tx.now - WATCHED_MS).bind(extra);
                     let most: Vec<(String, i64)> = most.fetch_all(&mut *tx.conn).await?;
                     went += forgotten(tx, &most)?;
@@ -213,10 +167,7 @@ async fn forget_the_rest(tx: &mut Tx) -> Sql<()> {
         ("DELETE FROM lanes WHERE at_ms < ?", tx.now - LANE_MS),
         ("DELETE FROM workers WHERE seen_ms < ?", tx.now - HOUR_MS),
     ] {
-        sqlx::query(forget)
-            .bind(before)
-            .execute(&mut *tx.conn)
-            .await?;
+        sqlx::query(forget).bind(before).execute(&mut *tx.conn).await?;
     }
     Ok(())
 }

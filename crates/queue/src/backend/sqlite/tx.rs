@@ -81,18 +81,7 @@ impl Tx {
         };
         let stored = [tail, head, token, outage];
         let changes = HashMap::new();
-        Ok(Tx {
-            conn,
-            now: 0,
-            woke: false,
-            version,
-            outage,
-            tail,
-            head,
-            token,
-            stored,
-            changes,
-        })
+        Ok(Tx { conn, now: 0, woke: false, version, outage, tail, head, token, stored, changes })
     }
 
     /// Writes the counters that have changed.
@@ -100,29 +89,15 @@ impl Tx {
         let counters = [self.tail, self.head, self.token, self.outage];
         if counters != self.stored {
             let set = sqlx::query("UPDATE legwork SET tail = ?, head = ?, token = ?, outage = ?");
-            counters
-                .into_iter()
-                .fold(set, |q, n| q.bind(n))
-                .execute(&mut *self.conn)
-                .await?;
+            counters.into_iter().fold(set, |q, n| q.bind(n)).execute(&mut *self.conn).await?;
         }
         for (queue, change) in self.changes.drain() {
-            let Change {
-                jobs,
-                processed,
-                failed,
-            } = change;
+            let Change { jobs, processed, failed } = change;
             if processed == 0 && failed == 0 && jobs == [0; 8] {
                 continue;
             }
-            let count = sqlx::query(include_str!("sql/count.sql"))
-                .bind(queue)
-                .bind(processed)
-                .bind(failed);
-            jobs.into_iter()
-                .fold(count, |q, n| q.bind(n))
-                .execute(&mut *self.conn)
-                .await?;
+            let count = sqlx::query(include_str!("sql/count.sql")).bind(queue).bind(processed).bind(failed);
+            jobs.into_iter().fold(count, |q, n| q.bind(n)).execute(&mut *self.conn).await?;
         }
         Ok(())
     }
@@ -175,8 +150,7 @@ impl Tx {
 
     /// The record of one job.
     pub(super) async fn record(&mut self, id: JobId) -> Sql<Vec<u8>> {
-        let find =
-            sqlx::query_scalar("SELECT record FROM jobs WHERE id = ?").bind(&id.as_bytes()[..]);
+        let find = sqlx::query_scalar("SELECT record FROM jobs WHERE id = ?").bind(&id.as_bytes()[..]);
         find.fetch_one(&mut *self.conn).await
     }
 
@@ -187,11 +161,7 @@ impl Tx {
             false => Some(serde_json::to_string(&job.errors).map_err(broken)?),
         };
         let store = sqlx::query(include_str!("sql/store.sql")).bind(&job.id.as_bytes()[..]);
-        let store = store
-            .bind(job.attempts)
-            .bind(job.crashes)
-            .bind(suspect)
-            .bind(errors);
+        let store = store.bind(job.attempts).bind(job.crashes).bind(suspect).bind(errors);
         store.execute(&mut *self.conn).await.map(drop)
     }
 
@@ -204,9 +174,7 @@ impl Tx {
                 self.head
             }
         };
-        let put = sqlx::query(include_str!("sql/available.sql"))
-            .bind(&job.id.as_bytes()[..])
-            .bind(ord);
+        let put = sqlx::query(include_str!("sql/available.sql")).bind(&job.id.as_bytes()[..]).bind(ord);
         put.execute(&mut *self.conn).await?;
         self.count(&job.queue, Some(job.state), Some(State::Available), 1);
         self.woke = true;
@@ -215,12 +183,8 @@ impl Tx {
 
     /// Puts a job off until an instant, `scheduled` or `retryable`.
     pub(super) async fn delay(&mut self, job: &Job, state: State, due_ms: i64) -> Sql<()> {
-        let put =
-            sqlx::query("UPDATE jobs SET state = ?2, due_ms = ?3, token = NULL WHERE id = ?1");
-        let put = put
-            .bind(&job.id.as_bytes()[..])
-            .bind(state as i64)
-            .bind(due_ms);
+        let put = sqlx::query("UPDATE jobs SET state = ?2, due_ms = ?3, token = NULL WHERE id = ?1");
+        let put = put.bind(&job.id.as_bytes()[..]).bind(state as i64).bind(due_ms);
         put.execute(&mut *self.conn).await?;
         self.count(&job.queue, Some(job.state), Some(state), 1);
         Ok(())
@@ -229,34 +193,20 @@ impl Tx {
     /// Blocks a job: for its serial key, or parked for a version that a worker must know.
     pub(super) async fn block(&mut self, job: &Job, parked: Option<u32>) -> Sql<()> {
         let put = sqlx::query("UPDATE jobs SET state = 4, parked = ?2, token = NULL WHERE id = ?1");
-        put.bind(&job.id.as_bytes()[..])
-            .bind(parked)
-            .execute(&mut *self.conn)
-            .await?;
+        put.bind(&job.id.as_bytes()[..]).bind(parked).execute(&mut *self.conn).await?;
         self.count(&job.queue, Some(job.state), Some(State::Blocked), 1);
         Ok(())
     }
 
     /// Ends a job; it stays for its retention, or goes at once.
     pub(super) async fn finish(&mut self, job: &Job, state: State, ending: Ending<'_>) -> Sql<()> {
-        let keep = if job.watched {
-            ending.keep_ms.max(WATCHED_MS)
-        } else {
-            ending.keep_ms
-        };
+        let keep = if job.watched { ending.keep_ms.max(WATCHED_MS) } else { ending.keep_ms };
         if keep <= 0 {
             return self.remove(job).await;
         }
         let put = sqlx::query(include_str!("sql/finish.sql")).bind(&job.id.as_bytes()[..]);
-        let put = put
-            .bind(state as i64)
-            .bind(self.now)
-            .bind(self.now.saturating_add(keep));
-        put.bind(ending.reason)
-            .bind(ending.result)
-            .bind(job.attempts)
-            .execute(&mut *self.conn)
-            .await?;
+        let put = put.bind(state as i64).bind(self.now).bind(self.now.saturating_add(keep));
+        put.bind(ending.reason).bind(ending.result).bind(job.attempts).execute(&mut *self.conn).await?;
         self.count(&job.queue, Some(job.state), Some(state), 1);
         Ok(())
     }
@@ -272,10 +222,7 @@ impl Tx {
     /// Whether a leased job holds this serial key.
     pub(super) async fn serial_held(&mut self, key: &str) -> Sql<bool> {
         let held = "SELECT EXISTS (SELECT 1 FROM jobs WHERE serial_key = ? AND state = 2)";
-        sqlx::query_scalar(held)
-            .bind(key)
-            .fetch_one(&mut *self.conn)
-            .await
+        sqlx::query_scalar(held).bind(key).fetch_one(&mut *self.conn).await
     }
 
     /// Lets in the next job that waits for a serial key, if nobody holds it. Called
@@ -318,9 +265,7 @@ impl Job {
         let (name, queue, number, serial, unique, token, ..) = columns;
         let (.., attempts, crashes, cancel, watched, parked, errors) = columns;
         let state = state(number)?;
-        let errors = errors
-            .map_or(Ok(Vec::new()), |e| serde_json::from_str(&e))
-            .map_err(broken)?;
+        let errors = errors.map_or(Ok(Vec::new()), |e| serde_json::from_str(&e)).map_err(broken)?;
         Ok(Job {
             id,
             name,
@@ -345,11 +290,7 @@ impl Job {
             end -= 1;
         }
         let mark = if end < error.len() { "…" } else { "" };
-        self.errors.push(ErrorRecord {
-            at_ms,
-            attempt,
-            error: format!("{}{mark}", &error[..end]),
-        });
+        self.errors.push(ErrorRecord { at_ms, attempt, error: format!("{}{mark}", &error[..end]) });
         let extra = self.errors.len().saturating_sub(MAX_ERRORS);
         self.errors.drain(..extra);
     }
@@ -357,10 +298,7 @@ impl Job {
 
 /// The state with this number.
 pub(super) fn state(number: i64) -> Sql<State> {
-    let state = usize::try_from(number)
-        .ok()
-        .and_then(|n| State::ALL.get(n))
-        .copied();
+    let state = usize::try_from(number).ok().and_then(|n| State::ALL.get(n)).copied();
     state.ok_or_else(|| broken(format!("the state {number} of a job is not known")))
 }
 
@@ -394,10 +332,6 @@ pub(super) fn push_hex(text: &mut String, id: &JobId) {
 pub(super) fn unhex(text: &str) -> Sql<Vec<u8>> {
     let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
     let byte = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?);
-    let bytes = text
-        .as_bytes()
-        .chunks(2)
-        .map(byte)
-        .collect::<Option<Vec<u8>>>();
+    let bytes = text.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>();
     bytes.ok_or_else(|| broken("not hexadecimal"))
 }

@@ -20,10 +20,7 @@ struct Inner {
 
 impl Bell {
     pub(super) fn new() -> Bell {
-        Bell(Arc::new(Inner {
-            wakeups: watch::Sender::new(0),
-            polling: AtomicBool::new(false),
-        }))
+        Bell(Arc::new(Inner { wakeups: watch::Sender::new(0), polling: AtomicBool::new(false) }))
     }
 
     pub(super) fn ring(&self) {
@@ -65,10 +62,7 @@ async fn poll(bell: Weak<Inner>, pool: SqlitePool) {
             conn = pool.acquire().await.ok();
         }
         let version = match &mut conn {
-            Some(c) => sqlx::query_scalar::<_, i64>("PRAGMA data_version")
-                .fetch_one(&mut **c)
-                .await
-                .ok(),
+            Some(c) => sqlx::query_scalar::<_, i64>("PRAGMA data_version").fetch_one(&mut **c).await.ok(),
             None => None,
         };
         let Some(bell) = bell.upgrade() else { return };

@@ -16,20 +16,11 @@ impl Verb for Beat {
 
     async fn apply(&self, tx: &mut Tx) -> Sql<()> {
         let view = serde_json::to_string(&self.0).map_err(broken)?;
-        let beat =
-            sqlx::query("INSERT OR REPLACE INTO workers (id, view, seen_ms) VALUES (?, ?, ?)");
-        beat.bind(&self.0.id)
-            .bind(view)
-            .bind(tx.now)
-            .execute(&mut *tx.conn)
-            .await?;
+        let beat = sqlx::query("INSERT OR REPLACE INTO workers (id, view, seen_ms) VALUES (?, ?, ?)");
+        beat.bind(&self.0.id).bind(view).bind(tx.now).execute(&mut *tx.conn).await?;
         for handled in &self.0.definitions {
             let find = sqlx::query_scalar(include_str!("sql/unpark.sql")).bind(&handled.name);
-            let parked = find
-                .bind(handled.version)
-                .bind(MAX_UNPARKED)
-                .fetch_all(&mut *tx.conn)
-                .await?;
+            let parked = find.bind(handled.version).bind(MAX_UNPARKED).fetch_all(&mut *tx.conn).await?;
             // In reverse, so that the first of them ends up in front.
             for id in parked.iter().rev() {
                 let id: &Vec<u8> = id;
@@ -64,9 +55,7 @@ impl Verb for PutSchedule {
             schedule.last_ms = tx.now;
         }
         let view = serde_json::to_string(&schedule).map_err(broken)?;
-        let put = sqlx::query_as(include_str!("sql/schedule.sql"))
-            .bind(&schedule.name)
-            .bind(view);
+        let put = sqlx::query_as(include_str!("sql/schedule.sql")).bind(&schedule.name).bind(view);
         let put = put.bind(schedule.last_ms).bind(schedule.fired);
         (schedule.last_ms, schedule.fired) = put.fetch_one(&mut *tx.conn).await?;
         Ok(schedule)
@@ -96,10 +85,7 @@ impl Verb for Fire {
 
     async fn apply(&self, tx: &mut Tx) -> Sql<bool> {
         let fire = "UPDATE schedules SET last_ms = ?3, fired = 1 WHERE name = ?1 AND last_ms = ?2";
-        let fire = sqlx::query(fire)
-            .bind(&self.name)
-            .bind(self.expect)
-            .bind(self.last);
+        let fire = sqlx::query(fire).bind(&self.name).bind(self.expect).bind(self.last);
         if fire.execute(&mut *tx.conn).await?.rows_affected() == 0 {
             return Ok(false);
         }

@@ -29,10 +29,7 @@ pub(super) trait Verb: Send + Sync + 'static {
 
 /// A verb on its way, with whoever waits for it.
 trait Call: Send {
-    fn apply<'t>(
-        &'t mut self,
-        tx: &'t mut Tx,
-    ) -> Pin<Box<dyn Future<Output = Sql<()>> + Send + 't>>;
+    fn apply<'t>(&'t mut self, tx: &'t mut Tx) -> Pin<Box<dyn Future<Output = Sql<()>> + Send + 't>>;
     fn answer(&mut self, failed: Option<Error>);
 }
 
@@ -43,10 +40,7 @@ struct Waiting<V: Verb> {
 }
 
 impl<V: Verb> Call for Waiting<V> {
-    fn apply<'t>(
-        &'t mut self,
-        tx: &'t mut Tx,
-    ) -> Pin<Box<dyn Future<Output = Sql<()>> + Send + 't>> {
+    fn apply<'t>(&'t mut self, tx: &'t mut Tx) -> Pin<Box<dyn Future<Output = Sql<()>> + Send + 't>> {
         Box::pin(async move {
             self.answer = Some(self.verb.apply(tx).await?);
             Ok(())
@@ -74,15 +68,7 @@ impl Writer {
     /// Starts the task on the current runtime; it ends when the last `Writer` is dropped.
     pub(super) fn start(shown: String, pool: SqlitePool, clock: Clock, bell: Bell) -> Writer {
         let (calls, inbox) = mpsc::channel(4 * MAX_CALLS);
-        tokio::spawn(
-            Desk {
-                shown,
-                pool,
-                clock,
-                bell,
-            }
-            .run(inbox),
-        );
+        tokio::spawn(Desk { shown, pool, clock, bell }.run(inbox));
         Writer(calls)
     }
 
@@ -90,11 +76,7 @@ impl Writer {
     pub(super) async fn call<V: Verb>(&self, verb: V) -> Result<V::Answer> {
         let (reply, answer) = oneshot::channel();
         let gone = || Error::unavailable("the runtime on which the backend was made has ended");
-        let call = Waiting {
-            verb,
-            answer: None,
-            reply: Some(reply),
-        };
+        let call = Waiting { verb, answer: None, reply: Some(reply) };
         self.0.send(Box::new(call)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -206,20 +188,14 @@ impl Desk {
     }
 
     fn now(&self) -> i64 {
-        self.clock
-            .manual_ms()
-            .unwrap_or_else(crate::clock::system_ms)
+        self.clock.manual_ms().unwrap_or_else(crate::clock::system_ms)
     }
 }
 
 /// How long to wait before the lock is tried again: a few milliseconds, by chance, so that
 /// waiting processes do not march in step, and shorter for those who have waited long.
 pub(super) fn jitter(started: Instant) -> Duration {
-    let most = if started.elapsed() > Duration::from_secs(1) {
-        2
-    } else {
-        8
-    };
+    let most = if started.elapsed() > Duration::from_secs(1) { 2 } else { 8 };
     let chance = u64::from(uuid::Uuid::now_v7().as_bytes()[15]);
     Duration::from_micros(300 + chance * most * 4)
 }
@@ -241,11 +217,7 @@ mod tests {
                 .bind(self.0)
                 .execute(&mut *tx.conn)
                 .await?;
-            if self.1 {
-                Err(fault::broken("on purpose"))
-            } else {
-                Ok(self.0)
-            }
+            if self.1 { Err(fault::broken("on purpose")) } else { Ok(self.0) }
         }
     }
 
@@ -261,10 +233,7 @@ mod tests {
 
     async fn writer(place: open::Place) -> (Writer, SqlitePool) {
         let pools = open::open(&place).await.unwrap();
-        (
-            Writer::start("test".into(), pools.write, Clock::Backend, Bell::new()),
-            pools.read,
-        )
+        (Writer::start("test".into(), pools.write, Clock::Backend, Bell::new()), pools.read)
     }
 
     #[tokio::test]
@@ -279,16 +248,9 @@ mod tests {
         );
         assert_eq!((a.unwrap(), c.unwrap()), ("a", "c"));
         assert!(b.unwrap_err().to_string().contains("on purpose"));
-        for table in [
-            "SELECT name FROM queues ORDER BY 1",
-            "SELECT lane FROM lanes ORDER BY 1",
-        ] {
+        for table in ["SELECT name FROM queues ORDER BY 1", "SELECT lane FROM lanes ORDER BY 1"] {
             let left: Vec<String> = sqlx::query_scalar(table).fetch_all(&read).await.unwrap();
-            assert_eq!(
-                left,
-                ["a", "c"],
-                "each once, and nothing of the one that failed"
-            );
+            assert_eq!(left, ["a", "c"], "each once, and nothing of the one that failed");
         }
     }
 
@@ -297,10 +259,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (writer, _) = writer(open::Place::File(dir.path().join("a.db"))).await;
         let fill = || Run("INSERT INTO lanes SELECT hex(randomblob(8)), 1, randomblob(100000), 0");
-        writer
-            .call(Run("PRAGMA max_page_count = 100"))
-            .await
-            .unwrap();
+        writer.call(Run("PRAGMA max_page_count = 100")).await.unwrap();
         let mut taken = 0;
         let error = loop {
             match writer.call(fill()).await {
@@ -308,15 +267,9 @@ mod tests {
                 Err(e) => break e,
             }
         };
-        assert!(
-            error.is_refused() && error.to_string().ends_with("storage full"),
-            "{error:?}"
-        );
+        assert!(error.is_refused() && error.to_string().ends_with("storage full"), "{error:?}");
         assert!(taken < 100, "the limit holds");
-        writer
-            .call(Run("PRAGMA max_page_count = 100000"))
-            .await
-            .unwrap();
+        writer.call(Run("PRAGMA max_page_count = 100000")).await.unwrap();
         writer.call(fill()).await.unwrap();
     }
 }

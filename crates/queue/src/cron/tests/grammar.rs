@@ -61,40 +61,22 @@ fn weekdays_are_numbered_as_in_vixie_cron() {
     // Sunday counts once: 0, 2, 4, 6.
     assert_eq!(
         dates("0 0 * * */2", "2026-11-21T10:00:00Z", 5),
-        [
-            "2026-11-22",
-            "2026-11-24",
-            "2026-11-26",
-            "2026-11-28",
-            "2026-11-29"
-        ]
+        ["2026-11-22", "2026-11-24", "2026-11-26", "2026-11-28", "2026-11-29"]
     );
 }
 
 #[test]
 fn either_day_field_is_enough_when_both_restrict() {
-    assert_eq!(
-        dates("0 9 1 * MON", "2026-11-21T10:00:00Z", 3),
-        ["2026-11-23", "2026-11-30", "2026-12-01"]
-    );
+    assert_eq!(dates("0 9 1 * MON", "2026-11-21T10:00:00Z", 3), ["2026-11-23", "2026-11-30", "2026-12-01"]);
     assert_eq!(
         dates("0 0 15W,L * FRI#2", "2026-11-01T00:00:00Z", 4),
         ["2026-11-13", "2026-11-16", "2026-11-30", "2026-12-11"]
     );
     // A day that never comes leaves the other field alone.
-    assert_eq!(
-        dates("0 0 30 2 MON", "2027-02-20T00:00:00Z", 2),
-        ["2027-02-22", "2028-02-07"]
-    );
+    assert_eq!(dates("0 0 30 2 MON", "2027-02-20T00:00:00Z", 2), ["2027-02-22", "2028-02-07"]);
     // A field that starts with a star does not count as restricted.
-    assert_eq!(
-        dates("0 0 */2 * MON", "2026-11-21T10:00:00Z", 3),
-        ["2026-11-23", "2026-12-07", "2026-12-21"]
-    );
-    assert_eq!(
-        dates("0 0 1 * */2", "2026-11-21T10:00:00Z", 2),
-        ["2026-12-01", "2027-04-01"]
-    );
+    assert_eq!(dates("0 0 */2 * MON", "2026-11-21T10:00:00Z", 3), ["2026-11-23", "2026-12-07", "2026-12-21"]);
+    assert_eq!(dates("0 0 1 * */2", "2026-11-21T10:00:00Z", 2), ["2026-12-01", "2027-04-01"]);
 }
 
 #[test]
@@ -135,18 +117,10 @@ fn intervals_are_counted_from_the_epoch() {
         ("@every\t366d", 366 * 86_400),
         ("@every 366days", 366 * 86_400),
     ] {
-        assert_eq!(
-            read(text).every(),
-            Some(Duration::from_secs(seconds)),
-            "{text}"
-        );
+        assert_eq!(read(text).every(), Some(Duration::from_secs(seconds)), "{text}");
     }
     let every = read("@every 90s");
-    let slot = |after| {
-        every
-            .next_after(at(after), Tz::Asia__Kolkata, DstPolicy::default())
-            .unwrap()
-    };
+    let slot = |after| every.next_after(at(after), Tz::Asia__Kolkata, DstPolicy::default()).unwrap();
     // Whoever asks, and whenever: the same slots.
     assert_eq!(slot("2026-11-21T00:00:00Z"), at("2026-11-21T00:01:30Z"));
     assert_eq!(slot("2026-11-21T00:01:29.9Z"), at("2026-11-21T00:01:30Z"));
@@ -175,10 +149,7 @@ fn the_ends_of_time_are_no_panic() {
         for text in ["* * * * *", "0 0 L * FRI#2", "0 0 1 1 *"] {
             let expression = read(text);
             let first = expression.next_after(DateTime::<Utc>::MIN_UTC, zone, policy);
-            assert_eq!(
-                first,
-                expression.next_after(at("1969-12-30T00:00:00Z"), zone, policy)
-            );
+            assert_eq!(first, expression.next_after(at("1969-12-30T00:00:00Z"), zone, policy));
             assert!(first.is_some(), "{text}");
             for end in [DateTime::<Utc>::MAX_UTC, at("2101-01-01T00:00:00Z")] {
                 assert_eq!(expression.next_after(end, zone, policy), None, "{text}");
@@ -186,19 +157,9 @@ fn the_ends_of_time_are_no_panic() {
         }
     }
     let every = read("@every 366d");
-    assert_eq!(
-        every.next_after(DateTime::<Utc>::MAX_UTC, Tz::UTC, policy),
-        None
-    );
-    assert!(
-        every
-            .next_after(DateTime::<Utc>::MIN_UTC, Tz::UTC, policy)
-            .is_some()
-    );
-    assert_eq!(
-        read("0 0 29 2 *").next_after(at("2096-03-01T00:00:00Z"), Tz::UTC, policy),
-        None
-    );
+    assert_eq!(every.next_after(DateTime::<Utc>::MAX_UTC, Tz::UTC, policy), None);
+    assert!(every.next_after(DateTime::<Utc>::MIN_UTC, Tz::UTC, policy).is_some());
+    assert_eq!(read("0 0 29 2 *").next_after(at("2096-03-01T00:00:00Z"), Tz::UTC, policy), None);
 }
 
 #[test]

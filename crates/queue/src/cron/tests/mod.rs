@@ -11,8 +11,7 @@ mod zones;
 use super::*;
 
 fn at(text: &str) -> DateTime<Utc> {
-    text.parse()
-        .unwrap_or_else(|e| panic!("{text} is no instant: {e}"))
+    text.parse().unwrap_or_else(|e| panic!("{text} is no instant: {e}"))
 }
 
 fn read(text: &str) -> Expression {

@@ -36,10 +36,7 @@ pub(super) const CHANGES: [&str; 14] = [
 ];
 
 pub(super) fn policies() -> impl Strategy<Value = DstPolicy> {
-    (
-        select(vec![OnGap::Run, OnGap::Skip]),
-        select(vec![OnOverlap::Once, OnOverlap::Both]),
-    )
+    (select(vec![OnGap::Run, OnGap::Skip]), select(vec![OnOverlap::Once, OnOverlap::Both]))
         .prop_map(|(on_gap, on_overlap)| DstPolicy { on_gap, on_overlap })
 }
 
@@ -81,9 +78,7 @@ pub(super) fn repeating_times() -> impl Strategy<Value = String> {
         (any(0, 59), repeating(0, 59), any(0, 23)),
         (repeating(0, 59), any(0, 59), any(0, 23)),
     ]
-    .prop_filter("a step of its own", |(s, m, h)| {
-        [s, m, h].iter().any(|f| f.contains(['*', '/']))
-    })
+    .prop_filter("a step of its own", |(s, m, h)| [s, m, h].iter().any(|f| f.contains(['*', '/'])))
     .prop_map(|(s, m, h)| format!("{s} {m} {h}"))
 }
 

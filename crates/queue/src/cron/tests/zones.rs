@@ -13,19 +13,9 @@ fn zones() {
     ] {
         assert_eq!(parse_zone(text), Ok(zone), "{text}");
     }
-    for text in [
-        "Mars/Base",
-        "+25:00",
-        "+02:00",
-        "local",
-        "Europe/Berlin\n",
-        "\u{a0}UTC",
-    ] {
+    for text in ["Mars/Base", "+25:00", "+02:00", "local", "Europe/Berlin\n", "\u{a0}UTC"] {
         let line = parse_zone(text).unwrap_err().to_string();
-        assert!(
-            line.starts_with(&format!("time zone: {text:?} is unknown; allowed: UTC")),
-            "{line}"
-        );
+        assert!(line.starts_with(&format!("time zone: {text:?} is unknown; allowed: UTC")), "{line}");
         assert!(!line.chars().any(char::is_control), "{line:?}");
     }
     let line = parse_zone("america/NEW_york").unwrap_err().to_string();
@@ -36,19 +26,9 @@ fn zones() {
 
 #[test]
 fn policies_are_words() {
-    let policy: DstPolicy =
-        serde_json::from_str(r#"{"on_gap":"skip","on_overlap":"both"}"#).unwrap();
-    assert_eq!(
-        policy,
-        DstPolicy {
-            on_gap: OnGap::Skip,
-            on_overlap: OnOverlap::Both
-        }
-    );
-    assert_eq!(
-        serde_json::from_str::<DstPolicy>("{}").unwrap(),
-        DstPolicy::default()
-    );
+    let policy: DstPolicy = serde_json::from_str(r#"{"on_gap":"skip","on_overlap":"both"}"#).unwrap();
+    assert_eq!(policy, DstPolicy { on_gap: OnGap::Skip, on_overlap: OnOverlap::Both });
+    assert_eq!(serde_json::from_str::<DstPolicy>("{}").unwrap(), DstPolicy::default());
     for wrong in [r#"{"on_gap":"twice"}"#, r#"{"on_gpa":"run"}"#] {
         assert!(serde_json::from_str::<DstPolicy>(wrong).is_err(), "{wrong}");
     }
