@@ -40,6 +40,7 @@ on_both! {
     progress_is_seen_while_the_job_runs
     nothing_is_kept_but_the_waiter_gets_its_result
     priorities_and_keys_reach_the_worker
+    jobs_leased_ahead_run_in_order
     many_jobs_run_once_each
 }
 
@@ -327,6 +328,22 @@ async fn priorities_and_keys_reach_the_worker(jobs: Client) {
         Worker::new(jobs.clone(), order.clone()).handle(record).queue("default", 1).start().await.unwrap();
     jobs.wait::<Do>(last).await.unwrap();
     assert_eq!(*order.lock().unwrap(), ["first", "unique", "last"]);
+    worker.stop().await;
+}
+
+/// Fast jobs are leased ahead in batches; one at a time means one after the other all the same.
+async fn jobs_leased_ahead_run_in_order(jobs: Client) {
+    async fn record(job: Do, cx: Context<Arc<std::sync::Mutex<Vec<String>>>>) -> Result<u32, Failure> {
+        cx.state().lock().unwrap().push(job.what);
+        Ok(0)
+    }
+    let wanted: Vec<String> = (0..500).map(|n| n.to_string()).collect();
+    let ids = jobs.enqueue_many(wanted.iter().map(|n| job(n))).await.unwrap();
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let worker =
+        Worker::new(jobs.clone(), order.clone()).handle(record).queue("default", 1).start().await.unwrap();
+    jobs.wait::<Do>(ids[499].id).await.unwrap();
+    assert_eq!(*order.lock().unwrap(), wanted);
     worker.stop().await;
 }
 

@@ -161,7 +161,8 @@ async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
         "sqlite" => Ok(Arc::new(crate::backend::sqlite::Sqlite::connect(url, clock).await?)),
         _ => {
             let _ = clock;
-            let shown = if scheme.is_empty() { "no scheme".into() } else { format!("{scheme:?} is not a queue") };
+            let shown =
+                if scheme.is_empty() { "no scheme".into() } else { format!("{scheme:?} is not a queue") };
             let allowed = "redis://host:port, redis+unix:///path.sock or sqlite:path.db";
             Err(Error::invalid(format!("url: {shown}; use {allowed}")))
         }

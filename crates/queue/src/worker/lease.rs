@@ -4,10 +4,13 @@ use super::{Engine, heartbeat, run};
 use crate::Envelope;
 use crate::backend::{Batch, LeaseRequest, LeasedJob, Token};
 use crate::measure::count;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::futures::Notified;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 /// At most this many jobs of a queue in one lease.
@@ -115,8 +118,39 @@ fn admit<S: Clone + Send + Sync + 'static>(
     let ids = batch.jobs.iter().map(|j| j.id);
     let holds = engine.held.add(batch.token, lane, deadline, last_chance, ids);
     for (job, hold) in batch.jobs.into_iter().zip(holds) {
-        let life = run::life(engine.clone(), lane, batch.token, job, hold, last_chance);
+        let turn = Turn::at(&engine.lanes[lane].permits);
+        let life = run::life(engine.clone(), lane, batch.token, job, hold, last_chance, turn);
         tracker.spawn(life);
+    }
+}
+
+/// A job's place in the line for a permit. It is taken when the job is let in, not when its
+/// task first runs: tasks start in any order, and jobs leased ahead must run in theirs.
+pub(super) enum Turn {
+    Now(OwnedSemaphorePermit),
+    Later(Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>),
+}
+
+impl Turn {
+    fn at(permits: &Arc<Semaphore>) -> Turn {
+        if let Ok(permit) = permits.clone().try_acquire_owned() {
+            return Turn::Now(permit);
+        }
+        let permits = permits.clone();
+        let mut later = Box::pin(async move { permits.acquire_owned().await.ok() });
+        // The first look joins the line; the task that waits looks again with its own waker.
+        match later.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(permit)) => Turn::Now(permit),
+            Poll::Ready(None) => Turn::Later(Box::pin(std::future::ready(None))),
+            Poll::Pending => Turn::Later(later),
+        }
+    }
+
+    pub(super) async fn come(self) -> Option<OwnedSemaphorePermit> {
+        match self {
+            Turn::Now(permit) => Some(permit),
+            Turn::Later(later) => later.await,
+        }
     }
 }
 

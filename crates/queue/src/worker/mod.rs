@@ -118,7 +118,7 @@ struct Engine<S> {
 struct Lane {
     queue: String,
     concurrency: usize,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     /// Jobs leased and not yet settled.
     inside: AtomicUsize,
     /// Moving average of a run in nanoseconds; 0 while unknown.
@@ -514,7 +514,7 @@ impl Lane {
         Lane {
             queue: queue.into(),
             concurrency,
-            permits: Semaphore::new(concurrency),
+            permits: Arc::new(Semaphore::new(concurrency)),
             inside: AtomicUsize::new(0),
             speed: AtomicU64::new(0),
         }

@@ -1,6 +1,7 @@
 //! The life of one leased job, top to bottom.
 
 use super::held::{Hold, Why};
+use super::lease::Turn;
 use super::{Context, Engine, context};
 use crate::backend::{LeasedJob, Outcome, Settle, Token};
 use crate::clock::span_ms;
@@ -28,6 +29,7 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     job: LeasedJob,
     hold: Arc<Hold>,
     last_chance: bool,
+    turn: Turn,
 ) {
     let lane = &engine.lanes[lane];
     let id = job.id;
@@ -36,7 +38,7 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     let outcome = {
         let permit = tokio::select! {
             biased;
-            permit = lane.permits.acquire() => permit.ok(),
+            permit = turn.come() => permit,
             () = hold.ended.cancelled() => None,
             () = engine.abort.cancelled() => None,
         };
