@@ -1,6 +1,6 @@
 //! `runnerly import`: files through the queue.
 
-use crate::with_worker;
+use crate::with_worker::Standby;
 use clap::Args;
 use legwork::{Job, WaitError};
 use runnerly::app::{App, Places, Usage};
@@ -33,7 +33,7 @@ impl Import {
         let files = self.files.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>()?;
         let app = places.open().await?;
         let athlete = self.owner(&app).await?;
-        let own = with_worker::unless_alive(&app, ImportFile::NAME).await?;
+        let standby = Standby::start(&app, ImportFile::NAME);
         let mut failed = Vec::new();
         for (name, bytes) in files {
             match one(&app, athlete, &name, &bytes).await {
@@ -41,9 +41,7 @@ impl Import {
                 Err(why) => failed.push((name, why)),
             }
         }
-        if let Some(worker) = own {
-            worker.stop().await;
-        }
+        standby.stop().await?;
         self.refuse(failed)
     }
 

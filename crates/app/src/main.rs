@@ -25,6 +25,8 @@ struct Cli {
     places: Places,
     #[command(flatten)]
     simulator: Simulator,
+    #[command(flatten)]
+    front: Front,
     /// Where the web front listens
     #[arg(long, value_name = "ADDRESS", env = "RUNNERLY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -41,6 +43,17 @@ struct Simulator {
     /// Its rate limits: `demo` lets everything through, `real` is Strava's
     #[arg(long, value_name = "LIMITS", env = "RUNNERLY_SIM_LIMITS", default_value = "demo", global = true, hide = true, value_parser = ["demo", "real"])]
     sim_limits: String,
+}
+
+/// What is said of the web front where others can reach it.
+#[derive(Debug, Clone, clap::Args)]
+struct Front {
+    /// How browsers reach the web front, as https://host; needed to listen beyond this machine
+    #[arg(long, value_name = "URL", env = "RUNNERLY_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// What a reader of /metrics must show as a bearer token
+    #[arg(long, value_name = "TOKEN", env = "RUNNERLY_METRICS_TOKEN", hide_env_values = true)]
+    metrics_token: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -60,9 +73,9 @@ async fn main() -> ExitCode {
     if cli.command.is_none() || std::env::var_os("RUST_LOG").is_some() {
         log();
     }
-    let Cli { places, simulator, listen, command } = cli;
+    let Cli { places, simulator, front, listen, command } = cli;
     let outcome = match command {
-        None => serve::serve(places, simulator, listen).await,
+        None => serve::serve(places, simulator, front, listen).await,
         Some(Command::Sync(sync)) => sync.run(places, simulator).await,
         Some(Command::Stats(stats)) => stats.run(places).await,
         Some(Command::Import(import)) => import.run(places).await,

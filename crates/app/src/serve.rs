@@ -1,7 +1,7 @@
 //! Everything in one process: web front, worker, scheduler and, without credentials, the
 //! simulated Strava.
 
-use crate::{Simulator, simulator};
+use crate::{Front, Simulator, simulator};
 use legwork::shutdown_signal;
 use runnerly::app::{Places, listen};
 use runnerly_scheduler::{Times, scheduler};
@@ -10,7 +10,15 @@ use runnerly_worker::{Concurrency, Recorder, worker};
 use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) async fn serve(mut places: Places, simulator: Simulator, at: SocketAddr) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    mut places: Places,
+    simulator: Simulator,
+    front: Front,
+    at: SocketAddr,
+) -> anyhow::Result<()> {
+    let Front { public_url, metrics_token } = front;
+    let options = WebOptions { public_url, metrics_token, ..WebOptions::default() };
+    options.check(at)?;
     // The port first: whoever starts a second one by mistake learns it before anything runs.
     let listener = listen(at).await?;
     let at = listener.local_addr()?;
@@ -25,10 +33,9 @@ pub(crate) async fn serve(mut places: Places, simulator: Simulator, at: SocketAd
     let scheduling =
         scheduler(app.jobs.clone(), &Times::default())?.run_until(stop.clone().cancelled_owned());
     let scheduling = tokio::spawn(scheduling);
-    let options = WebOptions { metrics: Some(recorder.handle()), ..WebOptions::default() };
     // The installation's own keys: browsers stay signed in over a restart.
-    let options = options.with_keys_of(&places)?;
-    let serving = tokio::spawn(runnerly_web::serve(listener, app.clone(), options, stop.clone()));
+    let options = WebOptions { metrics: Some(recorder.handle()), ..options.with_keys_of(&places)? };
+    let mut serving = tokio::spawn(runnerly_web::serve(listener, app.clone(), options, stop.clone()));
 
     println!("Runnerly is ready: open http://{at} in a browser");
     if let Some(sim) = &sim {
@@ -39,10 +46,17 @@ pub(crate) async fn serve(mut places: Places, simulator: Simulator, at: SocketAd
     }
     println!("Data is kept in {}; Ctrl-C ends", places.data_dir.display());
 
-    shutdown_signal().await;
+    // A front that fails ends the program: it would look alive and serve nothing.
+    let served = tokio::select! {
+        () = shutdown_signal() => None,
+        served = &mut serving => Some(served),
+    };
     tracing::info!("stopping");
     stop.cancel();
-    serving.await??;
+    match served {
+        Some(served) => served??,
+        None => serving.await??,
+    }
     scheduling.await??;
     running.stop().await;
     if let Some(sim) = sim {

@@ -1,5 +1,6 @@
 //! `runnerly sync`: the whole sync through the queue, with a progress bar.
 
+use crate::with_worker::Standby;
 use crate::{Simulator, simulator, with_worker};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,7 +30,10 @@ impl Sync {
         let stores = places.open_stores().await?;
         let sim = simulator::stand_in(&mut places, &simulator).await?;
         let app = places.with(stores)?;
-        let outcome = self.sync(&app, sim.as_ref()).await;
+        let outcome = tokio::select! {
+            outcome = self.sync(&app, sim.as_ref()) => outcome,
+            () = legwork::shutdown_signal() => Err(anyhow::anyhow!("interrupted; the sync goes on with the next worker")),
+        };
         if let Some(sim) = sim {
             sim.stop().await;
         }
@@ -38,16 +42,15 @@ impl Sync {
 
     async fn sync(&self, app: &App, sim: Option<&simulator::Running>) -> anyhow::Result<()> {
         let athletes = self.athletes(app, sim).await?;
-        let own = match self.wait {
-            true => with_worker::unless_alive(app, SyncAthlete::NAME).await?,
-            false => None,
-        };
+        let standby = self.wait.then(|| Standby::start(app, SyncAthlete::NAME));
         let mut done = Vec::new();
         for athlete in athletes {
             done.push(self.one(app, athlete).await);
         }
-        if let Some(worker) = own {
-            worker.stop().await;
+        match standby {
+            Some(standby) => standby.stop().await?,
+            None if with_worker::alive(&app.jobs, SyncAthlete::NAME).await? => {}
+            None => eprintln!("runnerly: note: no worker is running; start runnerly, or say --wait"),
         }
         let done = done.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
         self.print(&done);

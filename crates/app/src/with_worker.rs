@@ -3,17 +3,53 @@
 use legwork::{Client, Running};
 use runnerly::app::App;
 use runnerly_worker::{Concurrency, worker};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-/// Starts a worker unless one that handles `name` is alive already.
-pub(crate) async fn unless_alive(app: &App, name: &str) -> anyhow::Result<Option<Running>> {
-    if alive(&app.jobs, name).await? {
-        return Ok(None);
-    }
-    Ok(Some(worker(app.clone(), Concurrency::default()).start().await?))
+/// A live worker beats every five seconds; one that was killed is taken for alive no longer
+/// than this.
+const FRESH_MS: i64 = 7_000;
+/// How often to look whether somebody still works.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Sees to it that somebody works while a command waits: starts a worker of its own as soon
+/// as none is alive, also when the one that was alive at first dies meanwhile.
+pub(crate) struct Standby {
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
 }
 
-/// Whether a worker that handles `name` has beaten lately.
+impl Standby {
+    pub(crate) fn start(app: &App, name: &'static str) -> Standby {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(stand_by(app.clone(), name, stop.clone()));
+        Standby { stop, task }
+    }
+
+    /// Ends the worker of its own, if there is one, in good order.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.task.await?
+    }
+}
+
+async fn stand_by(app: App, name: &'static str, stop: CancellationToken) -> anyhow::Result<()> {
+    while alive(&app.jobs, name).await? {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+    let own: Running = worker(app, Concurrency::default()).start().await?;
+    stop.cancelled().await;
+    own.stop().await;
+    Ok(())
+}
+
+/// Whether a worker that handles `name` has beaten just now.
 pub(crate) async fn alive(jobs: &Client, name: &str) -> anyhow::Result<bool> {
-    let workers = jobs.workers().await?;
-    Ok(workers.iter().any(|w| !w.stopping && w.definitions.iter().any(|d| d.name == name)))
+    let seen = jobs.snapshot().await?;
+    let fresh = seen.workers.iter().filter(|w| !w.stopping && seen.now_ms - w.seen_ms < FRESH_MS);
+    Ok(fresh.into_iter().any(|w| w.definitions.iter().any(|d| d.name == name)))
 }

@@ -334,7 +334,10 @@ fn line(e: &anyhow::Error) -> String {
 pub fn log() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours =
+        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // A second call in one process changes nothing.
     let _ = match std::env::var("RUNNERLY_LOG").as_deref() {
         Ok("json") => builder.json().try_init(),
