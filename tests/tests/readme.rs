@@ -101,7 +101,7 @@ async fn every_command_of_the_readme_runs_in_order() {
     let mut server = None;
     let mut ran = 0;
     for (language, lines) in blocks(&readme) {
-        assert!(["sh", "rust"].contains(&&*language), "a block of the README is in {language:?}");
+        assert!(["sh", "rust", "toml"].contains(&&*language), "a block of the README is in {language:?}");
         let commands = lines.iter().map(|l| l.trim()).filter(|l| !l.is_empty() && !l.starts_with('#'));
         for line in commands.filter(|_| language == "sh") {
             match step(line, &binaries) {
