@@ -4,11 +4,9 @@ use crate::with_worker::Standby;
 use clap::Args;
 use legwork::{Job, WaitError};
 use runnerly::app::{App, Places, Usage};
+use runnerly::import::MAX_BYTES;
 use runnerly::jobs::ImportFile;
 use std::path::{Path, PathBuf};
-
-/// The largest file taken.
-const MAX_FILE: u64 = 32 << 20;
 
 #[derive(Args)]
 pub(crate) struct Import {
@@ -86,7 +84,7 @@ fn read(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
     if !meta.is_file() {
         anyhow::bail!(refuse("is not a file".into()));
     }
-    if meta.len() > MAX_FILE {
+    if meta.len() > MAX_BYTES as u64 {
         anyhow::bail!(refuse("is larger than 32 MiB".into()));
     }
     let bytes = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 /// Without a command: web front, worker and scheduler in one process. Without Strava
 /// credentials: a simulated Strava beside them.
 #[derive(Parser)]
-#[command(name = "runnerly", version, args_conflicts_with_subcommands = false)]
+#[command(name = "runnerly", version)]
 struct Cli {
     #[command(flatten)]
     places: Places,
