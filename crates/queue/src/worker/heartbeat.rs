@@ -3,7 +3,8 @@
 //! runtime does not lose its lease, and a stopped process does.
 
 use super::held::Held;
-use super::{Engine, Health, Settings};
+use super::running::Health;
+use super::{Engine, Settings};
 use crate::backend::{Backend, WorkerView};
 use crate::{Client, Error, Result, maintain};
 use std::sync::Arc;

@@ -1,0 +1,304 @@
+//! A worker about to start: what it handles, which queues it serves, how it keeps time.
+
+use super::handler::Handler;
+use super::running::{Health, Running};
+use super::shutdown::shutdown_signal;
+use super::{Engine, Lane, Settings, heartbeat, lease, settle};
+use crate::backend::{Definition, WorkerView};
+use crate::{Client, Context, Error, Failure, Job, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// How many jobs of a queue run at a time unless [`Worker::queue`] says otherwise.
+const CONCURRENCY: usize = 16;
+
+/// A worker about to start: say what it handles and which queues it serves.
+///
+/// ```
+/// # use legwork::*; use serde::{Serialize, Deserialize};
+/// # #[derive(Serialize, Deserialize)] struct Ping;
+/// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+/// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let worker = Worker::new(jobs, ()).handle(ping).queue("default", 4);
+/// worker.run_until(async {}).await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a worker runs when it is started"]
+pub struct Worker<S = ()> {
+    client: Client,
+    state: S,
+    handlers: HashMap<String, Handler<S>>,
+    queues: Vec<(String, usize)>,
+    mistake: Option<Error>,
+    settings: Settings,
+}
+
+impl<S: Clone + Send + Sync + 'static> Worker<S> {
+    /// A worker for the jobs of `client`; `state` is what handlers share, cloned for each
+    /// attempt: make it an `Arc` where that is not cheap.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, "shared state").handle(|_: Ping, cx: Context<&str>| async move {
+    ///     assert_eq!(*cx.state(), "shared state");
+    ///     Ok(())
+    /// });
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn new(client: Client, state: S) -> Worker<S> {
+        let settings = Settings {
+            lease: Duration::from_secs(15),
+            drain: Duration::from_secs(25),
+            beat: Duration::from_secs(5),
+            poll: Duration::from_secs(1),
+            maintain: true,
+        };
+        Worker { client, state, handlers: HashMap::new(), queues: Vec::new(), mistake: None, settings }
+    }
+
+    /// Adds a handler: any `async fn(payload, Context<S>) -> Result<Output, Failure>`. A panic
+    /// in it counts as a failed attempt and leaves the worker whole. An output of more than
+    /// 1 MiB of JSON is not kept. A name outside the grammar, or handled twice, fails the start.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let twice = Worker::new(jobs, ()).handle(ping).handle(ping).start().await;
+    /// let Err(error) = twice else { panic!("started") };
+    /// assert!(error.to_string().contains("handled twice"));
+    /// # Ok(()) }
+    /// ```
+    pub fn handle<J, F, Fut>(mut self, handler: F) -> Worker<S>
+    where
+        J: Job,
+        F: Fn(J, Context<S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<J::Output, Failure>> + Send + 'static,
+    {
+        if let Err(e) = crate::check_job_name(J::NAME) {
+            self.mistake.get_or_insert(e);
+        }
+        if self.handlers.insert(J::NAME.into(), Handler::new::<J, F, Fut>(handler)).is_some() {
+            let line = format!("worker: the job name {:?} is handled twice", J::NAME);
+            self.mistake.get_or_insert(Error::invalid(line));
+        }
+        self
+    }
+
+    /// Serves a queue with this many jobs at a time (1 to 10,000). Without any call a
+    /// worker serves the queues of its handlers' policies, 16 jobs at a time each. A name
+    /// outside the grammar, or said twice, and a number out of range fail the start.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).queue("default", 4).queue("mail", 1);
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn queue(mut self, queue: &str, concurrency: usize) -> Worker<S> {
+        let doubled = self.queues.iter().any(|(name, _)| name == queue);
+        let checked = crate::check_queue_name(queue).and(match concurrency {
+            1..=10_000 if !doubled => Ok(()),
+            1..=10_000 => Err(Error::invalid(format!("worker: the queue {queue:?} is named twice"))),
+            n => Err(Error::invalid(format!("concurrency of {queue}: {n} is not 1 to 10000"))),
+        });
+        if let Err(e) = checked {
+            self.mistake.get_or_insert(e);
+        }
+        self.queues.push((queue.into(), concurrency));
+        self
+    }
+
+    /// How long a lease lasts (15 s by default, 500 ms at least); it is renewed every
+    /// third. A dead worker's jobs run again after a lease and a sweep of 2 s at most.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).lease(std::time::Duration::from_secs(30));
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn lease(mut self, lease: Duration) -> Worker<S> {
+        self.settings.lease = lease.max(Duration::from_millis(500));
+        self.settings.beat = self.settings.beat.min(self.settings.lease / 2);
+        self
+    }
+
+    /// How long running jobs may go on after the worker was told to stop (25 s by
+    /// default); what is unfinished then is handed back without an attempt spent.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).drain(std::time::Duration::from_secs(5));
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn drain(mut self, drain: Duration) -> Worker<S> {
+        self.settings.drain = drain;
+        self
+    }
+
+    /// Whether this worker also promotes, reaps and prunes; it does by default. In every
+    /// namespace somebody must: a worker, or [`crate::maintain::run`] beside it.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).maintain(false);
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn maintain(mut self, maintain: bool) -> Worker<S> {
+        self.settings.maintain = maintain;
+        self
+    }
+
+    /// Starts the worker on the current runtime.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).start().await?;
+    /// # worker.stop().await; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// A mistake in the worker's building (a name handled twice, a bad queue), or a
+    /// backend that cannot be reached.
+    pub async fn start(mut self) -> Result<Running> {
+        if let Some(mistake) = self.mistake.take() {
+            return Err(mistake);
+        }
+        if self.queues.is_empty() {
+            let mut queues: Vec<_> = self.definitions().into_iter().map(|d| d.policy.queue).collect();
+            queues.sort();
+            queues.dedup();
+            self.queues = queues.into_iter().map(|q| (q, CONCURRENCY)).collect();
+        }
+        self.warn_of_unserved();
+        let mut view = self.view();
+        let backend = self.client.backend().clone();
+        view.started_ms = backend.now().await?;
+        backend.beat(&view).await?;
+
+        let health = Arc::new(Health::new(view.id.clone(), self.settings.poll));
+        let (settles, inbox) = mpsc::channel(4_096);
+        let lanes = self.queues.iter().map(|(queue, n)| Lane::new(queue, *n)).collect();
+        let engine = Arc::new(Engine {
+            client: self.client,
+            backend,
+            state: self.state,
+            handlers: self.handlers,
+            lanes,
+            held: Arc::default(),
+            settles,
+            health: health.clone(),
+            settings: self.settings,
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            freed: Notify::new(),
+        });
+        let (stop, abort) = (engine.stop.clone(), engine.abort.clone());
+        let drain = self.settings.drain;
+        let beating = heartbeat::start(&engine, view)?;
+        let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
+        let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
+        Ok(Running { stop, abort, fetcher, health, drain })
+    }
+
+    /// Starts the worker, runs until `shutdown` is ready, then drains. A second
+    /// SIGTERM or Ctrl-C while it drains ends it at once.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// let worker = Worker::new(jobs.clone(), ()).handle(ping);
+    /// worker.run_until(async { jobs.wait::<Ping>(id).await.unwrap(); }).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Worker::start`].
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let running = self.start().await?;
+        shutdown.await;
+        let abort = running.abort.clone();
+        tokio::select! {
+            () = running.stop() => {}
+            () = async { shutdown_signal().await; abort.cancel(); std::future::pending().await } => {}
+        }
+        Ok(())
+    }
+
+    fn definitions(&self) -> Vec<Definition> {
+        let mut all: Vec<_> = self.handlers.values().map(|h| h.definition.clone()).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    fn view(&self) -> WorkerView {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        WorkerView {
+            id: crate::JobId::new().to_string(),
+            host: host.trim().into(),
+            pid: std::process::id(),
+            queues: self.queues.clone(),
+            definitions: self.definitions(),
+            ..WorkerView::default()
+        }
+    }
+
+    fn warn_of_unserved(&self) {
+        for definition in self.definitions() {
+            let queue = &definition.policy.queue;
+            if !self.queues.iter().any(|(name, _)| name == queue) {
+                tracing::warn!(
+                    name = definition.name,
+                    queue,
+                    "this worker handles the name but does not serve its queue"
+                );
+            }
+        }
+    }
+}
