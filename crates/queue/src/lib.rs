@@ -119,6 +119,8 @@ mod name;
 mod policy;
 #[cfg(feature = "cron")]
 mod scheduler;
+#[cfg(test)]
+mod size;
 mod state;
 #[cfg(feature = "testing")]
 pub mod testing;

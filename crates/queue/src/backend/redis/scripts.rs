@@ -11,28 +11,32 @@ pub(super) struct Script {
 macro_rules! scripts {
     ($($name:ident = $($file:literal)+;)*) => { $(
         pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
-            let text = concat!(include_str!("lua/prelude.lua"), $(include_str!(concat!("lua/", $file, ".lua"))),+);
+            let text = concat!(
+                include_str!("lua/prelude.lua"),
+                include_str!("lua/job.lua"),
+                $(include_str!(concat!("lua/", $file, ".lua"))),+
+            );
             Script { text, sha: redis::Script::new(text).get_hash().to_owned() }
         });
     )* };
 }
 
 scripts! {
-    AUDIT = "audit";
-    BEAT = "moves" "beat";
-    CONTROL = "moves" "find" "control";
-    ENQUEUE = "moves" "enqueue";
+    AUDIT = "audit_tools" "audit_live" "audit";
+    BEAT = "push" "beat";
+    CONTROL = "push" "finish" "find" "pull" "redrive" "control";
+    ENQUEUE = "push" "taken" "enqueue";
     EXTEND = "extend";
     IDS = "ids";
-    LEASE = "moves" "take" "lease";
+    LEASE = "push" "finish" "open" "take" "lease";
     NOTE = "note";
     PAUSE = "pause";
-    PROMOTE = "moves" "promote";
-    PRUNE = "moves" "prune";
-    PURGE = "moves" "purge";
+    PROMOTE = "push" "promote";
+    PRUNE = "push" "prune";
+    PURGE = "push" "finish" "purge";
     QUEUES = "queues";
-    REAP = "moves" "reap";
+    REAP = "push" "finish" "reap";
     SCHEDULE = "schedule";
-    SETTLE = "moves" "outcome" "fence" "settle";
+    SETTLE = "push" "finish" "succeed" "outcome" "fence" "settle";
     VIEW = "find" "view";
 }

@@ -1,0 +1,51 @@
+-- Behind its tools, for audit: where live jobs are.
+
+for _, queue in ipairs(call('SMEMBERS', queues)) do
+  for prio = 0, 9 do
+    local name, ghosts = queue .. ':' .. prio, 0
+    for _, entry in ipairs(call('LRANGE', P .. 'q:' .. name, 0, -1)) do
+      if call('HEXISTS', ghost, entry) == 1 then
+        ghosts = ghosts + 1
+      else
+        found(string.sub(entry, 1, 16), 'q:' .. name)
+      end
+    end
+    local counted = tonumber(call('HGET', gn, name) or 0)
+    if counted ~= ghosts then
+      wrong('q:' .. name .. ' has ' .. ghosts .. ' ghosts, counted are ' .. counted)
+    end
+  end
+end
+for _, id in ipairs(call('ZRANGE', due, 0, -1)) do
+  local rec, m = call('HGET', jobs, id), memo(id)
+  found(id, 'due', place(m, rec and header(rec) or {}), m.st == 'retryable' and m.st or 'scheduled')
+end
+for _, token in ipairs(call('ZRANGE', lease, 0, -1)) do
+  local queue = string.match(call('HGET', batch, token) or '', '^%d(%S+)') or '?'
+  for _, id in ipairs(call('LRANGE', P .. 'b:' .. token, 0, -1)) do
+    found(id, 'b:' .. token, queue, 'leased')
+  end
+end
+local memos = call('HGETALL', meta)
+for i = 1, #memos, 2 do
+  local m, rec = memo(memos[i]), call('HGET', jobs, memos[i])
+  if not rec then
+    wrong('job ' .. hex(memos[i]) .. ' has a memo and no record')
+  elseif m.st == 'serial' or m.st == 'parked' then
+    local h = header(rec)
+    local queue = place(m, h)
+    found(memos[i], m.st, queue, 'blocked')
+    local list = m.st == 'serial' and 'sw:' .. tostring(h.s) or 'pk:' .. tostring(h.n)
+    if not call('LPOS', P .. list, memos[i]) then
+      wrong('job ' .. hex(memos[i]) .. ' is blocked and not in ' .. list)
+    end
+    if m.st == 'parked' then
+      sums[queue .. '\0parked'] = (sums[queue .. '\0parked'] or 0) + 1
+    end
+  end
+end
+for _, id in ipairs(call('HKEYS', jobs)) do
+  if not place_of[id] then
+    wrong('job ' .. hex(id) .. ' is nowhere')
+  end
+end

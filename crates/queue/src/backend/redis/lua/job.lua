@@ -1,0 +1,32 @@
+-- Behind the prelude, in every script: what is known of one job.
+
+-- The header of a record as a table; empty when it is broken. A leading * marks a job
+-- that has a unique or a serial key.
+local function header(rec)
+  local from = string.byte(rec) == 42 and 2 or 1
+  local stop = string.find(rec, '\n', from, true)
+  local good, h = pcall(cjson.decode, string.sub(rec, from, (stop or 1) - 1))
+  return good and type(h) == 'table' and h or {}
+end
+
+-- What is known of a job that left the fast path: a attempts, c crashes, k suspect,
+-- x cancel requested, g generation of its list entry, st 'retryable' 'serial' 'parked',
+-- e errors, q and p its place where the header does not tell.
+local function memo(id)
+  local good, m = pcall(cjson.decode, call('HGET', meta, id) or '{}')
+  return good and type(m) == 'table' and m or {}
+end
+
+local function remember(id, m)
+  if next(m) then
+    call('HSET', meta, id, cjson.encode(m))
+  else
+    call('HDEL', meta, id)
+  end
+end
+
+-- Queue and priority.
+local function place(m, h)
+  local queue, prio = m.q or h.q, tonumber(m.p or h.p) or 5
+  return type(queue) == 'string' and queue or 'default', math.min(math.max(math.floor(prio), 0), 9)
+end

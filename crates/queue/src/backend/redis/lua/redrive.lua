@@ -1,0 +1,26 @@
+-- Behind the moves, for control: back from the end.
+
+-- Puts a finished job back with attempts and crashes at zero and its errors kept.
+local function redrive(id, kept)
+  local stop = string.find(kept, '\n', 1, true)
+  local head, record = cjson.decode(string.sub(kept, 1, stop - 1)), string.sub(kept, stop + 1)
+  local h = header(record)
+  local keyed = string.byte(record) == 42 and type(h.u) == 'string' and tostring(h.n) .. '\0' .. h.u
+  local other = keyed and call('HGET', uniq, keyed)
+  if other then
+    return { 'duplicate', other }
+  end
+  local list = P .. 'fl:' .. head.q .. ':' .. head.s .. ':' .. text(head.k)
+  call('LREM', list, 1, id .. text(head.at))
+  call('HDEL', fin, id)
+  count(head.q, head.s, -1)
+  call('HSET', jobs, id, record)
+  if keyed then
+    call('HSET', uniq, keyed, id)
+  end
+  local m, queue, prio = { e = head.e }, place({}, h)
+  m.q = queue ~= head.q and head.q or nil
+  push('RPUSH', id, m, head.q, prio)
+  remember(id, m)
+  return done({ 'done', 'available' })
+end
