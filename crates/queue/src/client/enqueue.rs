@@ -41,11 +41,12 @@ pub struct Receipt {
 /// # Ok(()) }
 /// ```
 #[must_use = "an enqueue happens when it is awaited"]
-pub struct Enqueue<J = ()> {
-    client: Client,
-    envelope: Result<Envelope>,
-    due: Due,
-    chosen: bool,
+pub struct Enqueue<J = (), T = Client> {
+    /// Where the job goes: to a client, or into a transaction's outbox.
+    pub(crate) target: T,
+    pub(crate) envelope: Result<Envelope>,
+    pub(crate) due: Due,
+    pub(crate) chosen: bool,
     job: PhantomData<fn() -> J>,
 }
 
@@ -63,7 +64,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<J> {
-        Enqueue::new(self, typed(&job))
+        Enqueue::new(self.clone(), typed(&job))
     }
 
     /// Enqueues a job by name with a payload in JSON text: for callers without its type.
@@ -75,7 +76,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn enqueue_raw(&self, name: &str, payload: &str) -> Enqueue {
-        Enqueue::new(self, Envelope::new(name, payload))
+        Enqueue::new(self.clone(), Envelope::new(name, payload))
     }
 
     /// Enqueues many jobs of one type by its policy, in atomic steps of 1,000.
@@ -162,9 +163,9 @@ fn receipt(id: JobId, answer: Enqueued) -> Receipt {
     }
 }
 
-impl<J> Enqueue<J> {
-    fn new(client: &Client, envelope: Result<Envelope>) -> Enqueue<J> {
-        Enqueue { client: client.clone(), envelope, due: Due::Now, chosen: false, job: PhantomData }
+impl<J, T> Enqueue<J, T> {
+    pub(crate) fn new(target: T, envelope: Result<Envelope>) -> Enqueue<J, T> {
+        Enqueue { target, envelope, due: Due::Now, chosen: false, job: PhantomData }
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
@@ -373,7 +374,7 @@ impl<J: 'static> IntoFuture for Enqueue<J> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Enqueue { client, envelope, due, chosen, .. } = self;
+        let Enqueue { target: client, envelope, due, chosen, .. } = self;
         Box::pin(async move {
             let job = client.new_job(envelope?, due, chosen)?;
             let id = job.envelope.id;
