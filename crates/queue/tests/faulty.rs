@@ -87,7 +87,7 @@ async fn a_lease_whose_reply_was_lost_costs_no_job(h: &Harness, real: Arc<dyn Ba
     let faulty = FaultyBackend::new(real).nth("lease", 1, Fault::After);
     let ids = h.put_all([job("a.job"), job("a.job")]).await;
     let request =
-        LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 9)], alone: false, ttl_ms: TTL };
+        LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 9)], most: 1_000, alone: false, ttl_ms: TTL };
     assert!(faulty.lease(&request).await.is_err());
     h.are(&ids, &[State::Leased; 2]).await;
     h.lose().await;
@@ -138,7 +138,7 @@ async fn a_storm_loses_and_repeats_nothing(h: &Harness, real: Arc<dyn Backend>) 
         ids.extend(batch.jobs.iter().map(|j| j.envelope.id));
     }
     let request =
-        LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 4)], alone: false, ttl_ms: TTL };
+        LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 4)], most: 1_000, alone: false, ttl_ms: TTL };
     let mut ended = Vec::new();
     while ended.len() < ids.len() {
         let batches = match faulty.lease(&request).await {

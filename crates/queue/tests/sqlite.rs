@@ -35,7 +35,7 @@ async fn put(backend: &Sqlite, lane: &str, seq: u64, n: usize) -> Vec<JobId> {
 
 async fn lease(backend: &Sqlite, max: usize) -> Vec<Batch> {
     let queues = vec![("default".into(), max)];
-    let request = LeaseRequest { worker: "w".into(), queues, alone: false, ttl_ms: 60_000 };
+    let request = LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: 60_000 };
     backend.lease(&request).await.unwrap()
 }
 
@@ -281,7 +281,7 @@ async fn a_damaged_file_is_an_error_and_no_panic() {
             let audit = backend.audit().await;
             assert!(audit.map_or_else(|e| e.to_string().contains("damaged"), |lines| !lines.is_empty()));
             let queues = vec![("default".into(), 5)];
-            let request = LeaseRequest { worker: "w".into(), queues, alone: false, ttl_ms: 1_000 };
+            let request = LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: 1_000 };
             let line = backend.lease(&request).await.unwrap_err().to_string();
             assert!(line.contains("a.db: the database file is damaged"), "{line}");
         }

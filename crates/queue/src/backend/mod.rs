@@ -114,7 +114,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-    /// let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
     /// let batches = jobs.backend().lease(&ask).await?;
     /// assert_eq!(batches[0].jobs[0].id, id);
     /// assert!(jobs.backend().lease(&ask).await?.is_empty());
@@ -130,7 +130,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
     /// let batch = &jobs.backend().lease(&ask).await?[0];
     /// let answer = jobs.backend().extend(&[batch.token, Token(1)], 15_000).await?;
     /// assert_eq!(answer.held, [true, false]);
@@ -149,7 +149,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
     /// let batch = &jobs.backend().lease(&ask).await?[0];
     /// let outcome = Outcome::Succeeded { result: Some("42".into()), keep_ms: 60_000 };
     /// let late = Settle { token: Token(1), id, outcome: outcome.clone(), keyed: false };
@@ -166,7 +166,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
     /// let batch = &jobs.backend().lease(&ask).await?[0];
     /// assert_eq!(jobs.backend().note(batch.token, id, "0.5").await?, Settled::Done);
     /// assert_eq!(jobs.backend().note(Token(1), id, "0.9").await?, Settled::Stale);
@@ -206,7 +206,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # let options = ClientOptions { clock: Clock::Manual(hand.clone()), ..Default::default() };
     /// # let jobs = Client::connect_with("sqlite::memory:", options).await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
     /// jobs.backend().lease(&ask).await?;
     /// hand.advance(std::time::Duration::from_secs(16));
     /// let reaped = jobs.backend().reap(100, false, 15_000).await?;

@@ -68,8 +68,11 @@ pub enum Enqueued {
 pub struct LeaseRequest {
     /// The worker's id of this process start.
     pub worker: String,
-    /// Queues in the order wanted, each with how many at most.
+    /// Queues in the order wanted, each with how many at most. A queue may stand there twice:
+    /// first with its share, then with what others leave.
     pub queues: Vec<(String, usize)>,
+    /// How many at most from all of them together.
+    pub most: usize,
     /// A batch for each job rather than shared ones.
     pub alone: bool,
     /// How long the lease lasts, in milliseconds.
@@ -94,7 +97,7 @@ pub struct Token(pub u64);
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
 /// # let jobs = Client::connect("sqlite::memory:").await?;
 /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-/// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+/// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
 /// let batch = &jobs.backend().lease(&ask).await?[0];
 /// assert_eq!(batch.expires_ms, batch.now_ms + 15_000);
 /// assert_eq!((batch.jobs[0].id, batch.jobs[0].attempts), (id, 0));
@@ -158,7 +161,7 @@ pub struct Settle {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
 /// # let jobs = Client::connect("sqlite::memory:").await?;
 /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-/// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+/// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
 /// let batch = &jobs.backend().lease(&ask).await?[0];
 /// let outcome = Outcome::Retry { wait_ms: 5_000, error: "busy".into() };
 /// jobs.backend().settle(&[Settle { token: batch.token, id, outcome, keyed: false }]).await?;

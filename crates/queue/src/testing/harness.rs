@@ -217,6 +217,7 @@ impl Harness {
         let request = LeaseRequest {
             worker: "worker-1".into(),
             queues: queues.iter().map(|(q, n)| (q.to_string(), *n)).collect(),
+            most: 1_000,
             alone,
             ttl_ms: TTL,
         };

@@ -191,8 +191,9 @@ impl<S> Engine<S> {
                 wanted[usize::from(alone)].push((lane.queue.clone(), room.min(MAX_LEASE)));
             }
         }
-        let request = |(queues, alone)| LeaseRequest {
+        let request = |(queues, alone): (Vec<(String, usize)>, bool)| LeaseRequest {
             worker: self.health.id.clone(),
+            most: queues.iter().map(|(_, n)| n).sum(),
             queues,
             alone,
             ttl_ms: self.settings.lease.as_millis() as i64,

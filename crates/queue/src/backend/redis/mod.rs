@@ -300,9 +300,9 @@ impl Backend for Redis {
     fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>> {
         Box::pin(async move {
             let mut call = self.script(&scripts::LEASE, 0);
-            call.arg(&request.worker).arg(encode::ms(request.ttl_ms)).arg(u8::from(request.alone));
+            call.arg(&request.worker).arg(encode::ms(request.ttl_ms)).arg(u8::from(request.alone)).arg(request.most);
             let wanted: Vec<_> = request.queues.iter().filter(|(_, max)| *max > 0).collect();
-            if wanted.is_empty() {
+            if wanted.is_empty() || request.most == 0 {
                 return Ok(Vec::new());
             }
             for (queue, max) in wanted {

@@ -27,7 +27,7 @@ async fn put(redis: &Redis, seq: u64, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>
 
 async fn take(redis: &Redis, max: usize, alone: bool) -> Vec<Batch> {
     let queues = vec![("default".to_owned(), max)];
-    redis.lease(&LeaseRequest { worker: "w".into(), queues, alone, ttl_ms: TTL }).await.unwrap()
+    redis.lease(&LeaseRequest { worker: "w".into(), queues, most: 1_000, alone, ttl_ms: TTL }).await.unwrap()
 }
 
 fn settles(batches: &[Batch], outcome: &Outcome) -> Vec<Settle> {
@@ -152,7 +152,7 @@ async fn a_key_of_another_type_is_named_and_nothing_changes() {
         let retry = settles(&held[..1], &Outcome::Retry { wait_ms: 0, error: "no".into() });
         let done = settles(&held[1..], &Outcome::Succeeded { result: None, keep_ms: 9 });
         let queues = vec![("default".into(), 2)];
-        let request = LeaseRequest { worker: "w".into(), queues, alone: false, ttl_ms: TTL };
+        let request = LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: TTL };
         let worker = WorkerView { id: "w".into(), ..WorkerView::default() };
         // Each in turn; the first that finds the key sound ends the round, for it changes things.
         let _ = check(put(&redis, 3, jobs(2)).await.err())
@@ -193,7 +193,7 @@ async fn a_broken_record_in_any_queue_is_counted_where_it_is() {
     put(&redis, 1, all).await.unwrap();
     for outcome in [Outcome::Retry { wait_ms: 0, error: "no".into() }, Outcome::HandBack, Outcome::Park] {
         let queues = vec![("odd".to_owned(), 2)];
-        let request = LeaseRequest { worker: "w".into(), queues, alone: false, ttl_ms: TTL };
+        let request = LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: TTL };
         let batches = redis.lease(&request).await.unwrap();
         assert_eq!(batches[0].jobs.len(), 2);
         assert_eq!(redis.settle(&settles(&batches, &outcome)).await.unwrap(), [Settled::Done; 2]);

@@ -19,10 +19,13 @@ impl Verb for Lease {
     type Answer = Vec<Batch>;
 
     async fn apply(&self, tx: &mut Tx) -> Sql<Vec<Batch>> {
-        let mut batches = Vec::new();
+        let (mut batches, mut room) = (Vec::new(), self.0.most);
         for (queue, max) in &self.0.queues {
-            if *max > 0 && !paused(tx, queue).await? {
-                batches.extend(from_queue(tx, &self.0, queue, *max).await?);
+            let max = room.min(*max);
+            if max > 0 && !paused(tx, queue).await? {
+                let found = from_queue(tx, &self.0, queue, max).await?;
+                room -= found.iter().map(|batch| batch.jobs.len()).sum::<usize>();
+                batches.extend(found);
             }
         }
         Ok(batches)

@@ -47,6 +47,32 @@ pub(super) async fn each_queue_has_its_own_maximum(h: &Harness) {
     assert_eq!(h.queue("q2").await.count(State::Available), 4);
 }
 
+pub(super) async fn all_queues_have_one_maximum_together(h: &Harness) {
+    for queue in ["q1", "q2", "q3"] {
+        h.put_all((0..4).map(|_| job("a.job").queue(queue))).await;
+    }
+    for (alone, most, taken) in [(false, 5, [4, 1, 0]), (true, 0, [0, 0, 0]), (true, 5, [0, 3, 2])] {
+        let queues = ["q1", "q2", "q3"].map(|q| (q.to_owned(), 4)).to_vec();
+        let request = LeaseRequest { worker: "w".into(), queues, most, alone, ttl_ms: TTL };
+        let batches = h.backend.lease(&request).await.expect("lease");
+        let of = |q: &str| batches.iter().filter(|b| b.queue == q).map(|b| b.jobs.len()).sum::<usize>();
+        assert_eq!(["q1", "q2", "q3"].map(of), taken, "{most} in all, alone: {alone}");
+    }
+    assert_eq!(h.queue("q3").await.count(State::Available), 2);
+}
+
+pub(super) async fn a_queue_asked_for_twice_gives_its_share_and_then_the_rest(h: &Harness) {
+    h.put_all((0..9).map(|_| job("a.job").queue("q1"))).await;
+    h.put(job("a.job").queue("q2")).await;
+    for (alone, taken) in [(false, [5, 1]), (true, [4, 0])] {
+        let queues = [("q1", 3), ("q2", 3), ("q1", 6), ("q2", 6)].map(|(q, n)| (q.to_owned(), n)).to_vec();
+        let request = LeaseRequest { worker: "w".into(), queues, most: 6, alone, ttl_ms: TTL };
+        let batches = h.backend.lease(&request).await.expect("lease");
+        let of = |q: &str| batches.iter().filter(|b| b.queue == q).map(|b| b.jobs.len()).sum::<usize>();
+        assert_eq!(["q1", "q2"].map(of), taken, "alone: {alone}");
+    }
+}
+
 pub(super) async fn nothing_wanted_nothing_leased(h: &Harness) {
     h.put(job("a.job")).await;
     assert!(h.batches(&[], false).await.is_empty());
@@ -89,7 +115,7 @@ pub(super) async fn a_shared_batch_has_one_token_and_alone_has_many(h: &Harness)
 pub(super) async fn no_job_is_leased_twice(h: &Harness) {
     let ids = h.put_all((0..60).map(|_| job("a.job"))).await;
     let request =
-        |alone| LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 7)], alone, ttl_ms: TTL };
+        |alone| LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 7)], most: 1_000, alone, ttl_ms: TTL };
     let (shared, alone) = (request(false), request(true));
     let mut leased = Vec::new();
     while leased.len() < ids.len() {

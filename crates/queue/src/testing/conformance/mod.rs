@@ -90,6 +90,8 @@ macro_rules! conformance_cases {
             priorities_are_strict
             every_priority_is_a_priority
             each_queue_has_its_own_maximum
+            all_queues_have_one_maximum_together
+            a_queue_asked_for_twice_gives_its_share_and_then_the_rest
             nothing_wanted_nothing_leased
             a_lease_says_what_the_worker_must_know
             a_shared_batch_has_one_token_and_alone_has_many

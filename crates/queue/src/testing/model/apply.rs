@@ -103,6 +103,7 @@ async fn lease(h: &Harness, m: &mut Model, queue: usize, max: usize, alone: bool
     let request = LeaseRequest {
         worker: "model".into(),
         queues: vec![(QUEUES[queue].into(), max)],
+        most: 1_000,
         alone,
         ttl_ms: TTL,
     };

@@ -1,5 +1,6 @@
 -- Leases the heads of queues: available -> leased (or blocked, or cancelled).
--- ARGV: time, worker, ttl, alone (0 or 1), then QUEUE MAX pairs (MAX at most 1000)
+-- ARGV: time, worker, ttl, alone (0 or 1), how many in all, then QUEUE MAX pairs (MAX at most
+--   1000), in the order wanted; a queue may stand there twice
 -- Returns ok, now, expires, batches; a batch is token, queue, ids in one string, records,
 --   and notes: index, attempts, crashes, suspect of the jobs that have any.
 -- Invariant: a record is only read; an id leaves its list in the step that puts it in a batch.
@@ -11,7 +12,7 @@ if metas or ghosts then
   touch('SCARD', cancels, queues)
 end
 local lists = {}
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   local stop = call('HGET', paused, ARGV[i])
   local free, names = not stop or (stop ~= '0' and tonumber(stop) <= now), {}
   for prio = 0, 9 do
@@ -32,10 +33,11 @@ for i = 5, #ARGV, 2 do
     call('HDEL', paused, ARGV[i])
   end
 end
-local at = 1
+local at, room = 1, tonumber(ARGV[5])
 while lists[at] do
   local slot, queue = lists[at][4], lists[at][1]
-  local want, shared = tonumber(ARGV[slot + 1]), { ids = {}, recs = {}, notes = {} }
+  local most = math.min(tonumber(ARGV[slot + 1]), room)
+  local want, shared = most, { ids = {}, recs = {}, notes = {} }
   while lists[at] and lists[at][4] == slot do
     local prio, left = lists[at][2], lists[at][3]
     while left > 0 and want - #shared.ids > 0 do
@@ -47,6 +49,7 @@ while lists[at] do
     end
     at = at + 1
   end
+  room = room - (most - want) - #shared.ids
   if #shared.ids > 0 then
     open(queue, #shared.ids == 1, shared.ids, shared.recs, shared.notes)
   end
