@@ -380,7 +380,7 @@ impl Scheduler {
 
     async fn take(&self, schedule: &Schedule, last: &mut i64, newest: i64, due: &[i64]) -> Result<()> {
         let jobs = due.iter().map(|slot| self.slot(schedule, *slot)).collect::<Result<Vec<_>>>()?;
-        if self.client.backend().fire(&schedule.name, *last, newest, &jobs).await? {
+        if self.client.backend().fire(&schedule.name, *last, newest, jobs).await? {
             tracing::info!(schedule = schedule.name, slots = due.len(), "enqueued");
             count!("legwork_slots_total", due.len(), "schedule" => schedule.name);
             *last = newest;

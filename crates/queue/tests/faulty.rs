@@ -33,7 +33,7 @@ async fn an_enqueue_whose_reply_was_lost_happens_once(h: &Harness, real: Arc<dyn
     let batch = h.batch([job("a.job"), job("a.job").unique("k"), job("a.job").unique("k")]);
     let first = batch.jobs[1].envelope.id;
     let answers = patiently(|| faulty.enqueue(&batch)).await;
-    assert_eq!(answers, [Enqueued::Created, Enqueued::Created, Enqueued::Existing(first)]);
+    assert_eq!(answers.jobs(), [Enqueued::Created, Enqueued::Created, Enqueued::Existing(first)]);
     assert_eq!((faulty.calls("enqueue"), faulty.injected()), (3, 2));
     assert_eq!(h.queue("q").await.count(State::Available), 2);
 }
@@ -62,25 +62,14 @@ async fn a_settle_that_was_never_sent_is_sent_again(h: &Harness, real: Arc<dyn B
 }
 
 async fn a_fired_slot_whose_reply_was_lost_is_fired_once(h: &Harness, real: Arc<dyn Backend>) {
-    let schedule = ScheduleView {
-        name: "s".into(),
-        expression: "* * * * *".into(),
-        zone: "UTC".into(),
-        job: "a.job".into(),
-        payload: "1".into(),
-        queue: "q".into(),
-        missed: "one".into(),
-        dst: "once".into(),
-        last_ms: h.now(),
-        fired: false,
-    };
-    real.put_schedule(&schedule).await.expect("stored");
-    let faulty = FaultyBackend::new(real).nth("fire", 1, Fault::After);
-    let jobs = [job("a.job").chosen(JobId::new()).into_new()];
-    let (last, slot) = (schedule.last_ms, schedule.last_ms + 60_000);
+    let expect = real.put(Setting::Schedule, "s", Some("{}")).await.expect("stored").expect("stored").last_ms;
+    let faulty = FaultyBackend::new(real).nth("enqueue", 1, Fault::After);
+    let mut batch = h.batch([job("a.job").chosen(JobId::new())]);
+    let (kind, name, last) = (Setting::Schedule, "s".to_owned(), expect + 60_000);
+    batch.guard = Guard::Slot { kind, name, expect, last };
     // The repetition hears that somebody was first; that somebody was itself.
-    assert!(!patiently(|| faulty.fire("s", last, slot, &jobs)).await);
-    assert_eq!(h.leased_ids("q", 9).await, [jobs[0].envelope.id]);
+    assert_eq!(patiently(|| faulty.enqueue(&batch)).await, Taken::Changed);
+    assert_eq!(h.leased_ids("q", 9).await, [batch.jobs[0].envelope.id]);
 }
 
 async fn a_lease_whose_reply_was_lost_costs_no_job(h: &Harness, real: Arc<dyn Backend>) {

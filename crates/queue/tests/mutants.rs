@@ -78,7 +78,7 @@ impl Mutant {
 
     /// The token under which a job is leased now.
     async fn token(&self, id: JobId) -> Result<Option<Token>> {
-        Ok(self.real.get(id).await?.and_then(|v| v.lease).map(|l| l.token))
+        Ok(self.real.get(id, false).await?.and_then(|v| v.lease).map(|l| l.token))
     }
 
     async fn settle_wrongly(&self, items: &[Settle]) -> Result<Vec<Settled>> {
@@ -183,9 +183,15 @@ impl Backend for Mutant {
         self.real.now()
     }
 
-    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Vec<Enqueued>> {
+    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Taken> {
         Box::pin(async move {
             let mut batch = batch.clone();
+            if let (Guard::Slot { kind, name, expect, .. }, true) =
+                (&mut batch.guard, self.is(Wrong::FireIgnoresTheExpectation))
+            {
+                let all = self.real.settings(*kind).await?;
+                *expect = all.entries.iter().find(|e| e.name == *name).map_or(*expect, |e| e.last_ms);
+            }
             batch.jobs = self.new_jobs(&batch.jobs);
             if self.is(Wrong::EnqueueForgetsLanes) {
                 batch.lane = JobId::new().to_string();
@@ -235,32 +241,28 @@ impl Backend for Mutant {
     fn control<'a>(&'a self, id: JobId, action: Action) -> Fut<'a, Controlled> {
         Box::pin(async move {
             let spoil = self.is(Wrong::ControlCancelsWhatIsLeased) && action == Action::Cancel;
-            if spoil && let Some(view) = self.real.get(id).await? {
+            if spoil && let Some(view) = self.real.get(id, false).await? {
                 self.hand_back(&view).await?;
             }
             self.real.control(id, action).await
         })
     }
 
-    fn pause<'a>(&'a self, queue: &'a str, pause: Pause) -> Fut<'a, ()> {
+    fn steer<'a>(&'a self, queue: &'a str, steer: Steer) -> Fut<'a, usize> {
         Box::pin(async move {
-            if self.is(Wrong::PauseShortens) {
-                self.real.pause(queue, Pause::Off).await?;
+            let steer = match steer {
+                Steer::Purge(_) if self.is(Wrong::PurgeIgnoresTheLimit) => Steer::Purge(1_000),
+                other => other,
+            };
+            if self.is(Wrong::PauseShortens) && matches!(steer, Steer::Pause(_)) {
+                self.real.steer(queue, Steer::Pause(Pause::Off)).await?;
             }
-            self.real.pause(queue, pause).await
+            self.real.steer(queue, steer).await
         })
     }
 
-    fn purge<'a>(&'a self, queue: &'a str, limit: usize) -> Fut<'a, usize> {
-        self.real.purge(queue, if self.is(Wrong::PurgeIgnoresTheLimit) { 1_000 } else { limit })
-    }
-
-    fn get(&self, id: JobId) -> Fut<'_, Option<JobView>> {
-        self.real.get(id)
-    }
-
-    fn watch(&self, id: JobId) -> Fut<'_, Option<JobView>> {
-        if self.is(Wrong::WatchIsNotHeeded) { self.real.get(id) } else { self.real.watch(id) }
+    fn get(&self, id: JobId, watch: bool) -> Fut<'_, Option<JobView>> {
+        self.real.get(id, watch && !self.is(Wrong::WatchIsNotHeeded))
     }
 
     fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>> {
@@ -289,27 +291,12 @@ impl Backend for Mutant {
         self.real.workers()
     }
 
-    fn put_schedule<'a>(&'a self, schedule: &'a ScheduleView) -> Fut<'a, ScheduleView> {
-        self.real.put_schedule(schedule)
+    fn put<'a>(&'a self, kind: Setting, name: &'a str, value: Option<&'a str>) -> Fut<'a, Option<Entry>> {
+        self.real.put(kind, name, value)
     }
 
-    fn drop_schedule<'a>(&'a self, name: &'a str) -> Fut<'a, bool> {
-        self.real.drop_schedule(name)
-    }
-
-    fn schedules(&self) -> Fut<'_, Vec<ScheduleView>> {
-        self.real.schedules()
-    }
-
-    fn fire<'a>(&'a self, name: &'a str, expect: i64, last: i64, jobs: &'a [NewJob]) -> Fut<'a, bool> {
-        Box::pin(async move {
-            let mut expect = expect;
-            if self.is(Wrong::FireIgnoresTheExpectation) {
-                let all = self.real.schedules().await?;
-                expect = all.iter().find(|s| s.name == name).map_or(expect, |s| s.last_ms);
-            }
-            self.real.fire(name, expect, last, jobs).await
-        })
+    fn settings(&self, kind: Setting) -> Fut<'_, Settings> {
+        self.real.settings(kind)
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {

@@ -28,8 +28,8 @@ fn jobs(n: usize) -> Vec<NewJob> {
 }
 
 async fn put(backend: &Sqlite, lane: &str, seq: u64, n: usize) -> Vec<JobId> {
-    let batch = EnqueueBatch { lane: lane.into(), seq, jobs: jobs(n) };
-    assert_eq!(backend.enqueue(&batch).await.unwrap(), vec![Enqueued::Created; n]);
+    let batch = EnqueueBatch { lane: lane.into(), seq, jobs: jobs(n), guard: Guard::None };
+    assert_eq!(backend.enqueue(&batch).await.unwrap().jobs(), vec![Enqueued::Created; n]);
     batch.jobs.iter().map(|j| j.envelope.id).collect()
 }
 
@@ -151,7 +151,7 @@ async fn what_was_answered_outlives_a_kill() {
     assert_eq!(backend.audit().await.unwrap(), Vec::<String>::new());
     for id in &answered {
         let id = id.parse().expect("an id");
-        assert!(backend.get(id).await.unwrap().is_some(), "{id} was answered, and is gone");
+        assert!(backend.get(id, false).await.unwrap().is_some(), "{id} was answered, and is gone");
     }
     let stored = drain(&backend).await.len();
     assert_eq!(stored % 7, 0, "a call is taken in whole or not at all");
@@ -180,7 +180,7 @@ async fn another_process_wakes_this_one() {
 async fn every_memory_is_its_own() {
     let (one, two) = (open("sqlite::memory:").await, open("sqlite::memory:").await);
     let id = put(&one, "l", 1, 1).await[0];
-    assert!(one.get(id).await.unwrap().is_some() && two.get(id).await.unwrap().is_none());
+    assert!(one.get(id, false).await.unwrap().is_some() && two.get(id, false).await.unwrap().is_none());
     assert_eq!(one.describe(), "sqlite::memory:");
 }
 
@@ -197,7 +197,7 @@ async fn a_new_file_is_its_owners_only_and_is_found_again() {
         assert_eq!(mode & 0o777, 0o600);
     }
     let again = open(&format!("sqlite://{path}")).await;
-    assert!(again.get(id).await.unwrap().is_some());
+    assert!(again.get(id, false).await.unwrap().is_some());
     assert!(again.describe().contains("with space"));
 }
 

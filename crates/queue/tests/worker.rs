@@ -299,7 +299,7 @@ async fn nothing_is_kept_but_the_waiter_gets_its_result(jobs: Client) {
         async move { jobs.wait::<Do>(id).await }
     });
     // The wait must have begun: only then is its interest known.
-    while !waiting.is_finished() && jobs.backend().watch(id).await.unwrap().is_none() {
+    while !waiting.is_finished() && jobs.backend().get(id, true).await.unwrap().is_none() {
         tokio::task::yield_now().await;
     }
     let other = jobs.enqueue(job("succeed")).keep(Keep::None).await.unwrap().id;

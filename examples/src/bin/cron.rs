@@ -1,4 +1,5 @@
 //! A schedule of every second, seen three times: `cargo run -p examples --bin cron`
+use legwork::backend::Setting;
 use legwork::{Client, Context, Failure, Job, Schedule, Scheduler, Worker};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -34,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
             "{} ({} {}) fired last at {}",
             schedule.name, schedule.expression, schedule.zone, schedule.last_ms
         );
-        jobs.backend().drop_schedule(&schedule.name).await?;
+        jobs.backend().put(Setting::Schedule, &schedule.name, None).await?;
     }
     worker.stop().await;
     Ok(())

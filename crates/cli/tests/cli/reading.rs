@@ -1,7 +1,7 @@
 //! The commands that only look.
 
 use crate::world::{Act, World};
-use legwork::backend::{Due, EnqueueBatch, NewJob};
+use legwork::backend::{Due, EnqueueBatch, Guard, NewJob};
 use legwork::{JobId, Missed, Schedule, Scheduler, State};
 use std::time::Duration;
 
@@ -213,7 +213,7 @@ async fn a_record_that_cannot_be_read_is_shown_as_it_is() {
     let id = envelope.id;
     let record = b"junk \x1b[31m\xff\nmore".to_vec();
     let job = NewJob { envelope, record, due: Due::Now, chosen: true };
-    let batch = EnqueueBatch { lane: "broken".into(), seq: 1, jobs: vec![job] };
+    let batch = EnqueueBatch { lane: "broken".into(), seq: 1, jobs: vec![job], guard: Guard::None };
     world.client.backend().enqueue(&batch).await.expect("enqueued");
 
     let ran = world.cli(&["job", &id.to_string()]);

@@ -17,6 +17,7 @@
 
 mod types;
 mod views;
+mod wide;
 pub use types::*;
 pub use views::*;
 
@@ -52,7 +53,7 @@ pub type Fut<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// let backend = jobs.backend();
 /// let id = jobs.enqueue_raw("a.job", "{}").await?.id;
 /// assert_eq!(backend.control(id, Action::Cancel).await?, Controlled::Done(State::Cancelled));
-/// assert_eq!(backend.get(id).await?.unwrap().state, State::Cancelled);
+/// assert_eq!(backend.get(id, false).await?.unwrap().state, State::Cancelled);
 /// # Ok(()) }
 /// ```
 pub trait Backend: Send + Sync + 'static {
@@ -87,7 +88,8 @@ pub trait Backend: Send + Sync + 'static {
     /// `Existing(id)` is answered, and nothing changed, when an unfinished job of the same
     /// name holds the unique key, or (for `chosen` ids) when a record of that id exists in
     /// any state. A call repeated with the same `(lane, seq)` answers as it did the first
-    /// time; a lane's last answer is remembered at least ten minutes.
+    /// time; a lane's last answer is remembered at least ten minutes. When the batch's guard
+    /// does not hold, nothing is done and the answer is `Changed`.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
@@ -95,13 +97,13 @@ pub trait Backend: Send + Sync + 'static {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// let envelope = Envelope::new("a.job", "{}")?;
     /// let job = NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false };
-    /// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job] };
-    /// assert_eq!(jobs.backend().enqueue(&batch).await?, [Enqueued::Created]);
-    /// assert_eq!(jobs.backend().enqueue(&batch).await?, [Enqueued::Created]); // the same call, repeated
+    /// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job], guard: Guard::None };
+    /// assert_eq!(jobs.backend().enqueue(&batch).await?.jobs(), [Enqueued::Created]);
+    /// assert_eq!(jobs.backend().enqueue(&batch).await?.jobs(), [Enqueued::Created]); // repeated
     /// assert_eq!(jobs.queues().await?[0].count(State::Available), 1);
     /// # Ok(()) }
     /// ```
-    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Vec<Enqueued>>;
+    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Taken>;
 
     /// Leases up to `max` available jobs from each queue asked for, by priority and then
     /// first in first out, skipping paused queues. A shared batch holds one token; with
@@ -247,58 +249,32 @@ pub trait Backend: Send + Sync + 'static {
     /// ```
     fn control<'a>(&'a self, id: JobId, action: Action) -> Fut<'a, Controlled>;
 
-    /// Pauses a queue (nothing is leased from it), until an instant where one is given, or
-    /// resumes it.
-    ///
-    /// ```
-    /// # use legwork::{*, backend::*};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-    /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// jobs.backend().pause("default", Pause::For(60_000)).await?;
-    /// assert!(jobs.queues().await?[0].paused.is_some());
-    /// jobs.backend().pause("default", Pause::Off).await?;
-    /// # Ok(()) }
-    /// ```
-    fn pause<'a>(&'a self, queue: &'a str, pause: Pause) -> Fut<'a, ()>;
-
-    /// Removes up to `limit` waiting jobs (available, scheduled, retryable, blocked) of a
-    /// queue for good, releasing their keys. Returns how many went; call until 0.
+    /// Pauses, resumes or empties a queue; see [`Steer`] for what each does and answers.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// for _ in 0..3 { jobs.enqueue_raw("a.job", "{}").await?; }
-    /// assert_eq!(jobs.backend().purge("default", 2).await?, 2);
-    /// assert_eq!(jobs.backend().purge("default", 2).await?, 1);
+    /// assert_eq!(jobs.backend().steer("default", Steer::Purge(2)).await?, 2);
+    /// jobs.backend().steer("default", Steer::Pause(Pause::For(60_000))).await?;
+    /// assert!(jobs.queues().await?[0].paused.is_some());
     /// # Ok(()) }
     /// ```
-    fn purge<'a>(&'a self, queue: &'a str, limit: usize) -> Fut<'a, usize>;
+    fn steer<'a>(&'a self, queue: &'a str, steer: Steer) -> Fut<'a, usize>;
 
-    /// One job, whole.
-    ///
-    /// ```
-    /// # use legwork::{*, backend::*};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-    /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-    /// assert_eq!(jobs.backend().get(id).await?.unwrap().envelope.name(), "a.job");
-    /// # Ok(()) }
-    /// ```
-    fn get(&self, id: JobId) -> Fut<'_, Option<JobView>>;
-
-    /// Registers interest in a job's end: for a minute after it finishes its record stays,
-    /// whatever its retention. Returns the job as it stands.
+    /// One job, whole. With `watch` interest in its end is registered: for a minute after it
+    /// finishes its record stays, whatever its retention.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// let id = jobs.enqueue_raw("a.job", "{}").keep(Keep::None).await?.id;
-    /// assert_eq!(jobs.backend().watch(id).await?.unwrap().state, State::Available);
+    /// assert_eq!(jobs.backend().get(id, true).await?.unwrap().envelope.name(), "a.job");
     /// # Ok(()) }
     /// ```
-    fn watch(&self, id: JobId) -> Fut<'_, Option<JobView>>;
+    fn get(&self, id: JobId, watch: bool) -> Fut<'_, Option<JobView>>;
 
     /// A page of jobs, newest first where the state has an order of its own.
     ///
@@ -364,65 +340,35 @@ pub trait Backend: Send + Sync + 'static {
     /// ```
     fn workers(&self) -> Fut<'_, Vec<WorkerView>>;
 
-    /// Stores a schedule under its name; keeps its `last` where one of that name exists, and
-    /// begins at the backend's now otherwise. Returns the record as stored.
+    /// Stores a setting under its name, or drops it where `value` is none. One that is stored
+    /// again keeps its `last_ms`; a new one begins at the backend's now. Returns the setting
+    /// as it stands, or the one that went.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// let nightly = ScheduleView {
-    ///     name: "nightly".into(), expression: "0 3 * * *".into(), zone: "UTC".into(), job: "report".into(),
-    ///     payload: "null".into(), queue: "default".into(), missed: "one".into(),
-    ///     dst: "gap run, overlap once".into(), last_ms: 0, fired: false,
-    /// };
-    /// let stored = jobs.backend().put_schedule(&nightly).await?;
+    /// let stored = jobs.backend().put(Setting::Queue, "mail", Some("{}")).await?.expect("stored");
     /// assert!(stored.last_ms > 0 && !stored.fired);
+    /// assert_eq!(jobs.backend().put(Setting::Queue, "mail", None).await?, Some(stored));
+    /// assert_eq!(jobs.backend().put(Setting::Queue, "mail", None).await?, None);
     /// # Ok(()) }
     /// ```
-    fn put_schedule<'a>(&'a self, schedule: &'a ScheduleView) -> Fut<'a, ScheduleView>;
+    fn put<'a>(&'a self, kind: Setting, name: &'a str, value: Option<&'a str>) -> Fut<'a, Option<Entry>>;
 
-    /// Removes a schedule; whether there was one.
+    /// All settings of a kind by name, and the version that each change of one raises.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// assert!(!jobs.backend().drop_schedule("nightly").await?);
+    /// let before = jobs.backend().settings(Setting::Limit).await?;
+    /// jobs.backend().put(Setting::Limit, "strava", Some("{}")).await?;
+    /// let after = jobs.backend().settings(Setting::Limit).await?;
+    /// assert!(after.version > before.version && after.entries.len() == 1);
     /// # Ok(()) }
     /// ```
-    fn drop_schedule<'a>(&'a self, name: &'a str) -> Fut<'a, bool>;
-
-    /// All schedules by name.
-    ///
-    /// ```
-    /// # use legwork::{*, backend::*};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-    /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// assert!(jobs.backend().schedules().await?.is_empty());
-    /// # Ok(()) }
-    /// ```
-    fn schedules(&self) -> Fut<'_, Vec<ScheduleView>>;
-
-    /// In one step: if the schedule's `last` is still `expect`, sets it to `last` and
-    /// enqueues the jobs (as [`Backend::enqueue`] does chosen ids). False when another
-    /// scheduler was first or the schedule is gone.
-    ///
-    /// ```
-    /// # use legwork::{*, backend::*};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-    /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// # let nightly = ScheduleView {
-    /// #     name: "nightly".into(), expression: "0 3 * * *".into(), zone: "UTC".into(), job: "report".into(),
-    /// #     payload: "null".into(), queue: "default".into(), missed: "one".into(),
-    /// #     dst: "gap run, overlap once".into(), last_ms: 0, fired: false,
-    /// # };
-    /// let last = jobs.backend().put_schedule(&nightly).await?.last_ms;
-    /// assert!(jobs.backend().fire("nightly", last, last + 60_000, &[]).await?);
-    /// assert!(!jobs.backend().fire("nightly", last, last + 60_000, &[]).await?);
-    /// # Ok(()) }
-    /// ```
-    fn fire<'a>(&'a self, name: &'a str, expect: i64, last: i64, jobs: &'a [NewJob]) -> Fut<'a, bool>;
+    fn settings(&self, kind: Setting) -> Fut<'_, Settings>;
 
     /// Bumps whenever work may have become available. Mark it seen, look for work, then
     /// wait for it: in that order no wake-up is lost. A hint only; poll as well.

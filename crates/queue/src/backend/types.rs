@@ -1,5 +1,6 @@
 //! What the verbs take and answer.
 
+use super::Setting;
 use crate::{Envelope, JobId, State};
 use serde::{Deserialize, Serialize};
 
@@ -38,10 +39,10 @@ pub struct NewJob {
 /// Jobs of one call, and the call's place in its lane.
 ///
 /// ```
-/// use legwork::{Envelope, backend::{Due, EnqueueBatch, NewJob}};
+/// use legwork::{Envelope, backend::{Due, EnqueueBatch, Guard, NewJob}};
 /// let envelope = Envelope::new("a.job", "{}").unwrap();
 /// let job = NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false };
-/// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job] };
+/// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job], guard: Guard::None };
 /// # let _ = batch;
 /// ```
 #[derive(Debug, Clone)]
@@ -52,6 +53,87 @@ pub struct EnqueueBatch {
     pub seq: u64,
     /// The jobs.
     pub jobs: Vec<NewJob>,
+    /// What must hold for the batch to be taken in.
+    pub guard: Guard,
+}
+
+/// What must hold, in the very step of an enqueue, for its jobs to be taken in.
+///
+/// ```
+/// use legwork::backend::{Guard, Setting};
+/// let name = "nightly".to_owned();
+/// let slot = Guard::Slot { kind: Setting::Schedule, name, expect: 1_000, last: 61_000 };
+/// assert_ne!(slot, Guard::None);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Guard {
+    /// Nothing.
+    #[default]
+    None,
+    /// The setting's `last_ms` is `expect`; it becomes `last`. No lane is needed: of any
+    /// number of such calls, one is taken.
+    Slot {
+        /// The setting's kind.
+        kind: Setting,
+        /// Its name.
+        name: String,
+        /// What its `last_ms` must be.
+        expect: i64,
+        /// What it becomes.
+        last: i64,
+    },
+    /// No setting of this kind has changed since this version was read.
+    Settings {
+        /// The kind.
+        kind: Setting,
+        /// The version, from [`Backend::settings`](super::Backend::settings).
+        version: u64,
+    },
+}
+
+/// The answer to [`Backend::enqueue`](super::Backend::enqueue).
+///
+/// ```
+/// use legwork::backend::{Enqueued, Taken};
+/// assert_eq!(Taken::Jobs(vec![Enqueued::Created]).jobs(), [Enqueued::Created]);
+/// assert_eq!(Taken::Changed.jobs(), []);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// Taken in; one answer a job, in order.
+    Jobs(Vec<Enqueued>),
+    /// The guard did not hold; nothing was done.
+    Changed,
+}
+
+impl Taken {
+    /// The answers; none when nothing was done.
+    ///
+    /// ```
+    /// assert!(legwork::backend::Taken::Changed.jobs().is_empty());
+    /// ```
+    pub fn jobs(self) -> Vec<Enqueued> {
+        match self {
+            Taken::Jobs(all) => all,
+            Taken::Changed => Vec::new(),
+        }
+    }
+}
+
+/// What an operator does to a queue; see [`Backend::steer`](super::Backend::steer).
+///
+/// ```
+/// use legwork::backend::{Pause, Steer};
+/// assert_ne!(Steer::Pause(Pause::Forever), Steer::Purge(100));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steer {
+    /// Pauses it (nothing is leased from it), until an instant where one is given, or
+    /// resumes it. Answers 0.
+    Pause(Pause),
+    /// Removes up to this many waiting jobs (available, scheduled, retryable, blocked) for
+    /// good, releasing their keys. Answers how many went; repeat until 0.
+    Purge(usize),
 }
 
 /// What became of one job of an enqueue; see [`Backend::enqueue`](super::Backend::enqueue).

@@ -297,6 +297,76 @@ pub struct Definition {
     pub policy: crate::Policy,
 }
 
+/// The kinds of small durable settings that a backend keeps by name.
+///
+/// ```
+/// assert_eq!(legwork::backend::Setting::Limit.as_str(), "limit");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Setting {
+    /// Schedules, by name.
+    Schedule,
+    /// Subscribers to events.
+    Subscriber,
+    /// Rules of limits.
+    Limit,
+    /// Rules of queues.
+    Queue,
+    /// Orders to workers.
+    Worker,
+    /// Outboxes, with the last batch that each has handed over.
+    Outbox,
+}
+
+impl Setting {
+    /// Its word, as it is stored.
+    ///
+    /// ```
+    /// assert_eq!(legwork::backend::Setting::Schedule.as_str(), "schedule");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Setting::Schedule => "schedule",
+            Setting::Subscriber => "subscriber",
+            Setting::Limit => "limit",
+            Setting::Queue => "queue",
+            Setting::Worker => "worker",
+            Setting::Outbox => "outbox",
+        }
+    }
+}
+
+/// A setting as stored.
+///
+/// ```
+/// # use legwork::{*, backend::*};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let entry = jobs.backend().put(Setting::Limit, "strava", Some("{}")).await?.expect("stored");
+/// assert_eq!((entry.name.as_str(), entry.value.as_str(), entry.fired), ("strava", "{}", false));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, unique in its kind.
+    pub name: String,
+    /// What it holds, JSON.
+    pub value: String,
+    /// When it was first stored, or what a [`Guard::Slot`](super::Guard) last made of it.
+    pub last_ms: i64,
+    /// Whether a [`Guard::Slot`](super::Guard) has held at all.
+    pub fired: bool,
+}
+
+/// All settings of a kind; the answer to [`Backend::settings`](super::Backend::settings).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Grows with every change to a setting of this kind.
+    pub version: u64,
+    /// By name.
+    pub entries: Vec<Entry>,
+}
+
 /// A schedule as stored.
 ///
 /// ```
@@ -334,4 +404,18 @@ pub struct ScheduleView {
     /// Whether a slot has been enqueued at all.
     #[serde(default)]
     pub fired: bool,
+}
+
+impl ScheduleView {
+    /// The schedule that a setting holds; none where it holds something else.
+    ///
+    /// ```
+    /// use legwork::backend::{Entry, ScheduleView};
+    /// let entry = Entry { name: "odd".into(), value: "7".into(), last_ms: 0, fired: false };
+    /// assert!(ScheduleView::of(&entry).is_none());
+    /// ```
+    pub fn of(entry: &Entry) -> Option<ScheduleView> {
+        let view: ScheduleView = serde_json::from_str(&entry.value).ok()?;
+        Some(ScheduleView { last_ms: entry.last_ms, fired: entry.fired, ..view })
+    }
 }

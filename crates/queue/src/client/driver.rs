@@ -1,6 +1,6 @@
 //! Natural batching: whatever is enqueued while a call is in flight rides in the next.
 
-use crate::backend::{Backend, EnqueueBatch, Enqueued, NewJob};
+use crate::backend::{Backend, EnqueueBatch, Enqueued, Guard, NewJob};
 use crate::{Error, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,11 +67,11 @@ async fn send(backend: &dyn Backend, patience: Duration, lane: &str, seq: u64, o
         waiting.push((order.jobs.len(), order.answer));
         jobs.append(&mut order.jobs);
     }
-    let batch = EnqueueBatch { lane: lane.into(), seq, jobs };
+    let batch = EnqueueBatch { lane: lane.into(), seq, jobs, guard: Guard::None };
     let answer = patiently(patience, || backend.enqueue(&batch)).await;
     match answer {
         Ok(all) => {
-            let mut all = all.into_iter();
+            let mut all = all.jobs().into_iter();
             for (count, answer) in waiting {
                 // A caller that stopped waiting still has its job enqueued.
                 let _ = answer.send(Ok(all.by_ref().take(count).collect()));

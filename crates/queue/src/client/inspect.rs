@@ -61,7 +61,7 @@ impl Client {
     /// # Errors
     /// When the backend cannot be reached.
     pub async fn job(&self, id: JobId) -> Result<Option<JobView>> {
-        self.inner.backend.get(id).await
+        self.inner.backend.get(id, false).await
     }
 
     /// Jobs that a filter lets through.

@@ -116,7 +116,8 @@ impl Client {
             wait = (wait * 3 / 2).min(Duration::from_millis(200));
             // Watched again and again: interest lasts only for a while, and an outage must
             // not end the wait.
-            job = super::driver::patiently(self.options().patience, || self.inner.backend.watch(id)).await?;
+            job = super::driver::patiently(self.options().patience, || self.inner.backend.get(id, true))
+                .await?;
         }
     }
 }

@@ -169,7 +169,7 @@ macro_rules! verbs {
 
 verbs! {
     now() -> Fut<'_, i64>;
-    enqueue<'a>(batch: &'a EnqueueBatch) -> Fut<'a, Vec<Enqueued>>;
+    enqueue<'a>(batch: &'a EnqueueBatch) -> Fut<'a, Taken>;
     lease<'a>(request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>>;
     extend<'a>(tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended>;
     settle<'a>(items: &'a [Settle]) -> Fut<'a, Vec<Settled>>;
@@ -178,18 +178,14 @@ verbs! {
     reap(limit: usize, outage: bool, ttl_ms: i64) -> Fut<'_, Vec<Reaped>>;
     prune(limit: usize) -> Fut<'_, usize>;
     control<'a>(id: JobId, action: Action) -> Fut<'a, Controlled>;
-    pause<'a>(queue: &'a str, pause: Pause) -> Fut<'a, ()>;
-    purge<'a>(queue: &'a str, limit: usize) -> Fut<'a, usize>;
-    get(id: JobId) -> Fut<'_, Option<JobView>>;
-    watch(id: JobId) -> Fut<'_, Option<JobView>>;
+    steer<'a>(queue: &'a str, steer: Steer) -> Fut<'a, usize>;
+    get(id: JobId, watch: bool) -> Fut<'_, Option<JobView>>;
     list<'a>(filter: &'a Filter) -> Fut<'a, Vec<JobView>>;
     queues() -> Fut<'_, Vec<QueueView>>;
     beat<'a>(worker: &'a WorkerView) -> Fut<'a, ()>;
     leave<'a>(worker: &'a str) -> Fut<'a, ()>;
     workers() -> Fut<'_, Vec<WorkerView>>;
-    put_schedule<'a>(schedule: &'a ScheduleView) -> Fut<'a, ScheduleView>;
-    drop_schedule<'a>(name: &'a str) -> Fut<'a, bool>;
-    schedules() -> Fut<'_, Vec<ScheduleView>>;
-    fire<'a>(name: &'a str, expect: i64, last: i64, jobs: &'a [NewJob]) -> Fut<'a, bool>;
+    put<'a>(kind: Setting, name: &'a str, value: Option<&'a str>) -> Fut<'a, Option<Entry>>;
+    settings(kind: Setting) -> Fut<'_, Settings>;
     audit() -> Fut<'_, Vec<String>>;
 }

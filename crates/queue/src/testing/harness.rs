@@ -189,12 +189,17 @@ impl Harness {
     /// A batch in this harness's lane with the next number.
     pub fn batch(&self, drafts: impl IntoIterator<Item = Draft>) -> EnqueueBatch {
         let seq = self.seq.fetch_add(1, Ordering::SeqCst) + 1;
-        EnqueueBatch { lane: self.lane.clone(), seq, jobs: drafts.into_iter().map(|d| d.0).collect() }
+        EnqueueBatch {
+            lane: self.lane.clone(),
+            seq,
+            jobs: drafts.into_iter().map(|d| d.0).collect(),
+            guard: Guard::None,
+        }
     }
 
     /// Enqueues one job and says what became of it.
     pub async fn offer(&self, draft: Draft) -> Enqueued {
-        let answers = self.backend.enqueue(&self.batch([draft])).await.expect("enqueue");
+        let answers = self.backend.enqueue(&self.batch([draft])).await.expect("enqueue").jobs();
         assert_eq!(answers.len(), 1, "one answer a job");
         answers[0]
     }
@@ -207,7 +212,7 @@ impl Harness {
     /// Enqueues jobs in one batch; each must be taken in.
     pub async fn put_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Vec<JobId> {
         let batch = self.batch(drafts);
-        let answers = self.backend.enqueue(&batch).await.expect("enqueue");
+        let answers = self.backend.enqueue(&batch).await.expect("enqueue").jobs();
         assert_eq!(answers, vec![Enqueued::Created; batch.jobs.len()]);
         batch.jobs.iter().map(|j| j.envelope.id).collect()
     }
@@ -271,17 +276,17 @@ impl Harness {
 
     /// A job as text, for comparison.
     pub async fn shown(&self, id: JobId) -> String {
-        format!("{:?}", self.backend.get(id).await.expect("get"))
+        format!("{:?}", self.backend.get(id, false).await.expect("get"))
     }
 
     /// One job that must exist.
     pub async fn view(&self, id: JobId) -> JobView {
-        self.backend.get(id).await.expect("get").unwrap_or_else(|| panic!("job {id} is gone"))
+        self.backend.get(id, false).await.expect("get").unwrap_or_else(|| panic!("job {id} is gone"))
     }
 
     /// A job's state; none when there is no such job.
     pub async fn state(&self, id: JobId) -> Option<State> {
-        self.backend.get(id).await.expect("get").map(|v| v.state)
+        self.backend.get(id, false).await.expect("get").map(|v| v.state)
     }
 
     /// Checks a job's state.

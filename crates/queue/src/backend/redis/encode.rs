@@ -1,6 +1,6 @@
 //! What the verbs send: jobs and outcomes as the arguments of their scripts.
 
-use crate::backend::{Due, Enqueued, NewJob, Outcome, Settle, Settled};
+use crate::backend::{Due, EnqueueBatch, Enqueued, Guard, NewJob, Outcome, Settle, Settled};
 use crate::{Error, JobId, Result};
 use redis::{Cmd, ToRedisArgs};
 use std::collections::HashMap;
@@ -226,6 +226,20 @@ fn cut(text: &str) -> &str {
         end -= 1;
     }
     &text[..end]
+}
+
+/// What comes before the jobs of an enqueue: its lane and its guard.
+pub(super) fn guard(cmd: &mut Cmd, batch: &EnqueueBatch) {
+    cmd.arg(&batch.lane).arg(batch.seq);
+    match &batch.guard {
+        Guard::None => args(cmd, ["", "", "", ""]),
+        Guard::Slot { kind, name, expect, last } => {
+            cmd.arg("slot").arg(format!("{}\0{name}", kind.as_str())).arg(expect).arg(last);
+        }
+        Guard::Settings { kind, version } => {
+            cmd.arg("settings").arg(kind.as_str()).arg(version).arg("");
+        }
+    }
 }
 
 /// Appends arguments in one line.

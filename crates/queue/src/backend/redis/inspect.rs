@@ -1,7 +1,7 @@
 //! What people look at: jobs, queues, workers, schedules.
 
 use super::{Redis, decode, scripts};
-use crate::backend::{Filter, JobView, QueueView, ScheduleView, WorkerView};
+use crate::backend::{Entry, Filter, JobView, QueueView, Setting, Settings, WorkerView};
 use crate::{Envelope, Error, JobId, Result, State};
 use redis::{Value, cmd};
 use std::collections::{BTreeMap, HashMap};
@@ -94,15 +94,18 @@ impl Redis {
         Ok(workers)
     }
 
-    pub(super) async fn all_schedules(&self) -> Result<Vec<ScheduleView>> {
-        let keys = self.keys(0);
-        let mut all: Vec<ScheduleView> = self.hash(&keys.named("schedules")).await?;
-        for schedule in &mut all {
-            let slot = self.link.ask(cmd("HGET").arg(keys.named("slots")).arg(&schedule.name)).await?;
-            slot_into(schedule, slot)?;
+    pub(super) async fn all_settings(&self, kind: Setting) -> Result<Settings> {
+        let mut call = self.script(&scripts::SETTINGS, 0);
+        call.arg(kind.as_str());
+        let mut reply = decode::Reply::of(self.run(&scripts::SETTINGS, &call).await?)?;
+        let version = decode::number(reply.next()?)? as u64;
+        let mut entries = Vec::new();
+        let mut rest = reply.rest();
+        while let (Some(name), Some(value), Some(mark)) = (rest.next(), rest.next(), rest.next()) {
+            entries.push(entry(decode::text(name)?, value, mark)?);
         }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(all)
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Settings { version, entries })
     }
 
     /// The values of a hash of JSON; what cannot be read is left out.
@@ -123,16 +126,13 @@ fn fits(job: &JobView, state: State, filter: &Filter) -> bool {
             || job.envelope.envelope().is_none())
 }
 
-/// Reads `LAST:FIRED` into a schedule.
-pub(super) fn slot_into(schedule: &mut ScheduleView, slot: Value) -> Result<()> {
-    if slot != Value::Nil {
-        let slot = decode::text(slot)?;
-        let (last, fired) = slot.split_once(':').unwrap_or((&slot, "0"));
-        schedule.last_ms =
-            last.parse().map_err(|_| Error::corrupt("the last slot of a schedule is not a number"))?;
-        schedule.fired = fired == "1";
-    }
-    Ok(())
+/// A setting from its parts; `mark` is `LAST:FIRED`.
+pub(super) fn entry(name: String, value: Value, mark: Value) -> Result<Entry> {
+    let mark = decode::text(mark)?;
+    let (last, fired) = mark.split_once(':').unwrap_or((&mark, "0"));
+    let last_ms =
+        last.parse().map_err(|_| Error::corrupt("the last instant of a setting is not a number"))?;
+    Ok(Entry { name, value: decode::text(value)?, last_ms, fired: fired == "1" })
 }
 
 fn queue(row: Value, counters: &HashMap<String, u64>) -> Result<QueueView> {

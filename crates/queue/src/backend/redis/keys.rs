@@ -4,31 +4,30 @@
 
 /// The fixed keys of a shard, in the order in which `lua/prelude.lua` unpacks them, each
 /// with the type that Redis gives it.
-pub(super) const FIXED: [(&str, &str); 24] = [
-    ("jobs", "hash"),      // id -> record: the truth that a job lives
-    ("meta", "hash"),      // id -> JSON, for jobs that left the fast path
-    ("due", "zset"),       // id -> when a scheduled or retryable job is due
-    ("lease", "zset"),     // token -> deadline
-    ("batch", "hash"),     // token -> leased alone (0 or 1), queue, blank, worker
-    ("last", "string"),    // the newest token
-    ("grace", "string"),   // until when leases have been renewed after an outage
-    ("uniq", "hash"),      // name NUL unique key -> id
-    ("serial", "hash"),    // serial key -> id of the leased job that holds it
-    ("parked", "hash"),    // job name -> how many are parked
-    ("n", "hash"),         // queue NUL state -> how many
-    ("ghost", "hash"),     // entry that a job left behind in a list -> queue:priority
-    ("gn", "hash"),        // queue:priority -> how many ghosts
-    ("fin", "hash"),       // id -> JSON head, newline, record of a finished job
-    ("fls", "zset"),       // list of finished jobs -> when its head may go
-    ("watch", "zset"),     // id that somebody waits for -> until when
-    ("prog", "hash"),      // id -> progress
-    ("cancels", "set"),    // leased ids whose cancellation is requested
-    ("queues", "set"),     // names
-    ("paused", "hash"),    // queue -> until when, 0 for good
-    ("workers", "hash"),   // worker -> JSON
-    ("seen", "zset"),      // worker -> its last beat
-    ("schedules", "hash"), // name -> JSON
-    ("slots", "hash"),     // name of a schedule -> last slot, whether it fired
+pub(super) const FIXED: [(&str, &str); 23] = [
+    ("jobs", "hash"),    // id -> record: the truth that a job lives
+    ("meta", "hash"),    // id -> JSON, for jobs that left the fast path
+    ("due", "zset"),     // id -> when a scheduled or retryable job is due
+    ("lease", "zset"),   // token -> deadline
+    ("batch", "hash"),   // token -> leased alone (0 or 1), queue, blank, worker
+    ("last", "string"),  // the newest token
+    ("grace", "string"), // until when leases have been renewed after an outage
+    ("uniq", "hash"),    // name NUL unique key -> id
+    ("serial", "hash"),  // serial key -> id of the leased job that holds it
+    ("parked", "hash"),  // job name -> how many are parked
+    ("n", "hash"),       // queue NUL state -> how many
+    ("ghost", "hash"),   // entry that a job left behind in a list -> queue:priority
+    ("gn", "hash"),      // queue:priority -> how many ghosts
+    ("fin", "hash"),     // id -> JSON head, newline, record of a finished job
+    ("fls", "zset"),     // list of finished jobs -> when its head may go
+    ("watch", "zset"),   // id that somebody waits for -> until when
+    ("prog", "hash"),    // id -> progress
+    ("cancels", "set"),  // leased ids whose cancellation is requested
+    ("queues", "set"),   // names
+    ("paused", "hash"),  // queue -> until when, 0 for good
+    ("workers", "hash"), // worker -> JSON
+    ("seen", "zset"),    // worker -> its last beat
+    ("slots", "hash"),   // kind NUL name -> last instant, whether it fired; kind -> version
 ];
 
 /// The keys of one shard of a namespace.

@@ -19,8 +19,9 @@ mod wake;
 pub use config::Config;
 
 use super::{
-    Action, Backend, Batch, Controlled, EnqueueBatch, Enqueued, Extended, Filter, Fut, JobView, LeaseRequest,
-    NewJob, Pause, Promoted, QueueView, Reaped, ScheduleView, Settle, Settled, Token, WorkerView,
+    Action, Backend, Batch, Controlled, EnqueueBatch, Entry, Extended, Filter, Fut, Guard, JobView,
+    LeaseRequest, Pause, Promoted, QueueView, Reaped, Setting, Settings, Settle, Settled, Steer, Taken,
+    Token, WorkerView,
 };
 use crate::{Clock, Error, JobId, Result};
 use keys::Keys;
@@ -197,17 +198,29 @@ impl Redis {
         }
     }
 
-    async fn take_in(&self, head: [&str; 5], jobs: &[NewJob]) -> Result<Option<Vec<Enqueued>>> {
-        let plan = encode::Jobs::of(jobs);
+    async fn take_in(&self, batch: &EnqueueBatch) -> Result<Taken> {
+        let plan = encode::Jobs::of(&batch.jobs);
         let mut call = self.script(&scripts::ENQUEUE, 0);
-        encode::args(&mut call, head);
+        encode::guard(&mut call, batch);
         plan.write(&mut call);
         let mut reply = decode::Reply::of(self.run(&scripts::ENQUEUE, &call).await?)?;
         match reply.word.as_str() {
-            "ok" => plan.answers(&decode::bytes(reply.next()?)?).map(Some),
+            "ok" => plan.answers(&decode::bytes(reply.next()?)?).map(Taken::Jobs),
             "old" => Err(Error::invalid("seq: this lane has been answered for a later call already")),
-            _ => Ok(None),
+            _ => Ok(Taken::Changed),
         }
+    }
+
+    async fn hold(&self, queue: &str, pause: Pause) -> Result<()> {
+        let (what, ms) = match pause {
+            Pause::Forever => ("forever", 0),
+            Pause::Until(at) => ("until", encode::ms(at)),
+            Pause::For(wait) => ("for", encode::ms(wait)),
+            Pause::Off => ("off", 0),
+        };
+        let mut call = self.script(&scripts::PAUSE, 0);
+        call.arg(queue).arg(what).arg(ms);
+        self.run(&scripts::PAUSE, &call).await.map(drop)
     }
 
     async fn clear(&self, queue: &str, limit: usize) -> Result<usize> {
@@ -257,15 +270,14 @@ impl Redis {
         self.run(&scripts::BEAT, &call).await.map(drop)
     }
 
-    async fn store(&self, schedule: &ScheduleView) -> Result<ScheduleView> {
-        let json = serde_json::to_vec(schedule).map_err(|e| Error::invalid(format!("schedule: {e}")))?;
-        let mut call = self.script(&scripts::SCHEDULE, 0);
-        let slot = format!("{}:{}", schedule.last_ms, u8::from(schedule.fired));
-        call.arg(&schedule.name).arg(json).arg(slot);
-        let mut reply = decode::Reply::of(self.run(&scripts::SCHEDULE, &call).await?)?;
-        let mut stored = schedule.clone();
-        inspect::slot_into(&mut stored, reply.next()?)?;
-        Ok(stored)
+    async fn store(&self, kind: Setting, name: &str, value: Option<&str>) -> Result<Option<Entry>> {
+        let mut call = self.script(&scripts::PUT, 0);
+        call.arg(kind.as_str()).arg(name).arg(value.unwrap_or_default());
+        let mut rest = decode::Reply::of(self.run(&scripts::PUT, &call).await?)?.rest();
+        match (rest.next(), rest.next()) {
+            (Some(value), Some(mark)) => inspect::entry(name.into(), value, mark).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -286,14 +298,12 @@ impl Backend for Redis {
         Box::pin(self.time())
     }
 
-    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Vec<Enqueued>> {
+    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Taken> {
         Box::pin(async move {
-            if batch.jobs.is_empty() {
-                return Ok(Vec::new());
+            if batch.jobs.is_empty() && !matches!(batch.guard, Guard::Slot { .. }) {
+                return Ok(Taken::Jobs(Vec::new()));
             }
-            let seq = batch.seq.to_string();
-            let answer = self.take_in([&batch.lane, &seq, "", "", ""], &batch.jobs).await?;
-            answer.ok_or_else(|| Error::corrupt("redis: an enqueue was answered as a slot"))
+            self.take_in(batch).await
         })
     }
 
@@ -379,30 +389,17 @@ impl Backend for Redis {
         Box::pin(self.act(id, action))
     }
 
-    fn pause<'a>(&'a self, queue: &'a str, pause: Pause) -> Fut<'a, ()> {
+    fn steer<'a>(&'a self, queue: &'a str, steer: Steer) -> Fut<'a, usize> {
         Box::pin(async move {
-            let (what, ms) = match pause {
-                Pause::Forever => ("forever", 0),
-                Pause::Until(at) => ("until", encode::ms(at)),
-                Pause::For(wait) => ("for", encode::ms(wait)),
-                Pause::Off => ("off", 0),
-            };
-            let mut call = self.script(&scripts::PAUSE, 0);
-            call.arg(queue).arg(what).arg(ms);
-            self.run(&scripts::PAUSE, &call).await.map(drop)
+            match steer {
+                Steer::Pause(pause) => self.hold(queue, pause).await.map(|()| 0),
+                Steer::Purge(limit) => self.clear(queue, limit).await,
+            }
         })
     }
 
-    fn purge<'a>(&'a self, queue: &'a str, limit: usize) -> Fut<'a, usize> {
-        Box::pin(self.clear(queue, limit))
-    }
-
-    fn get(&self, id: JobId) -> Fut<'_, Option<JobView>> {
-        Box::pin(async move { Ok(self.view(&[id], false).await?.pop()) })
-    }
-
-    fn watch(&self, id: JobId) -> Fut<'_, Option<JobView>> {
-        Box::pin(async move { Ok(self.view(&[id], true).await?.pop()) })
+    fn get(&self, id: JobId, watch: bool) -> Fut<'_, Option<JobView>> {
+        Box::pin(async move { Ok(self.view(&[id], watch).await?.pop()) })
     }
 
     fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>> {
@@ -428,27 +425,12 @@ impl Backend for Redis {
         Box::pin(self.all_workers())
     }
 
-    fn put_schedule<'a>(&'a self, schedule: &'a ScheduleView) -> Fut<'a, ScheduleView> {
-        Box::pin(self.store(schedule))
+    fn put<'a>(&'a self, kind: Setting, name: &'a str, value: Option<&'a str>) -> Fut<'a, Option<Entry>> {
+        Box::pin(self.store(kind, name, value))
     }
 
-    fn drop_schedule<'a>(&'a self, name: &'a str) -> Fut<'a, bool> {
-        Box::pin(async move {
-            self.link.ask(cmd("HDEL").arg(self.keys(0).named("slots")).arg(name)).await?;
-            let gone = self.link.ask(cmd("HDEL").arg(self.keys(0).named("schedules")).arg(name)).await?;
-            Ok(decode::number(gone)? == 1)
-        })
-    }
-
-    fn schedules(&self) -> Fut<'_, Vec<ScheduleView>> {
-        Box::pin(self.all_schedules())
-    }
-
-    fn fire<'a>(&'a self, name: &'a str, expect: i64, last: i64, jobs: &'a [NewJob]) -> Fut<'a, bool> {
-        Box::pin(async move {
-            let (expect, last) = (expect.to_string(), last.to_string());
-            Ok(self.take_in(["", "0", name, &expect, &last], jobs).await?.is_some())
-        })
+    fn settings(&self, kind: Setting) -> Fut<'_, Settings> {
+        Box::pin(self.all_settings(kind))
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {

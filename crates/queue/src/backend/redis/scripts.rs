@@ -34,9 +34,10 @@ scripts! {
     PROMOTE = "push" "promote";
     PRUNE = "push" "prune";
     PURGE = "push" "finish" "purge";
+    PUT = "put";
     QUEUES = "queues";
     REAP = "push" "finish" "reap";
-    SCHEDULE = "schedule";
+    SETTINGS = "settings";
     SETTLE = "push" "finish" "succeed" "outcome" "fence" "settle";
     VIEW = "find" "view";
 }

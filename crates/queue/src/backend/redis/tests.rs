@@ -1,7 +1,7 @@
 //! What only Redis can get wrong: memory, scripts, types, connections.
 
 use super::*;
-use crate::backend::{Due, Outcome};
+use crate::backend::{Due, Enqueued, NewJob, Outcome};
 use crate::testing::server::TestServer;
 use crate::{Envelope, ManualClock, State};
 use std::time::Duration;
@@ -22,7 +22,8 @@ fn jobs(count: usize) -> Vec<NewJob> {
 }
 
 async fn put(redis: &Redis, seq: u64, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
-    redis.enqueue(&EnqueueBatch { lane: "lane".into(), seq, jobs }).await
+    let batch = EnqueueBatch { lane: "lane".into(), seq, jobs, guard: Guard::None };
+    redis.enqueue(&batch).await.map(Taken::jobs)
 }
 
 async fn take(redis: &Redis, max: usize, alone: bool) -> Vec<Batch> {
@@ -51,16 +52,16 @@ async fn every_verb(redis: &Redis) -> Result<()> {
     assert_eq!(redis.control(first, Action::Retry).await?, Controlled::Done(State::Available));
     assert_eq!(redis.control(first, Action::Cancel).await?, Controlled::Done(State::Cancelled));
     assert_eq!(redis.control(batches[3].jobs[0].id, Action::Cancel).await?, Controlled::Requested);
-    redis.watch(batches[3].jobs[0].id).await?;
+    redis.get(batches[3].jobs[0].id, true).await?;
     redis.reap(9, true, TTL).await?;
     redis.prune(9).await?;
-    redis.pause("other", Pause::Forever).await?;
+    redis.steer("other", Steer::Pause(Pause::Forever)).await?;
     redis.beat(&WorkerView { id: "w".into(), ..WorkerView::default() }).await?;
     redis.leave("w").await?;
-    redis.schedules().await?;
+    redis.settings(Setting::Schedule).await?;
     redis.list(&Filter { limit: 9, ..Filter::default() }).await?;
     redis.queues().await?;
-    while redis.purge("default", 100).await? > 0 {}
+    while redis.steer("default", Steer::Purge(100)).await? > 0 {}
     Ok(())
 }
 
@@ -79,12 +80,7 @@ async fn a_full_redis_refuses_new_jobs_and_drains() {
     assert!(put(&redis, 2, late).await.unwrap_err().is_refused());
     assert_eq!(redis.queues().await.unwrap()[0].count(State::Available), 50, "nothing was taken in");
     every_verb(&redis).await.unwrap();
-    let schedule: ScheduleView = serde_json::from_str(
-        r#"{"name":"s","expression":"* * * * *","zone":"UTC","job":"a.job","payload":"1","queue":"default",
-            "missed":"skip","dst":"once","last_ms":5}"#,
-    )
-    .unwrap();
-    redis.put_schedule(&schedule).await.unwrap();
+    redis.put(Setting::Schedule, "s", Some("{}")).await.unwrap();
     assert_eq!(redis.audit().await.unwrap(), Vec::<String>::new());
     server.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     put(&redis, 2, jobs(3)).await.unwrap();
@@ -134,7 +130,7 @@ async fn a_key_of_another_type_is_named_and_nothing_changes() {
         put(&redis, 1, jobs(5)).await.unwrap();
         put(&redis, 2, late).await.unwrap();
         let held = take(&redis, 2, true).await;
-        redis.pause("default", Pause::Until(1)).await.unwrap();
+        redis.steer("default", Steer::Pause(Pause::Until(1))).await.unwrap();
         server.command(&["RENAME", &key, "aside"]).unwrap();
         let wrong: &[&str] = if kind == "string" { &["RPUSH", &key, "x"] } else { &["SET", &key, "x"] };
         server.command(wrong).unwrap();
@@ -201,7 +197,7 @@ async fn a_broken_record_in_any_queue_is_counted_where_it_is() {
         assert_eq!(redis.audit().await.unwrap(), Vec::<String>::new(), "{outcome:?}");
     }
     assert_eq!(redis.queues().await.unwrap()[0].parked, 2);
-    assert_eq!(redis.purge("odd", 9).await.unwrap(), 2);
+    assert_eq!(redis.steer("odd", Steer::Purge(9)).await.unwrap(), 2);
 }
 
 #[tokio::test]

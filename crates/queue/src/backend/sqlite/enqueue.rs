@@ -1,9 +1,10 @@
 //! Taking jobs in.
 
 use super::fault::Sql;
+use super::settings::holds;
 use super::tx::{Tx, job_id};
 use super::writer::Verb;
-use crate::backend::{Due, EnqueueBatch, Enqueued, NewJob};
+use crate::backend::{Due, EnqueueBatch, Enqueued, Guard, NewJob, Taken};
 use crate::{JobId, State};
 use sqlx::{QueryBuilder, Sqlite};
 use std::collections::HashSet;
@@ -55,29 +56,39 @@ pub(super) struct Enqueue {
     lane: String,
     seq: i64,
     rows: Vec<Row>,
+    guard: Guard,
 }
 
 impl Enqueue {
     pub(super) fn of(batch: &EnqueueBatch) -> Enqueue {
         let rows = batch.jobs.iter().map(Row::of).collect();
-        Enqueue { lane: batch.lane.clone(), seq: batch.seq as i64, rows }
+        Enqueue { lane: batch.lane.clone(), seq: batch.seq as i64, rows, guard: batch.guard.clone() }
     }
 }
 
 impl Verb for Enqueue {
-    type Answer = Vec<Enqueued>;
+    type Answer = Taken;
 
-    async fn apply(&self, tx: &mut Tx) -> Sql<Vec<Enqueued>> {
+    async fn apply(&self, tx: &mut Tx) -> Sql<Taken> {
+        if matches!(self.guard, Guard::Slot { .. }) {
+            return Ok(match holds(tx, &self.guard).await? {
+                true => Taken::Jobs(insert(tx, &self.rows).await?),
+                false => Taken::Changed,
+            });
+        }
         let asked = "SELECT answer FROM lanes WHERE lane = ? AND seq = ?";
         let before = sqlx::query_scalar::<_, Vec<u8>>(asked).bind(&self.lane).bind(self.seq);
         if let Some(answer) = before.fetch_optional(&mut *tx.conn).await? {
-            return unpack(&answer);
+            return unpack(&answer).map(Taken::Jobs);
+        }
+        if !holds(tx, &self.guard).await? {
+            return Ok(Taken::Changed);
         }
         let answers = insert(tx, &self.rows).await?;
         let keep = sqlx::query("INSERT OR REPLACE INTO lanes (lane, seq, answer, at_ms) VALUES (?, ?, ?, ?)");
         let keep = keep.bind(&self.lane).bind(self.seq).bind(pack(&answers)).bind(tx.now);
         keep.execute(&mut *tx.conn).await?;
-        Ok(answers)
+        Ok(Taken::Jobs(answers))
     }
 }
 

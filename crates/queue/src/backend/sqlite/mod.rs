@@ -13,6 +13,7 @@ mod fault;
 mod lease;
 mod open;
 mod read;
+mod settings;
 mod settle;
 mod sweep;
 mod tx;
@@ -98,9 +99,9 @@ impl Backend for Sqlite {
         Box::pin(async { Ok(self.time()) })
     }
 
-    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Vec<Enqueued>> {
-        if batch.jobs.is_empty() {
-            return Box::pin(async { Ok(Vec::new()) });
+    fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Taken> {
+        if batch.jobs.is_empty() && !matches!(batch.guard, Guard::Slot { .. }) {
+            return Box::pin(async { Ok(Taken::Jobs(Vec::new())) });
         }
         Box::pin(async { self.writer.call(enqueue::Enqueue::of(batch)).await })
     }
@@ -140,22 +141,23 @@ impl Backend for Sqlite {
         Box::pin(self.writer.call(control::Control(id, action)))
     }
 
-    fn pause<'a>(&'a self, queue: &'a str, pause: Pause) -> Fut<'a, ()> {
-        Box::pin(self.writer.call(control::PauseQueue(queue.into(), pause)))
-    }
-
-    fn purge<'a>(&'a self, queue: &'a str, limit: usize) -> Fut<'a, usize> {
-        Box::pin(self.writer.call(control::Purge(queue.into(), limit)))
-    }
-
-    fn get(&self, id: JobId) -> Fut<'_, Option<JobView>> {
-        Box::pin(self.look(async move |mut conn| read::get(&mut conn, id).await))
-    }
-
-    fn watch(&self, id: JobId) -> Fut<'_, Option<JobView>> {
+    fn steer<'a>(&'a self, queue: &'a str, steer: Steer) -> Fut<'a, usize> {
         Box::pin(async move {
-            self.writer.call(control::Watch(id)).await?;
-            self.get(id).await
+            match steer {
+                Steer::Pause(pause) => {
+                    self.writer.call(control::PauseQueue(queue.into(), pause)).await.map(|()| 0)
+                }
+                Steer::Purge(limit) => self.writer.call(control::Purge(queue.into(), limit)).await,
+            }
+        })
+    }
+
+    fn get(&self, id: JobId, watch: bool) -> Fut<'_, Option<JobView>> {
+        Box::pin(async move {
+            if watch {
+                self.writer.call(control::Watch(id)).await?;
+            }
+            self.look(async move |mut conn| read::get(&mut conn, id).await).await
         })
     }
 
@@ -181,21 +183,12 @@ impl Backend for Sqlite {
         Box::pin(self.look(async move |mut conn| read::workers(&mut conn, now).await))
     }
 
-    fn put_schedule<'a>(&'a self, schedule: &'a ScheduleView) -> Fut<'a, ScheduleView> {
-        Box::pin(self.writer.call(workers::PutSchedule(schedule.clone())))
+    fn put<'a>(&'a self, kind: Setting, name: &'a str, value: Option<&'a str>) -> Fut<'a, Option<Entry>> {
+        Box::pin(self.writer.call(settings::Put(kind, name.into(), value.map(Into::into))))
     }
 
-    fn drop_schedule<'a>(&'a self, name: &'a str) -> Fut<'a, bool> {
-        Box::pin(self.writer.call(workers::DropSchedule(name.into())))
-    }
-
-    fn schedules(&self) -> Fut<'_, Vec<ScheduleView>> {
-        Box::pin(self.look(async move |mut conn| read::schedules(&mut conn).await))
-    }
-
-    fn fire<'a>(&'a self, name: &'a str, expect: i64, last: i64, jobs: &'a [NewJob]) -> Fut<'a, bool> {
-        let rows = jobs.iter().map(enqueue::Row::of).collect();
-        Box::pin(self.writer.call(workers::Fire { name: name.into(), expect, last, rows }))
+    fn settings(&self, kind: Setting) -> Fut<'_, Settings> {
+        Box::pin(self.look(async move |mut conn| settings::all(&mut conn, kind).await))
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {

@@ -2,9 +2,7 @@
 
 use super::fault::{Sql, broken};
 use super::tx::{job_id, state};
-use crate::backend::{
-    ErrorRecord, Filter, JobView, LeaseView, QueueView, Record, ScheduleView, Token, WorkerView,
-};
+use crate::backend::{ErrorRecord, Filter, JobView, LeaseView, QueueView, Record, Token, WorkerView};
 use crate::{Envelope, JobId, State};
 use serde_json::value::RawValue;
 use sqlx::sqlite::SqliteRow;
@@ -141,17 +139,6 @@ pub(super) async fn workers(conn: &mut SqliteConnection, now: i64) -> Sql<Vec<Wo
     let view = |(view, seen_ms): (String, i64)| {
         let worker: WorkerView = serde_json::from_str(&view).map_err(broken)?;
         Ok(WorkerView { seen_ms, ..worker })
-    };
-    rows.into_iter().map(view).collect()
-}
-
-/// All schedules by name.
-pub(super) async fn schedules(conn: &mut SqliteConnection) -> Sql<Vec<ScheduleView>> {
-    let all = sqlx::query_as("SELECT view, last_ms, fired FROM schedules ORDER BY name");
-    let rows: Vec<(String, i64, bool)> = all.fetch_all(conn).await?;
-    let view = |(view, last_ms, fired): (String, i64, bool)| {
-        let schedule: ScheduleView = serde_json::from_str(&view).map_err(broken)?;
-        Ok(ScheduleView { last_ms, fired, ..schedule })
     };
     rows.into_iter().map(view).collect()
 }

@@ -24,7 +24,7 @@ pub(super) async fn a_batch_is_answered_in_order(h: &Harness) {
     let first = job("a.job").unique("k");
     let id = first.id();
     let batch = h.batch([first, job("a.job").unique("k"), job("b.job").unique("k"), job("a.job")]);
-    let answers = h.backend.enqueue(&batch).await.unwrap();
+    let answers = h.backend.enqueue(&batch).await.unwrap().jobs();
     use Enqueued::*;
     assert_eq!(answers, [Created, Existing(id), Created, Created]);
     h.gone(batch.jobs[1].envelope.id).await;
@@ -32,7 +32,7 @@ pub(super) async fn a_batch_is_answered_in_order(h: &Harness) {
 }
 
 pub(super) async fn an_empty_batch_does_nothing(h: &Harness) {
-    assert_eq!(h.backend.enqueue(&h.batch([])).await.unwrap(), []);
+    assert_eq!(h.backend.enqueue(&h.batch([])).await.unwrap().jobs(), []);
     assert!(h.backend.queues().await.unwrap().is_empty());
 }
 
@@ -81,38 +81,38 @@ pub(super) async fn many_jobs_in_one_batch(h: &Harness) {
 pub(super) async fn a_repeated_call_answers_as_the_first_time(h: &Harness) {
     let holder = h.put(job("a.job").unique("k")).await;
     let batch = h.batch([job("a.job"), job("a.job").unique("k")]);
-    let first = h.backend.enqueue(&batch).await.unwrap();
+    let first = h.backend.enqueue(&batch).await.unwrap().jobs();
     assert_eq!(first, [Enqueued::Created, Enqueued::Existing(holder)]);
     let held = h.take("q").await;
     h.done(&held, success(0)).await;
     for backend in [&h.backend, &h.other] {
-        assert_eq!(backend.enqueue(&batch).await.unwrap(), first, "also when the key is free by now");
+        assert_eq!(backend.enqueue(&batch).await.unwrap().jobs(), first, "also when the key is free by now");
     }
     assert_eq!(h.queue("q").await.count(State::Available), 1, "nothing was taken in again");
 }
 
 pub(super) async fn a_repeated_call_does_not_revive_a_job_that_is_gone(h: &Harness) {
     let batch = h.batch([job("a.job")]);
-    let first = h.backend.enqueue(&batch).await.unwrap();
+    let first = h.backend.enqueue(&batch).await.unwrap().jobs();
     let held = h.take("q").await;
     h.done(&held, success(0)).await;
     h.gone(held.id).await;
     h.pass(9 * 60_000);
     h.backend.prune(100).await.unwrap();
-    assert_eq!(h.backend.enqueue(&batch).await.unwrap(), first);
+    assert_eq!(h.backend.enqueue(&batch).await.unwrap().jobs(), first);
     h.gone(held.id).await;
     assert!(h.lease("q", 9).await.is_empty(), "the job ran once and does not run again");
 }
 
 pub(super) async fn lanes_do_not_answer_for_each_other(h: &Harness) {
     let mut batch = h.batch([job("a.job")]);
-    h.backend.enqueue(&batch).await.unwrap();
+    h.backend.enqueue(&batch).await.unwrap().jobs();
     batch.lane = JobId::new().to_string();
     batch.jobs = vec![job("a.job").into_new(), job("a.job").into_new()];
-    assert_eq!(h.backend.enqueue(&batch).await.unwrap(), [Enqueued::Created; 2]);
+    assert_eq!(h.backend.enqueue(&batch).await.unwrap().jobs(), [Enqueued::Created; 2]);
     batch.seq += 1;
     batch.jobs = vec![job("a.job").into_new()];
-    assert_eq!(h.backend.enqueue(&batch).await.unwrap(), [Enqueued::Created]);
+    assert_eq!(h.backend.enqueue(&batch).await.unwrap().jobs(), [Enqueued::Created]);
     assert_eq!(h.queue("q").await.count(State::Available), 4);
 }
 
@@ -158,7 +158,7 @@ pub(super) async fn a_chosen_id_that_was_cancelled_while_it_waited_is_leased_onc
 pub(super) async fn a_chosen_id_twice_in_one_batch(h: &Harness) {
     let id = JobId::new();
     let batch = h.batch([job("a.job").chosen(id), job("a.job").chosen(id)]);
-    let answers = h.backend.enqueue(&batch).await.unwrap();
+    let answers = h.backend.enqueue(&batch).await.unwrap().jobs();
     assert_eq!(answers, [Enqueued::Created, Enqueued::Existing(id)]);
     assert_eq!(h.leased_ids("q", 9).await, [id]);
 }
@@ -183,7 +183,7 @@ pub(super) async fn the_time_is_the_backends(h: &Harness) {
 
 pub(super) async fn another_connection_sees_it(h: &Harness) {
     let id = h.put(job("a.job")).await;
-    let view = h.other.get(id).await.unwrap().expect("the same data");
+    let view = h.other.get(id, false).await.unwrap().expect("the same data");
     assert_eq!(view.state, State::Available);
     let text = h.backend.describe();
     assert!(text.contains("redis") || text.contains("sqlite"), "{text}");

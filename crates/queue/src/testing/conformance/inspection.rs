@@ -144,9 +144,9 @@ pub(super) async fn workers_are_seen_until_they_leave(h: &Harness) {
 }
 
 pub(super) async fn a_job_that_is_not_there(h: &Harness) {
-    assert!(h.backend.get(JobId::new()).await.unwrap().is_none());
-    assert!(h.backend.get(JobId::from_bytes([0; 16])).await.unwrap().is_none());
-    assert!(h.backend.get(JobId::from_bytes([255; 16])).await.unwrap().is_none());
+    assert!(h.backend.get(JobId::new(), false).await.unwrap().is_none());
+    assert!(h.backend.get(JobId::from_bytes([0; 16]), false).await.unwrap().is_none());
+    assert!(h.backend.get(JobId::from_bytes([255; 16]), false).await.unwrap().is_none());
 }
 
 /// Records that no decoder of today takes.

@@ -213,6 +213,8 @@ macro_rules! conformance_cases {
             a_wrong_expectation_fires_nothing
             slots_follow_each_other
             a_fired_job_is_enqueued_as_any_other
+            settings_have_a_version_that_grows_with_each_change
+            a_batch_guarded_by_settings_is_refused_when_they_changed
         }
         inspection {
             list_by_each_filter

@@ -251,6 +251,6 @@ pub(super) async fn an_enqueue_elsewhere_wakes(h: &Harness) {
     assert_eq!(h.take("q").await.id, id);
     wakeups.borrow_and_update();
     let batch = h.batch([job("a.job")]);
-    h.other.enqueue(&batch).await.unwrap();
+    h.other.enqueue(&batch).await.unwrap().jobs();
     woken(&mut wakeups, "an enqueue by another connection").await;
 }

@@ -45,7 +45,7 @@ pub(super) async fn a_schedule_stored_again_keeps_its_last_slot(h: &Harness) {
     let first = schedule(h, "s");
     h.backend.put_schedule(&first).await.unwrap();
     let slot = h.now() + 60_000;
-    assert!(h.backend.fire("s", first.last_ms, slot, &[job("a.job").into_new()]).await.unwrap());
+    assert!(h.backend.fire("s", first.last_ms, slot, vec![job("a.job").into_new()]).await.unwrap());
     h.pass(90_000);
     let mut second = schedule(h, "s");
     second.expression = "5 4 * * *".into();
@@ -57,11 +57,11 @@ pub(super) async fn a_schedule_stored_again_keeps_its_last_slot(h: &Harness) {
 
 pub(super) async fn a_schedule_can_be_dropped(h: &Harness) {
     h.backend.put_schedule(&schedule(h, "s")).await.unwrap();
-    assert!(h.other.drop_schedule("s").await.unwrap());
-    assert!(!h.backend.drop_schedule("s").await.unwrap());
+    assert!(h.other.put(Setting::Schedule, "s", None).await.unwrap().is_some());
+    assert!(h.backend.put(Setting::Schedule, "s", None).await.unwrap().is_none());
     assert!(all(h).await.is_empty());
     let slot = h.now() + 1;
-    assert!(!h.backend.fire("s", h.now(), slot, &[job("a.job").into_new()]).await.unwrap());
+    assert!(!h.backend.fire("s", h.now(), slot, vec![job("a.job").into_new()]).await.unwrap());
     assert!(h.lease("q", 9).await.is_empty(), "a schedule that is gone fires nothing");
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn a_slot_is_fired_once(h: &Harness) {
     let jobs: Vec<NewJob> = (0..3).map(|_| job("a.job").chosen(JobId::new()).into_new()).collect();
     let fire = |b: &std::sync::Arc<dyn Backend>| {
         let (b, jobs) = (b.clone(), jobs.clone());
-        async move { b.fire("s", stored.last_ms, slot, &jobs).await.unwrap() }
+        async move { b.fire("s", stored.last_ms, slot, jobs).await.unwrap() }
     };
     let (a, b, c, d, e) =
         tokio::join!(fire(&h.backend), fire(&h.other), fire(&h.backend), fire(&h.other), fire(&h.other));
@@ -89,8 +89,8 @@ pub(super) async fn a_slot_is_fired_once(h: &Harness) {
 pub(super) async fn a_wrong_expectation_fires_nothing(h: &Harness) {
     let stored = h.backend.put_schedule(&schedule(h, "s")).await.unwrap();
     for expect in [0, stored.last_ms - 1, stored.last_ms + 1, i64::MAX] {
-        let jobs = [job("a.job").into_new()];
-        assert!(!h.backend.fire("s", expect, stored.last_ms + 9, &jobs).await.unwrap());
+        let jobs = vec![job("a.job").into_new()];
+        assert!(!h.backend.fire("s", expect, stored.last_ms + 9, jobs).await.unwrap());
     }
     assert_eq!(all(h).await, [stored]);
     assert!(h.lease("q", 9).await.is_empty());
@@ -100,13 +100,13 @@ pub(super) async fn slots_follow_each_other(h: &Harness) {
     let mut last = h.backend.put_schedule(&schedule(h, "s")).await.unwrap().last_ms;
     for n in 1..=4 {
         let slot = last + 60_000;
-        let jobs = [job("a.job").into_new()];
-        assert!(h.backend.fire("s", last, slot, &jobs).await.unwrap());
-        assert!(!h.other.fire("s", last, slot, &jobs).await.unwrap());
+        let jobs = vec![job("a.job").into_new()];
+        assert!(h.backend.fire("s", last, slot, jobs.clone()).await.unwrap());
+        assert!(!h.other.fire("s", last, slot, jobs).await.unwrap());
         last = slot;
         assert_eq!(h.queue("q").await.count(State::Available), n);
     }
-    assert!(h.backend.fire("s", last, last + 1, &[]).await.unwrap(), "a slot may be skipped");
+    assert!(h.backend.fire("s", last, last + 1, vec![]).await.unwrap(), "a slot may be skipped");
     assert_eq!(all(h).await[0].last_ms, last + 1);
 }
 
@@ -118,10 +118,46 @@ pub(super) async fn a_fired_job_is_enqueued_as_any_other(h: &Harness) {
     let later = job("a.job").due(Due::In(5_000)).priority(2);
     let later_id = later.id();
     let jobs =
-        [job("a.job").chosen(chosen).into_new(), job("a.job").unique("k").into_new(), later.into_new()];
-    assert!(h.backend.fire("s", stored.last_ms, stored.last_ms + 1, &jobs).await.unwrap());
+        vec![job("a.job").chosen(chosen).into_new(), job("a.job").unique("k").into_new(), later.into_new()];
+    assert!(h.backend.fire("s", stored.last_ms, stored.last_ms + 1, jobs.clone()).await.unwrap());
     h.is(later_id, State::Scheduled).await;
     h.gone(jobs[1].envelope.id).await;
     assert_eq!(h.leased_ids("q", 9).await, [there]);
     assert_eq!(h.queue("r").await.count(State::Available), 1);
+}
+
+pub(super) async fn settings_have_a_version_that_grows_with_each_change(h: &Harness) {
+    let read = async || h.other.settings(Setting::Limit).await.unwrap();
+    let start = read().await;
+    assert!(start.entries.is_empty());
+    h.backend.put(Setting::Limit, "b", Some("{\"é\":1}")).await.unwrap();
+    h.backend.put(Setting::Limit, "a", Some("2")).await.unwrap();
+    let two = read().await;
+    let held: Vec<_> = two.entries.iter().map(|e| (e.name.as_str(), e.value.as_str())).collect();
+    assert_eq!(held, [("a", "2"), ("b", "{\"é\":1}")], "by name");
+    assert!(two.version > start.version);
+    h.backend.put(Setting::Limit, "a", Some("2")).await.unwrap();
+    h.backend.put(Setting::Limit, "none", None).await.unwrap();
+    h.backend.put(Setting::Queue, "a", Some("2")).await.unwrap();
+    assert_eq!(read().await, two, "nothing of this kind has changed");
+    h.pass(1_000);
+    let changed = h.backend.put(Setting::Limit, "a", Some("3")).await.unwrap().unwrap();
+    assert_eq!((changed.value.as_str(), changed.last_ms), ("3", two.entries[0].last_ms));
+    let gone = h.backend.put(Setting::Limit, "b", None).await.unwrap().unwrap();
+    assert_eq!(gone, two.entries[1]);
+    let end = read().await;
+    assert!(end.version > two.version && end.entries == [changed]);
+}
+
+pub(super) async fn a_batch_guarded_by_settings_is_refused_when_they_changed(h: &Harness) {
+    let version = h.backend.settings(Setting::Subscriber).await.unwrap().version;
+    let guard = Guard::Settings { kind: Setting::Subscriber, version };
+    let first = EnqueueBatch { guard: guard.clone(), ..h.batch([job("a.job")]) };
+    assert_eq!(h.backend.enqueue(&first).await.unwrap(), Taken::Jobs(vec![Enqueued::Created]));
+    h.other.put(Setting::Subscriber, "s", Some("1")).await.unwrap();
+    let again = h.backend.enqueue(&first).await.unwrap();
+    assert_eq!(again, Taken::Jobs(vec![Enqueued::Created]), "the repetition of a call answers as it did");
+    let late = EnqueueBatch { guard, ..h.batch([job("a.job")]) };
+    assert_eq!(h.backend.enqueue(&late).await.unwrap(), Taken::Changed);
+    assert_eq!(h.queue("q").await.count(State::Available), 1);
 }

@@ -69,7 +69,7 @@ async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
     let batch = h.batch([draft]);
     for _ in 0..1 + usize::from(twice) {
         let answer = said("enqueue", h.backend.enqueue(&batch).await)?;
-        must!(answer == [expected], "enqueue answered {answer:?}; expected {expected:?}");
+        must!(answer == Taken::Jobs(vec![expected]), "enqueue answered {answer:?}; expected {expected:?}");
     }
     if expected == Enqueued::Created {
         m.ever.push(id);

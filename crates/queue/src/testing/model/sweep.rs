@@ -148,7 +148,7 @@ pub(super) async fn purge(h: &Harness, m: &mut Model, queue: usize, limit: usize
     );
     let mut missing = 0;
     for id in waiting {
-        if h.backend.get(id).await.map_err(|e| format!("get failed: {e:?}"))?.is_none() {
+        if h.backend.get(id, false).await.map_err(|e| format!("get failed: {e:?}"))?.is_none() {
             m.jobs.remove(&id);
             missing += 1;
         }

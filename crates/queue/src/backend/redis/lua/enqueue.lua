@@ -1,19 +1,20 @@
 -- Takes in jobs: -> available (tail of queue and priority) or scheduled.
--- ARGV: time, lane, seq, schedule, expect, last (schedule '' unless a slot fires), then
+-- ARGV: time, lane, seq, guard, name, expect, last (guard '', or slot and a setting, or
+--   settings and a kind with its version in expect), then
 --   p QUEUE PRIO N (id record)*N       fresh, due now, without keys
 --   j id record QUEUE PRIO UNIQUE CHOSEN DUE MS ODD
 --     UNIQUE name NUL key, or ''; DUE now in at; ODD 1 where the header does not tell the place
 -- Returns ok and one letter a j: '.' taken in, or '=' and the id that stands in its place;
---   old (a seq that went back), no (another scheduler was first).
+--   old (a seq that went back), no (the guard does not hold).
 -- Invariant: a lane's last call, repeated, answers as it did and does nothing. No write comes
 -- before the first HSET, so that a full Redis refuses the whole.
 touch('HLEN', jobs, meta, uniq, n, ghost, fin, slast)
 touch('ZCARD', due)
 touch('SCARD', queues)
-local lane, seq, schedule = P .. 'lane:' .. ARGV[2], tonumber(ARGV[3]), ARGV[4]
-if schedule ~= '' then
-  local fired = call('HGET', slast, schedule)
-  if not fired or string.match(fired, '^-?%d+') ~= ARGV[5] then
+local lane, seq, guard = P .. 'lane:' .. ARGV[2], tonumber(ARGV[3]), ARGV[4]
+if guard == 'slot' then
+  local fired = call('HGET', slast, ARGV[5])
+  if not fired or string.match(fired, '^-?%d+') ~= ARGV[6] then
     return { 'no' }
   end
 else
@@ -22,8 +23,11 @@ else
   if known and known >= seq then
     return known == seq and { 'ok', answer } or { 'old' }
   end
+  if guard == 'settings' and (call('HGET', slast, ARGV[5]) or '0') ~= ARGV[6] then
+    return { 'no' }
+  end
 end
-local ops, i = {}, 7
+local ops, i = {}, 8
 while i <= #ARGV do
   local plain = ARGV[i] == 'p'
   local at = plain and i + 1 or i + 3
@@ -51,8 +55,8 @@ for _, op in ipairs(ops) do
   end
 end
 local answer = table.concat(answers)
-if schedule ~= '' then
-  call('HSET', slast, schedule, ARGV[6] .. ':1')
+if guard == 'slot' then
+  call('HSET', slast, ARGV[5], ARGV[7] .. ':1')
 else
   call('SET', lane, ARGV[3] .. ' ' .. answer, 'EX', 900)
 end

@@ -5,10 +5,11 @@
 --   b:TOKEN list of the ids still leased, o:TOKEN all ids of the batch in one string,
 --   x:TOKEN hash id -> how it left the batch, where that was not by success
 --   sw:KEY list of ids that wait for a serial key, pk:NAME list of parked ids
+--   set:KIND hash name -> JSON, of settings
 --   fl:QUEUE:STATE:KEEP list of finished ids, each with its instant, lane:LANE string
 -- Numbers of more than 14 digits (tokens) travel as text: cjson would round them.
 local jobs, meta, due, lease, batch, last, grace, uniq, serial, parked, n, ghost, gn, fin, fls,
-  watch, prog, cancels, queues, paused, workers, seen, sched, slast = unpack(KEYS)
+  watch, prog, cancels, queues, paused, workers, seen, slast = unpack(KEYS)
 local P, call = string.sub(jobs, 1, -5), redis.call
 local clock = call('TIME')
 local micros = clock[1] * 1000000 + clock[2]
