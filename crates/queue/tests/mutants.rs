@@ -145,7 +145,7 @@ impl Mutant {
         let mut request = request.clone();
         if self.is(Wrong::LeaseIgnoresPauses) {
             for (queue, _) in &request.queues {
-                self.real.pause(queue, Pause::Off).await?;
+                self.real.steer(queue, Steer::Pause(Pause::Off)).await?;
             }
         }
         request.alone &= !self.is(Wrong::LeaseIgnoresAlone);
