@@ -36,6 +36,9 @@ enum Wrong {
     ExtendRenewsNothing,
     ExtendAlwaysHolds,
     NoteIgnoresTheToken,
+    NoteForgetsCursors,
+    CrashIsAHandBack,
+    ExtendTellsOfNoRequest,
     PromoteIgnoresTheLimit,
     FireIgnoresTheExpectation,
     BeatReleasesAnyVersion,
@@ -94,6 +97,9 @@ impl Mutant {
             match &mut item.outcome {
                 Outcome::Succeeded { keep_ms, .. } if self.is(Wrong::SettleKeepsLonger) => *keep_ms *= 2,
                 Outcome::Succeeded { keep_ms, .. } if self.is(Wrong::SettleKeepsNothing) => *keep_ms = 0,
+                outcome @ Outcome::Crash { .. } if self.is(Wrong::CrashIsAHandBack) => {
+                    *outcome = Outcome::HandBack;
+                }
                 outcome @ Outcome::HandBack if self.is(Wrong::HandBackSpendsAnAttempt) => {
                     *outcome = Outcome::Retry { wait_ms: 0, error: "handed back".into() };
                 }
@@ -211,6 +217,9 @@ impl Backend for Mutant {
             if self.is(Wrong::ExtendAlwaysHolds) {
                 answer.held.fill(true);
             }
+            if self.is(Wrong::ExtendTellsOfNoRequest) {
+                answer.cancel.clear();
+            }
             Ok(answer)
         })
     }
@@ -219,10 +228,13 @@ impl Backend for Mutant {
         Box::pin(self.settle_wrongly(items))
     }
 
-    fn note<'a>(&'a self, token: Token, id: JobId, progress: &'a str) -> Fut<'a, Settled> {
+    fn note<'a>(&'a self, token: Token, id: JobId, note: &'a Note) -> Fut<'a, Settled> {
         Box::pin(async move {
             let held = if self.is(Wrong::NoteIgnoresTheToken) { self.token(id).await? } else { None };
-            self.real.note(held.unwrap_or(token), id, progress).await
+            if self.is(Wrong::NoteForgetsCursors) && matches!(note, Note::Cursor(_)) {
+                return Ok(Settled::Done);
+            }
+            self.real.note(held.unwrap_or(token), id, note).await
         })
     }
 
@@ -356,6 +368,10 @@ mutants! {
     extend_that_renews_nothing: ExtendRenewsNothing lease extend_renews_what_is_held;
     extend_that_always_holds: ExtendAlwaysHolds lease extend_after_the_last_settle_is_not_held;
     note_without_a_token_check: NoteIgnoresTheToken lease a_note_is_kept_under_the_fence;
+    note_of_a_late_worker: NoteIgnoresTheToken notes a_step_under_a_lost_lease_is_stale;
+    note_without_cursors: NoteForgetsCursors notes steps_and_cursor_outlive_the_attempt;
+    crash_that_charges_nobody: CrashIsAHandBack crashes a_crash_is_charged_and_spends_no_attempt;
+    extend_that_tells_of_no_request: ExtendTellsOfNoRequest cancels a_request_wakes_the_worker;
     promote_without_a_limit: PromoteIgnoresTheLimit moves promotion_goes_by_due_instants;
     fire_without_compare_and_set: FireIgnoresTheExpectation schedules a_wrong_expectation_fires_nothing;
     beat_that_releases_any_version: BeatReleasesAnyVersion keys a_parked_job_waits_for_its_name_and_version;

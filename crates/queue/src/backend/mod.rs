@@ -161,7 +161,12 @@ pub trait Backend: Send + Sync + 'static {
     /// ```
     fn settle<'a>(&'a self, items: &'a [Settle]) -> Fut<'a, Vec<Settled>>;
 
-    /// Stores a leased job's progress (a JSON text), replacing what was there.
+    /// Writes down what a leased job says: its progress, a step, its cursor, or that its
+    /// worker has seen a request for its cancellation. Safe to repeat.
+    ///
+    /// Refused as invalid, and nothing changed, where the steps and the cursor of the job
+    /// would hold more than [`MAX_STEPS`] bytes. They stay with the job through every outcome
+    /// and a redrive, until it succeeds.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
@@ -170,11 +175,11 @@ pub trait Backend: Send + Sync + 'static {
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
     /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
     /// let batch = &jobs.backend().lease(&ask).await?[0];
-    /// assert_eq!(jobs.backend().note(batch.token, id, "0.5").await?, Settled::Done);
-    /// assert_eq!(jobs.backend().note(Token(1), id, "0.9").await?, Settled::Stale);
+    /// assert_eq!(jobs.backend().note(batch.token, id, &Note::Progress("0.5".into())).await?, Settled::Done);
+    /// assert_eq!(jobs.backend().note(Token(1), id, &Note::Progress("0.9".into())).await?, Settled::Stale);
     /// # Ok(()) }
     /// ```
-    fn note<'a>(&'a self, token: Token, id: JobId, progress: &'a str) -> Fut<'a, Settled>;
+    fn note<'a>(&'a self, token: Token, id: JobId, note: &'a Note) -> Fut<'a, Settled>;
 
     /// Makes up to `limit` due jobs (scheduled, retryable) available, earliest first.
     ///

@@ -236,7 +236,8 @@ pub struct Settle {
     pub keyed: bool,
 }
 
-/// What happened to a leased job.
+/// What happened to a leased job. One whose cancellation had been requested becomes
+/// `cancelled` (kept an hour) by every outcome that would have it run again.
 ///
 /// ```
 /// # use legwork::{*, backend::*};
@@ -290,9 +291,62 @@ pub enum Outcome {
     },
     /// No attempt is spent; `available` again at the head of its queue.
     HandBack,
+    /// It took down the process that ran it: no attempt is spent, a crash is charged;
+    /// `available` again at the head of its queue and suspect, or `discarded` with the
+    /// reason `crashed` when this was the last that it may cause.
+    Crash {
+        /// How the process ended.
+        error: String,
+        /// How many crashes the job may cause.
+        max: u32,
+        /// Retention in milliseconds, where it is discarded.
+        keep_ms: i64,
+    },
     /// No attempt is spent; `blocked` until a worker beats that handles its name and version.
     Park,
 }
+
+/// What is written down beside a leased job; see [`Backend::note`](super::Backend::note).
+///
+/// ```
+/// # use legwork::{*, backend::*};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+/// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+/// # let token = jobs.backend().lease(&ask).await?[0].token;
+/// let step = Note::Step { name: "fetch".into(), value: "[1,2]".into() };
+/// jobs.backend().note(token, id, &step).await?;
+/// jobs.backend().note(token, id, &step).await?; // the same call, repeated
+/// let job = jobs.job(id).await?.unwrap();
+/// assert_eq!((job.steps.len(), job.steps[0].value.get()), (1, "[1,2]"));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// Its progress, a JSON text, replacing what was there.
+    Progress(String),
+    /// The result of a step, a JSON text on one line, under its name; the first one of a
+    /// name stays.
+    Step {
+        /// The step's name, unique in the job.
+        name: String,
+        /// Its result, JSON.
+        value: String,
+    },
+    /// How far a long iteration has come, a JSON text, replacing what was there.
+    Cursor(String),
+    /// The worker that holds it has seen that its cancellation is requested.
+    CancelSeen,
+}
+
+/// The steps and the cursor of one job hold at most this many bytes together: 256 KiB.
+///
+/// ```
+/// assert_eq!(legwork::backend::MAX_STEPS, 262_144);
+/// ```
+pub const MAX_STEPS: usize = 256 * 1024;
 
 /// Whether a lease was still held; see [`Backend::settle`](super::Backend::settle).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

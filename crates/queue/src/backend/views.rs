@@ -64,6 +64,9 @@ pub struct JobView {
     /// Whether its cancellation has been requested.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
+    /// Whether the worker that holds it has seen that, and told its handler.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_acknowledged: bool,
     /// Whether it is parked for a worker that knows its name and version.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub parked: bool,
@@ -79,6 +82,58 @@ pub struct JobView {
     /// What the handler last said of its progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Box<RawValue>>,
+    /// The steps whose results are remembered, in their order. Only in a job that was asked
+    /// for by its id, never in a list; so it is with the cursor.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepView>,
+    /// How far a long iteration has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Box<RawValue>>,
+}
+
+impl JobView {
+    /// As it is listed.
+    pub(crate) fn brief(self) -> JobView {
+        JobView { steps: Vec::new(), cursor: None, ..self }
+    }
+}
+
+/// A step that is done: a part of [`JobView`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepView {
+    /// Its name.
+    pub name: String,
+    /// Its result, JSON.
+    pub value: Box<RawValue>,
+}
+
+impl StepView {
+    /// How a step is stored: a newline, its name as JSON, a blank, its value. The first is
+    /// how the line begins, by which it is found.
+    pub(crate) fn line(name: &str, value: &str) -> (String, String) {
+        let mark = format!("\n{} ", serde_json::to_string(name).unwrap_or_default());
+        // A line break can only stand between the tokens of a JSON text.
+        let line = format!("{mark}{}", value.replace(['\n', '\r'], " "));
+        (mark, line)
+    }
+
+    /// The refusal of what would make them too large.
+    pub(crate) fn too_many(bytes: i64) -> crate::Error {
+        let most = super::MAX_STEPS;
+        crate::Error::invalid(format!(
+            "steps: {bytes} bytes, with the cursor, are more than the {most} of a job"
+        ))
+    }
+
+    /// The steps in stored lines; what is none is left out.
+    pub(crate) fn lines(text: &str) -> Vec<StepView> {
+        let step = |line: &str| {
+            let mut parts = serde_json::Deserializer::from_str(line).into_iter::<&RawValue>();
+            let name = serde_json::from_str(parts.next()?.ok()?.get()).ok()?;
+            Some(StepView { name, value: parts.next()?.ok()?.to_owned() })
+        };
+        text.lines().filter_map(step).collect()
+    }
 }
 
 /// A stored record, decoded where that is possible.

@@ -173,7 +173,7 @@ verbs! {
     lease<'a>(request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>>;
     extend<'a>(tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended>;
     settle<'a>(items: &'a [Settle]) -> Fut<'a, Vec<Settled>>;
-    note<'a>(token: Token, id: JobId, progress: &'a str) -> Fut<'a, Settled>;
+    note<'a>(token: Token, id: JobId, note: &'a Note) -> Fut<'a, Settled>;
     promote(limit: usize) -> Fut<'_, Promoted>;
     reap(limit: usize, outage: bool, ttl_ms: i64) -> Fut<'_, Vec<Reaped>>;
     prune(limit: usize) -> Fut<'_, usize>;

@@ -157,6 +157,16 @@ pub fn cancel() -> Outcome {
     Outcome::Cancel { reason: "nobody wants it".into(), keep_ms: 86_400_000 }
 }
 
+/// Progress, as a note.
+pub fn progress(text: &str) -> Note {
+    Note::Progress(text.into())
+}
+
+/// Took its process down; at most twice.
+pub fn crash() -> Outcome {
+    Outcome::Crash { error: "it crashed".into(), max: 2, keep_ms: 86_400_000 }
+}
+
 /// One of each outcome, with the state that follows from it.
 pub fn every_outcome() -> Vec<(Outcome, State)> {
     vec![

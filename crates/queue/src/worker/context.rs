@@ -1,6 +1,6 @@
 //! What a handler is told about the attempt that it is.
 
-use crate::backend::{Settled, Token};
+use crate::backend::{Note, Settled, Token};
 use crate::{Client, JobId, Result};
 use serde::Serialize;
 use std::sync::Arc;
@@ -266,7 +266,7 @@ impl<S> Context<S> {
         let cut = note.char_indices().nth(500).map_or(note.len(), |(at, _)| at);
         let text = serde_json::to_string(&Progress { share, note: &note[..cut] }).unwrap_or_default();
         let inner = &self.inner;
-        let settled = inner.client.backend().note(inner.token, inner.id, &text).await?;
+        let settled = inner.client.backend().note(inner.token, inner.id, &Note::Progress(text)).await?;
         if settled == Settled::Stale {
             tracing::debug!(id = %inner.id, "progress of a job whose lease is lost");
         }

@@ -265,6 +265,10 @@ fn told(envelope: &Envelope, outcome: Option<&Outcome>) {
         Some(Outcome::Cancel { .. }) => "cancelled",
         Some(Outcome::HandBack) => "handed_back",
         Some(Outcome::Park) => "parked",
+        Some(Outcome::Crash { error, .. }) => {
+            tracing::error!(error, "its process ended; a crash is charged");
+            "crashed"
+        }
     };
     tracing::debug!(outcome = word, "attempt ended");
     count!("legwork_attempts_total", 1, "name" => envelope.name, "outcome" => word);

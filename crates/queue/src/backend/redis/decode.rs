@@ -1,6 +1,6 @@
 //! What the scripts answer, as the types of the contract.
 
-use crate::backend::{Batch, ErrorRecord, JobView, LeaseView, LeasedJob, Reaped, Record, Token};
+use crate::backend::{Batch, ErrorRecord, JobView, LeaseView, LeasedJob, Reaped, Record, StepView, Token};
 use crate::{Error, JobId, Result, State};
 use redis::Value;
 use serde::Deserialize;
@@ -123,6 +123,8 @@ struct Memo {
     #[serde(default)]
     x: bool,
     #[serde(default)]
+    y: bool,
+    #[serde(default)]
     st: String,
     #[serde(default)]
     e: Vec<ErrorRecord>,
@@ -144,6 +146,8 @@ struct Head {
     r: Option<String>,
     res: Option<String>,
     p: Option<String>,
+    sp: Option<String>,
+    cu: Option<String>,
 }
 
 /// One job of the answer of `view`; none where there is no such job.
@@ -177,11 +181,14 @@ pub(super) fn view(id: JobId, value: Value) -> Result<Option<JobView>> {
         due_ms,
         lease,
         cancel_requested: memo.x,
+        cancel_acknowledged: memo.y,
         parked: memo.st == "parked",
         finished_ms: None,
         reason: None,
         result: None,
-        progress: some(part()?)?.and_then(|json| raw(String::from_utf8_lossy(&json).into_owned())),
+        progress: lossy(part()?)?.and_then(raw),
+        steps: lossy(part()?)?.map_or_else(Vec::new, |lines| StepView::lines(&lines)),
+        cursor: lossy(part()?)?.and_then(raw),
     }))
 }
 
@@ -199,12 +206,20 @@ fn finished(id: JobId, kept: &[u8]) -> Result<JobView> {
         due_ms: None,
         lease: None,
         cancel_requested: false,
+        cancel_acknowledged: false,
         parked: false,
         finished_ms: Some(head.at),
         reason: head.r,
         result: head.res.and_then(raw),
         progress: head.p.and_then(raw),
+        steps: head.sp.map_or_else(Vec::new, |lines| StepView::lines(&lines)),
+        cursor: head.cu.and_then(raw),
     })
+}
+
+/// A text, where there is one.
+fn lossy(value: Value) -> Result<Option<String>> {
+    Ok(some(value)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn some(value: Value) -> Result<Option<Vec<u8>>> {

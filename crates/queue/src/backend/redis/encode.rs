@@ -215,6 +215,9 @@ fn one(cmd: &mut Cmd, item: &Settle) {
         Outcome::Discard { reason, error, keep_ms } => write("discard", keep(*keep_ms), cut(error), reason),
         Outcome::Cancel { reason, keep_ms } => write("cancel", keep(*keep_ms), "", cut(reason)),
         Outcome::HandBack => write("handback", 0, "", ""),
+        Outcome::Crash { error, max, keep_ms } => {
+            write("crash", keep(*keep_ms), cut(error), &max.to_string());
+        }
         Outcome::Park => write("park", 0, "", ""),
     }
 }

@@ -37,7 +37,7 @@ impl Redis {
                     if enough { Vec::new() } else { self.ids(state, filter.queue.as_deref(), skip).await? };
                 let views = self.view(&ids, false).await?;
                 // A job may have moved since its id was read: it is listed as what it is now.
-                found.extend(views.into_iter().filter(|job| fits(job, state, filter)));
+                found.extend(views.into_iter().map(JobView::brief).filter(|job| fits(job, state, filter)));
                 if ids.len() < PAGE {
                     break;
                 }

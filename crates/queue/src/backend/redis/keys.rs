@@ -4,7 +4,7 @@
 
 /// The fixed keys of a shard, in the order in which `lua/prelude.lua` unpacks them, each
 /// with the type that Redis gives it.
-pub(super) const FIXED: [(&str, &str); 23] = [
+pub(super) const FIXED: [(&str, &str); 24] = [
     ("jobs", "hash"),    // id -> record: the truth that a job lives
     ("meta", "hash"),    // id -> JSON, for jobs that left the fast path
     ("due", "zset"),     // id -> when a scheduled or retryable job is due
@@ -28,6 +28,7 @@ pub(super) const FIXED: [(&str, &str); 23] = [
     ("workers", "hash"), // worker -> JSON
     ("seen", "zset"),    // worker -> its last beat
     ("slots", "hash"),   // kind NUL name -> last instant, whether it fired; kind -> version
+    ("steps", "hash"),   // id -> its steps, a line each; id and c -> its cursor
 ];
 
 /// The keys of one shard of a namespace.

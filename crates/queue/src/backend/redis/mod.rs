@@ -20,8 +20,8 @@ pub use config::Config;
 
 use super::{
     Action, Backend, Batch, Controlled, EnqueueBatch, Entry, Extended, Filter, Fut, Guard, JobView,
-    LeaseRequest, Pause, Promoted, QueueView, Reaped, Setting, Settings, Settle, Settled, Steer, Taken,
-    Token, WorkerView,
+    LeaseRequest, MAX_STEPS, Note, Pause, Promoted, QueueView, Reaped, Setting, Settings, Settle, Settled,
+    Steer, StepView, Taken, Token, WorkerView,
 };
 use crate::{Clock, Error, JobId, Result};
 use keys::Keys;
@@ -260,6 +260,26 @@ impl Redis {
         })
     }
 
+    async fn write_down(&self, token: Token, id: JobId, note: &Note) -> Result<Settled> {
+        let mut call = self.script(&scripts::NOTE, self.shard_of(id));
+        call.arg(token.0).arg(id.as_bytes().as_slice());
+        match note {
+            Note::Progress(text) => call.arg("progress").arg(text),
+            Note::Cursor(text) => call.arg("cursor").arg(text).arg("").arg(MAX_STEPS),
+            Note::CancelSeen => call.arg("seen"),
+            Note::Step { name, value } => {
+                let (mark, line) = StepView::line(name, value);
+                call.arg("step").arg(line).arg(mark).arg(MAX_STEPS)
+            }
+        };
+        let mut reply = decode::Reply::of(self.run(&scripts::NOTE, &call).await?)?;
+        match reply.word.as_str() {
+            "ok" => Ok(Settled::Done),
+            "full" => Err(StepView::too_many(decode::number(reply.next()?)?)),
+            _ => Ok(Settled::Stale),
+        }
+    }
+
     async fn sign(&self, worker: &WorkerView) -> Result<()> {
         let json = serde_json::to_vec(worker).map_err(|e| Error::invalid(format!("worker: {e}")))?;
         let mut call = self.script(&scripts::BEAT, 0);
@@ -310,7 +330,10 @@ impl Backend for Redis {
     fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>> {
         Box::pin(async move {
             let mut call = self.script(&scripts::LEASE, 0);
-            call.arg(&request.worker).arg(encode::ms(request.ttl_ms)).arg(u8::from(request.alone)).arg(request.most);
+            call.arg(&request.worker)
+                .arg(encode::ms(request.ttl_ms))
+                .arg(u8::from(request.alone))
+                .arg(request.most);
             let wanted: Vec<_> = request.queues.iter().filter(|(_, max)| *max > 0).collect();
             if wanted.is_empty() || request.most == 0 {
                 return Ok(Vec::new());
@@ -349,13 +372,8 @@ impl Backend for Redis {
         })
     }
 
-    fn note<'a>(&'a self, token: Token, id: JobId, progress: &'a str) -> Fut<'a, Settled> {
-        Box::pin(async move {
-            let mut call = self.script(&scripts::NOTE, self.shard_of(id));
-            call.arg(token.0).arg(id.as_bytes().as_slice()).arg(progress);
-            let reply = decode::Reply::of(self.run(&scripts::NOTE, &call).await?)?;
-            Ok(if reply.word == "ok" { Settled::Done } else { Settled::Stale })
-        })
+    fn note<'a>(&'a self, token: Token, id: JobId, note: &'a Note) -> Fut<'a, Settled> {
+        Box::pin(self.write_down(token, id, note))
     }
 
     fn promote(&self, limit: usize) -> Fut<'_, Promoted> {

@@ -41,7 +41,7 @@ async fn every_verb(redis: &Redis) -> Result<()> {
     let batches = take(redis, 4, true).await;
     let tokens: Vec<Token> = batches.iter().map(|b| b.token).collect();
     redis.extend(&tokens, TTL).await?;
-    redis.note(tokens[0], batches[0].jobs[0].id, "1").await?;
+    redis.note(tokens[0], batches[0].jobs[0].id, &Note::Progress("1".into())).await?;
     let kept = Outcome::Succeeded { result: Some("1".into()), keep_ms: 60_000 };
     let retry = Outcome::Retry { wait_ms: 0, error: "no".into() };
     assert_eq!(redis.settle(&settles(&batches[..1], &kept)).await?, [Settled::Done]);

@@ -113,5 +113,6 @@ fn word(outcome: &Outcome) -> u8 {
         Outcome::Cancel { .. } => 4,
         Outcome::HandBack => 5,
         Outcome::Park => 6,
+        Outcome::Crash { .. } => 7,
     }
 }

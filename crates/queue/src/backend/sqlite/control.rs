@@ -32,6 +32,8 @@ async fn cancel(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
     if job.state == State::Leased {
         let mark = sqlx::query("UPDATE jobs SET cancel = 1 WHERE id = ?").bind(&job.id.as_bytes()[..]);
         mark.execute(&mut *tx.conn).await?;
+        // Its worker asks for these when it is woken.
+        tx.woke = true;
         return Ok(Controlled::Requested);
     }
     end(tx, job, State::Cancelled, HOUR_MS, REQUESTED).await

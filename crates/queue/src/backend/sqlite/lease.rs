@@ -3,7 +3,7 @@
 use super::fault::{Sql, broken};
 use super::tx::{Ending, Tx, ids_json, job_id, unhex};
 use super::writer::Verb;
-use crate::backend::{Batch, Extended, LeaseRequest, LeasedJob, Settled, Token};
+use crate::backend::{Batch, Extended, LeaseRequest, LeasedJob, Token};
 use crate::{JobId, State};
 use std::collections::HashSet;
 
@@ -169,22 +169,6 @@ impl Verb for Extend {
             let renew = renew.bind(tx.now.saturating_add(self.1)).bind(self.1);
             held.push(renew.execute(&mut *tx.conn).await?.rows_affected() == 1);
         }
-        let marked = "SELECT id FROM jobs WHERE cancel = 1 AND state = 2 ORDER BY id";
-        let marked: Vec<Vec<u8>> = sqlx::query_scalar(marked).fetch_all(&mut *tx.conn).await?;
-        let cancel = marked.iter().map(|id| job_id(id)).collect::<Sql<_>>()?;
-        Ok(Extended { held, cancel })
-    }
-}
-
-pub(super) struct Note(pub(super) Token, pub(super) JobId, pub(super) String);
-
-impl Verb for Note {
-    type Answer = Settled;
-
-    async fn apply(&self, tx: &mut Tx) -> Sql<Settled> {
-        let note = "UPDATE jobs SET progress = ?3 WHERE id = ?1 AND token = ?2 AND state = 2";
-        let note = sqlx::query(note).bind(&self.1.as_bytes()[..]).bind(self.0.0 as i64).bind(&self.2);
-        let noted = note.execute(&mut *tx.conn).await?.rows_affected() == 1;
-        Ok(if noted { Settled::Done } else { Settled::Stale })
+        Ok(Extended { held, cancel: super::read::cancels(&mut tx.conn).await? })
     }
 }

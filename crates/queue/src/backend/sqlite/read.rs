@@ -2,7 +2,9 @@
 
 use super::fault::{Sql, broken};
 use super::tx::{job_id, state};
-use crate::backend::{ErrorRecord, Filter, JobView, LeaseView, QueueView, Record, Token, WorkerView};
+use crate::backend::{
+    ErrorRecord, Filter, JobView, LeaseView, QueueView, Record, StepView, Token, WorkerView,
+};
 use crate::{Envelope, JobId, State};
 use serde_json::value::RawValue;
 use sqlx::sqlite::SqliteRow;
@@ -49,7 +51,7 @@ pub(super) async fn list(conn: &mut SqliteConnection, filter: &Filter) -> Sql<Ve
         Some(_) => " ORDER BY j.finished_ms DESC, j.id DESC",
     });
     find.push(" LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
-    find.build().fetch_all(conn).await?.iter().map(view).collect()
+    find.build().fetch_all(conn).await?.iter().map(|row| view(row).map(JobView::brief)).collect()
 }
 
 /// A row of `view.sql`.
@@ -75,16 +77,26 @@ fn view(row: &SqliteRow) -> Sql<JobView> {
         due_ms: row.try_get("due_ms")?,
         lease,
         cancel_requested: row.try_get("cancel")?,
+        cancel_acknowledged: row.try_get("cancel_seen")?,
         parked: row.try_get("parked")?,
         finished_ms: row.try_get("finished_ms")?,
         reason: row.try_get("reason")?,
         result: raw(row.try_get("result")?),
         progress: raw(row.try_get("progress")?),
+        steps: row.try_get::<Option<&str>, _>("steps")?.map_or_else(Vec::new, StepView::lines),
+        cursor: raw(row.try_get("cursor")?),
     })
 }
 
 fn raw(text: Option<String>) -> Option<Box<RawValue>> {
     text.and_then(|text| RawValue::from_string(text).ok())
+}
+
+/// The leased jobs whose cancellation is requested.
+pub(super) async fn cancels(conn: &mut SqliteConnection) -> Sql<Vec<JobId>> {
+    let marked = "SELECT id FROM jobs WHERE cancel = 1 AND state = 2 ORDER BY id";
+    let marked: Vec<Vec<u8>> = sqlx::query_scalar(marked).fetch_all(conn).await?;
+    marked.iter().map(|id| job_id(id)).collect()
 }
 
 /// Every queue, with its counts.

@@ -5,6 +5,7 @@
 
 use super::batch::Outcomes;
 use super::fault::Sql;
+use super::lease::{HOUR_MS, REQUESTED};
 use super::tx::{End, Ending, Job, Tx, push_hex};
 use super::writer::Verb;
 use crate::backend::{Outcome, Settle, Settled};
@@ -113,6 +114,16 @@ async fn one(tx: &mut Tx, batches: &mut Outcomes, item: &Settle) -> Sql<Settled>
 
 /// What becomes of a leased job.
 async fn apply(tx: &mut Tx, mut job: Job, outcome: &Outcome) -> Sql<()> {
+    if job.cancel && again(outcome) {
+        if let Outcome::Retry { error, .. } = outcome {
+            fail(tx, &mut job, error).await?;
+        } else if let Outcome::Crash { error, .. } = outcome {
+            crash(tx, &mut job, error).await?;
+        }
+        // Asked for while it ran, and it did not end by itself: it must not run again.
+        let ending = Ending { keep_ms: HOUR_MS, reason: Some(REQUESTED), result: None };
+        return tx.finish(&job, State::Cancelled, ending).await;
+    }
     match outcome {
         Outcome::Succeeded { result, keep_ms } => {
             tx.processed(&job.queue, 1);
@@ -139,12 +150,32 @@ async fn apply(tx: &mut Tx, mut job: Job, outcome: &Outcome) -> Sql<()> {
             tx.finish(&job, State::Cancelled, ending).await
         }
         Outcome::HandBack => tx.available(&job, End::Head).await,
+        Outcome::Crash { error, max, keep_ms } => {
+            crash(tx, &mut job, error).await?;
+            if job.crashes < *max {
+                return tx.available(&job, End::Head).await;
+            }
+            let ending = Ending { keep_ms: *keep_ms, reason: Some("crashed"), result: None };
+            tx.finish(&job, State::Discarded, ending).await
+        }
         Outcome::Park => {
             let record = tx.record(job.id).await?;
             let version = Envelope::decode(job.id, &record).map_or(0, |e| e.version);
             tx.block(&job, Some(version)).await
         }
     }
+}
+
+/// Whether the job would run again after this.
+fn again(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Succeeded { .. } | Outcome::Discard { .. } | Outcome::Cancel { .. })
+}
+
+/// A crash is charged.
+async fn crash(tx: &mut Tx, job: &mut Job, error: &str) -> Sql<()> {
+    job.crashes = job.crashes.saturating_add(1);
+    job.blow(tx.now, job.attempts.saturating_add(1), error);
+    tx.store(job, true).await
 }
 
 /// An attempt is spent.

@@ -189,7 +189,7 @@ pub(super) async fn a_broken_record_survives_every_verb(h: &Harness) {
             h.lose().await;
             let held = h.take("default").await;
             assert_eq!(held.job.record, bytes, "{shown}");
-            h.backend.note(held.token, id, "1").await.unwrap();
+            h.backend.note(held.token, id, &progress("1")).await.unwrap();
             h.done(&held, outcome).await;
             h.is(id, state).await;
             if state != State::Available {

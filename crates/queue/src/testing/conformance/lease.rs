@@ -231,20 +231,20 @@ pub(super) async fn a_note_is_kept_under_the_fence(h: &Harness) {
     let id = h.put(job("a.job")).await;
     let held = h.take("q").await;
     for text in ["{\"done\":1}", "[2,\"é\",\"\\u0000\"]"] {
-        assert_eq!(h.backend.note(held.token, id, text).await.unwrap(), Settled::Done);
+        assert_eq!(h.backend.note(held.token, id, &progress(text)).await.unwrap(), Settled::Done);
         assert_eq!(h.view(id).await.progress.unwrap().get(), text);
     }
     let wrong = Token(held.token.0 + 1);
-    assert_eq!(h.backend.note(wrong, id, "3").await.unwrap(), Settled::Stale);
-    assert_eq!(h.backend.note(held.token, JobId::new(), "3").await.unwrap(), Settled::Stale);
+    assert_eq!(h.backend.note(wrong, id, &progress("3")).await.unwrap(), Settled::Stale);
+    assert_eq!(h.backend.note(held.token, JobId::new(), &progress("3")).await.unwrap(), Settled::Stale);
     assert_eq!(h.view(id).await.progress.unwrap().get(), "[2,\"é\",\"\\u0000\"]");
     h.lose().await;
     let next = h.take("q").await;
-    assert_eq!(h.backend.note(held.token, id, "4").await.unwrap(), Settled::Stale);
-    assert_eq!(h.backend.note(next.token, id, "5").await.unwrap(), Settled::Done);
+    assert_eq!(h.backend.note(held.token, id, &progress("4")).await.unwrap(), Settled::Stale);
+    assert_eq!(h.backend.note(next.token, id, &progress("5")).await.unwrap(), Settled::Done);
     assert_eq!(h.view(id).await.progress.unwrap().get(), "5");
     h.done(&next, success(0)).await;
-    assert_eq!(h.backend.note(next.token, id, "6").await.unwrap(), Settled::Stale);
+    assert_eq!(h.backend.note(next.token, id, &progress("6")).await.unwrap(), Settled::Stale);
     h.gone(id).await;
 }
 

@@ -8,12 +8,15 @@ use super::harness::Harness;
 use std::future::Future;
 use std::pin::Pin;
 
+mod cancels;
 mod control;
+mod crashes;
 mod enqueue;
 mod inspection;
 mod keys;
 mod lease;
 mod moves;
+mod notes;
 mod retention;
 mod schedules;
 mod settle;
@@ -133,6 +136,32 @@ macro_rules! conformance_cases {
             the_newest_25_errors_are_kept
             a_long_error_is_cut
             a_cancel_mark_outlives_the_attempt
+        }
+        cancels {
+            a_request_wakes_the_worker
+            a_request_is_acknowledged_under_the_fence
+            a_requested_cancellation_and_every_outcome
+            a_lost_job_that_was_acknowledged_is_cancelled
+            a_former_request_does_not_hit_a_redriven_job
+            a_repeated_settle_of_a_cancelled_job_answers_done
+            the_end_of_a_cancelled_job_frees_its_keys
+        }
+        notes {
+            steps_stay_in_order_and_the_first_of_a_name_wins
+            a_step_under_a_lost_lease_is_stale
+            steps_and_cursor_outlive_the_attempt
+            steps_go_when_the_job_succeeds
+            what_did_not_succeed_is_redriven_with_its_steps
+            names_and_values_of_any_content
+            steps_have_a_limit
+            steps_go_with_what_is_purged
+            a_list_shows_no_steps
+        }
+        crashes {
+            a_crash_is_charged_and_spends_no_attempt
+            too_many_crashes_discard
+            a_crash_in_a_shared_batch_charges_nobody_else
+            a_repeated_crash_is_charged_once
         }
         moves {
             promotion_goes_by_due_instants

@@ -179,6 +179,7 @@ pub(super) fn outcome(m: &mut Model, end: End) -> Outcome {
         End::Cancel => Outcome::Cancel { reason: "no".into(), keep_ms: KEEP },
         End::HandBack => Outcome::HandBack,
         End::Park => Outcome::Park,
+        End::Crash => Outcome::Crash { error: "no".into(), max: 2, keep_ms: KEEP },
     }
 }
 
@@ -208,7 +209,7 @@ async fn settle(h: &Harness, m: &mut Model, lease: usize, ends: &[End], twice: b
     for item in &items {
         settled(m, item);
     }
-    m.join_head(&handed);
+    m.join_head(&handed.into_iter().filter(|id| m.jobs[id].state == State::Available).collect::<Vec<_>>());
     if twice {
         let again = said("settle", h.backend.settle(&items).await)?;
         must!(again == answers, "{again:?} to the repetition of {items:?}");
@@ -226,6 +227,14 @@ fn settled(m: &mut Model, item: &Settle) {
         job.suspect = None;
     }
     job.lease = None;
+    let over =
+        matches!(item.outcome, Outcome::Succeeded { .. } | Outcome::Discard { .. } | Outcome::Cancel { .. });
+    if job.cancel && !over {
+        job.attempts += u32::from(matches!(item.outcome, Outcome::Retry { .. }));
+        job.crashes += u32::from(matches!(item.outcome, Outcome::Crash { .. }));
+        job.suspect = None;
+        return m.finish(id, State::Cancelled, Some(3_600_000));
+    }
     match &item.outcome {
         Outcome::Succeeded { keep_ms, .. } => {
             m.processed[job.queue] += 1;
@@ -239,6 +248,14 @@ fn settled(m: &mut Model, item: &Settle) {
         Outcome::Discard { keep_ms, .. } => m.finish(id, State::Discarded, Some(*keep_ms)),
         Outcome::Cancel { keep_ms, .. } => m.finish(id, State::Cancelled, Some(*keep_ms)),
         Outcome::HandBack => job.state = State::Available,
+        Outcome::Crash { max, .. } => {
+            job.crashes += 1;
+            job.suspect = Some(true);
+            match job.crashes >= *max {
+                true => m.finish(id, State::Discarded, Some(KEEP)),
+                false => (job.state, job.place) = (State::Available, None),
+            }
+        }
         Outcome::Park => (job.state, job.parked) = (State::Blocked, true),
     }
 }

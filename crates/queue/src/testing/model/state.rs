@@ -197,13 +197,6 @@ fn adopt(job: &mut Known, view: &JobView, held: bool, leased: bool) {
         (State::Available, State::Blocked) if job.serial && leased && held => {
             (job.state, job.place) = (State::Blocked, None);
         }
-        // A cancel request that outlived its attempt: cancelled now, or at the next lease.
-        (State::Available | State::Scheduled | State::Retryable | State::Blocked, State::Cancelled)
-            if job.cancel =>
-        {
-            (job.state, job.cancel, job.due, job.parked) = (State::Cancelled, false, None, false);
-            job.until = None;
-        }
         _ => {}
     }
     if job.state.is_final() && job.state == view.state {

@@ -14,6 +14,7 @@ pub(super) enum End {
     Cancel,
     HandBack,
     Park,
+    Crash,
 }
 
 /// One step. Small numbers stand for jobs and leases ("the n-th there is, modulo how many
@@ -79,8 +80,20 @@ pub(super) enum Step {
 
 fn end(chance: &mut Chance) -> End {
     use End::*;
-    [Succeed, SucceedKeepNothing, Succeed, Retry, Retry, Snooze, Discard, Cancel, HandBack, HandBack, Park]
-        [chance.below(11)]
+    [
+        Succeed,
+        SucceedKeepNothing,
+        Succeed,
+        Retry,
+        Retry,
+        Snooze,
+        Discard,
+        Cancel,
+        HandBack,
+        HandBack,
+        Park,
+        Crash,
+    ][chance.below(12)]
 }
 
 fn step(chance: &mut Chance) -> Step {

@@ -44,6 +44,17 @@ for i = 1, #memos, 2 do
     end
   end
 end
+for _, field in ipairs(call('HKEYS', steps)) do
+  local id = string.sub(field, 1, 16)
+  if not memo(id).o then
+    wrong('job ' .. hex(id) .. ' has steps or a cursor that nothing knows of')
+  end
+end
+for _, id in ipairs(call('SMEMBERS', cancels)) do
+  if not memo(id).x then
+    wrong('job ' .. hex(id) .. ' is to be cancelled, and its memo does not say so')
+  end
+end
 for _, id in ipairs(call('HKEYS', jobs)) do
   if not place_of[id] then
     wrong('job ' .. hex(id) .. ' is nowhere')

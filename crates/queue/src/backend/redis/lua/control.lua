@@ -4,7 +4,7 @@
 -- Invariant: an available job that goes leaves a ghost in its list, counted so that the depth
 -- is right; lease drops it when it comes to it.
 call('ZREM', lease, '')
-touch('HLEN', jobs, meta, fin, n, uniq, serial, parked, ghost, gn, prog)
+touch('HLEN', jobs, meta, fin, n, uniq, serial, parked, ghost, gn, prog, steps)
 touch('ZCARD', due, fls, watch)
 touch('SCARD', cancels, queues)
 local id, action = ARGV[2], ARGV[3]
@@ -28,6 +28,7 @@ if state == 'leased' then
   m.x = true
   remember(id, m)
   call('SADD', cancels, id)
+  redis.pcall('PUBLISH', P .. 'wake', 'cancel')
   return { 'requested' }
 elseif action == 'retry' then
   if m.st == 'serial' then

@@ -19,14 +19,18 @@ local function keep_all(queue, state, keep, entries)
   end
 end
 
--- Takes a live job's record, keys and marks away. Returns its progress.
+-- Takes a live job's record, keys and marks away. Returns its progress, steps and cursor.
 local function forget(id, rec, m)
-  local progress = call('HGET', prog, id)
+  local progress, told = call('HGET', prog, id), {}
   call('HDEL', jobs, id)
   call('HDEL', meta, id)
   call('HDEL', prog, id)
   if m.x then
     call('SREM', cancels, id)
+  end
+  if m.o then
+    told = call('HMGET', steps, id, id .. 'c')
+    call('HDEL', steps, id, id .. 'c')
   end
   if string.byte(rec) == 42 then
     local h = header(rec)
@@ -36,18 +40,22 @@ local function forget(id, rec, m)
     end
     unlock(id, h)
   end
-  return progress or nil
+  return progress or nil, told[1] or nil, told[2] or nil
 end
 
 -- Ends a live job. Somebody who waits for it finds it for a minute, whatever its retention.
+-- Steps and cursor stay with what did not succeed: a redrive goes on from there.
 local function finish(id, rec, m, queue, state, keep, why, result)
-  local progress = forget(id, rec, m)
+  local progress, done_steps, cursor = forget(id, rec, m)
+  if state == 'succeeded' then
+    done_steps, cursor = nil, nil
+  end
   if call('ZREM', watch, id) == 1 then
     keep = math.max(keep, 60000)
   end
   if keep > 0 then
     call('HSET', fin, id, cjson.encode({ s = state, at = now, q = queue, k = keep, a = m.a, c = m.c,
-      sus = m.k, e = m.e, r = why, res = result, p = progress }) .. '\n' .. rec)
+      sus = m.k, e = m.e, r = why, res = result, p = progress, sp = done_steps, cu = cursor }) .. '\n' .. rec)
     keep_all(queue, state, keep, { id .. text(now) })
   end
 end

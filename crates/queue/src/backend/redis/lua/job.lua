@@ -11,7 +11,8 @@ end
 
 -- What is known of a job that left the fast path: a attempts, c crashes, k suspect,
 -- x cancel requested, g generation of its list entry, st 'retryable' 'serial' 'parked',
--- e errors, q and p its place where the header does not tell.
+-- e errors, q and p its place where the header does not tell, o whether it has steps or a
+-- cursor, y whether its worker has seen the cancel request.
 local function memo(id)
   local good, m = pcall(cjson.decode, call('HGET', meta, id) or '{}')
   return good and type(m) == 'table' and m or {}

@@ -7,7 +7,7 @@
 call('ZREM', lease, '')
 touch('HLEN', jobs, batch, n, serial)
 if metas or ghosts then
-  touch('HLEN', fin, gn, uniq, prog)
+  touch('HLEN', fin, gn, uniq, prog, steps)
   touch('ZCARD', watch, fls)
   touch('SCARD', cancels, queues)
 end

@@ -19,6 +19,9 @@ local function settle(queue, token, id, rec, outcome, ms, said, reason)
   end
   if outcome == 'retry' or outcome == 'discard' then
     blame(m, m.a, said)
+  elseif outcome == 'crash' then
+    m.c, m.k = (m.c or 0) + 1, true
+    blame(m, (m.a or 0) + 1, said)
   end
   if outcome == 'succeeded' then
     return finish(id, rec, m, queue, 'succeeded', ms, nil, said ~= '' and said or nil)
@@ -26,12 +29,14 @@ local function settle(queue, token, id, rec, outcome, ms, said, reason)
     return finish(id, rec, m, queue, 'discarded', ms, reason)
   elseif outcome == 'cancel' then
     return finish(id, rec, m, queue, 'cancelled', ms, reason)
+  elseif m.x then
+    -- Asked for while it ran, and it did not end by itself: it must not run again.
+    return finish(id, rec, m, queue, 'cancelled', HOUR, 'requested')
+  elseif outcome == 'crash' and m.c >= tonumber(reason) then
+    return finish(id, rec, m, queue, 'discarded', ms, 'crashed')
   end
   if place({}, h) ~= queue then
     m.q = queue
-  end
-  if m.x then
-    call('SREM', cancels, id)
   end
   unlock(id, h)
   if outcome == 'retry' then

@@ -4,7 +4,7 @@
 -- Invariant: only what is still in the batch's list moves, and no attempt is spent. After an
 -- outage every lease gets one more ttl, once a ttl, and nobody is charged.
 call('ZREM', lease, '')
-touch('HLEN', jobs, meta, batch, fin, n, uniq, serial, prog, ghost)
+touch('HLEN', jobs, meta, batch, fin, n, uniq, serial, prog, steps, ghost)
 touch('SCARD', cancels, queues)
 touch('ZCARD', fls, watch)
 local ttl = tonumber(ARGV[4])

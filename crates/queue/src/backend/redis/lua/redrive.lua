@@ -20,6 +20,10 @@ local function redrive(id, kept)
   end
   local m, queue, prio = { e = head.e }, place({}, h)
   m.q = queue ~= head.q and head.q or nil
+  for field, kept_text in pairs({ [id] = head.sp, [id .. 'c'] = head.cu }) do
+    call('HSET', steps, field, kept_text)
+    m.o = true
+  end
   push('RPUSH', id, m, head.q, prio)
   remember(id, m)
   return done({ 'done', 'available' })

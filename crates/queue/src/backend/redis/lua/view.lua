@@ -1,7 +1,8 @@
 -- Reads jobs, and with watch keeps the end of each for a minute.
 -- ARGV: time, watch (0 or 1), id...
 -- Returns ok, then for each id either '' (there is none), or a table: 'fin' and what is kept;
---   or state, record, memo, due, token, expires, worker, progress ('' where there is none).
+--   or state, record, memo, due, token, expires, worker, progress, steps, cursor ('' where
+--   there is none; steps and cursor only of one that is asked for alone).
 if ARGV[2] == '1' then
   call('ZREM', watch, '')
 end
@@ -23,9 +24,11 @@ for i = 3, #ARGV do
   else
     local m = memo(id)
     local state, at, token = stand(id, m, held)
+    local told = #ARGV == 3 and m.o
     local worker = token and string.match(call('HGET', batch, token) or '', ' (.*)$')
     reply[#reply + 1] = { state, rec, call('HGET', meta, id) or '', at or '', token or '',
-      token and call('ZSCORE', lease, token) or '', worker or '', call('HGET', prog, id) or '' }
+      token and call('ZSCORE', lease, token) or '', worker or '', call('HGET', prog, id) or '',
+      told and call('HGET', steps, id) or '', told and call('HGET', steps, id .. 'c') or '' }
     if ARGV[2] == '1' then
       call('ZADD', watch, now + 86400000, id)
     end
