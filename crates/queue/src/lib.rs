@@ -116,6 +116,8 @@ mod job;
 pub mod maintain;
 mod measure;
 mod name;
+#[cfg(feature = "outbox")]
+pub mod outbox;
 mod policy;
 #[cfg(feature = "cron")]
 mod scheduler;

@@ -134,7 +134,8 @@ pub(crate) fn apply(envelope: &mut Envelope, policy: &Policy) {
     envelope.max_crashes = (policy.max_crashes != 3).then_some(policy.max_crashes);
 }
 
-fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
+/// Whether this can be enqueued.
+pub(crate) fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
     crate::check_queue_name(&envelope.queue)?;
     if envelope.priority > 9 {
         return Err(Error::invalid(format!("priority: {} is not 0 (first) to 9 (last)", envelope.priority)));

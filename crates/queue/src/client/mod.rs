@@ -12,7 +12,9 @@ pub use inspect::{Lookup, Snapshot};
 pub use wait::WaitError;
 
 pub(crate) use driver::patiently;
-#[cfg(feature = "cron")]
+#[cfg(feature = "outbox")]
+pub(crate) use enqueue::check;
+#[cfg(any(feature = "cron", feature = "outbox"))]
 pub(crate) use enqueue::typed;
 
 use crate::backend::Backend;
