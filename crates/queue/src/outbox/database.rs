@@ -10,7 +10,9 @@ use std::time::Duration;
 fn wrong(e: sqlx::Error) -> Error {
     use sqlx::Error as Sql;
     let kind = match &e {
-        Sql::Io(_) | Sql::Tls(_) | Sql::PoolTimedOut | Sql::PoolClosed | Sql::WorkerCrashed => Kind::Unavailable,
+        Sql::Io(_) | Sql::Tls(_) | Sql::PoolTimedOut | Sql::PoolClosed | Sql::WorkerCrashed => {
+            Kind::Unavailable
+        }
         _ => Kind::Refused,
     };
     let text = e.to_string();
@@ -35,7 +37,7 @@ macro_rules! database {
      turn $turn:literal, there $there:literal, tables $tables:expr) => {
         use super::*;
         use sqlx::pool::PoolConnection;
-        use sqlx::{$conn, $db, $pool, Transaction, query, query_as, query_scalar};
+        use sqlx::{Transaction, query, query_as, query_scalar, $conn, $db, $pool};
 
         impl Sealed for $pool {}
         impl Sealed for $conn {}
@@ -46,7 +48,9 @@ macro_rules! database {
             async fn write(&mut self, row: Row) -> Result<()> {
                 let insert = concat!(
                     "INSERT INTO legwork_outbox (id, name, record, delay_ms, due_ms, made_ms) ",
-                    "VALUES ($1, $2, $3, $4, $5, ", $now, ")"
+                    "VALUES ($1, $2, $3, $4, $5, ",
+                    $now,
+                    ")"
                 );
                 let insert = query(insert).bind(row.id.to_string()).bind(row.name).bind(row.record);
                 insert.bind(row.delay_ms).bind(row.due_ms).execute(self).await.map_err(wrong)?;
@@ -90,7 +94,8 @@ macro_rules! database {
             }
 
             fn release<'a>(&'a self, holder: &'a str) -> Fut<'a, ()> {
-                let end = query("UPDATE legwork_outbox_relay SET holder = NULL, until_ms = 0 WHERE holder = $1");
+                let end =
+                    query("UPDATE legwork_outbox_relay SET holder = NULL, until_ms = 0 WHERE holder = $1");
                 Box::pin(async move { end.bind(holder).execute(self).await.map(drop).map_err(wrong) })
             }
 
@@ -117,8 +122,10 @@ macro_rules! database {
         async fn claim(pool: &$pool, ask: Ask<'_>) -> Sql<Claim> {
             let mut tx = pool.begin_with($begin).await?;
             let look = concat!(
-                "SELECT batch, holder, until_ms, ", $now,
-                " FROM legwork_outbox_relay WHERE one = 1", $lock
+                "SELECT batch, holder, until_ms, ",
+                $now,
+                " FROM legwork_outbox_relay WHERE one = 1",
+                $lock
             );
             let (last, holder, until, now): (i64, Option<String>, i64, i64) =
                 query_as(look).fetch_one(&mut *tx).await?;
@@ -138,7 +145,9 @@ macro_rules! database {
             let turn = query(turn).bind(ask.holder).bind(now + ask.turn_ms).bind(last.max(number));
             turn.execute(&mut *tx).await?;
             let read = concat!(
-                "SELECT seq, id, record, delay_ms, due_ms, ", $now, " - made_ms ",
+                "SELECT seq, id, record, delay_ms, due_ms, ",
+                $now,
+                " - made_ms ",
                 "FROM legwork_outbox WHERE batch = $1 ORDER BY seq"
             );
             let rows: Vec<Columns> = query_as(read).bind(number).fetch_all(&mut *tx).await?;
@@ -175,7 +184,9 @@ macro_rules! database {
         async fn status(pool: &$pool) -> Sql<Status> {
             let count = concat!(
                 "SELECT COUNT(*) - COUNT(refused), COUNT(refused), ",
-                "MAX(CASE WHEN refused IS NULL THEN ", $now, " - made_ms END) FROM legwork_outbox"
+                "MAX(CASE WHEN refused IS NULL THEN ",
+                $now,
+                " - made_ms END) FROM legwork_outbox"
             );
             let (waiting, refused, oldest): (i64, i64, Option<i64>) = query_as(count).fetch_one(pool).await?;
             Ok(Status {

@@ -36,7 +36,7 @@ pub struct Relay {
     turn: Duration,
     /// The name of the outbox in the queue, and the mark that stands there: twice the number
     /// of the last batch that was taken in, or one more where a number was spoilt.
-    fence: Option<(String, i64)>,
+    pub(super) fence: Option<(String, i64)>,
     /// After a refusal: so many rows are handed over one by one, to find the one.
     single: usize,
     wake: Arc<Notify>,
@@ -269,7 +269,9 @@ impl Relay {
         };
         match self.source.claim(ask).await? {
             Claim::Nothing => Ok(Step::Nothing),
-            Claim::Standby(ms) => Ok(Step::Standby(Duration::from_millis(ms.clamp(10, 1_000).unsigned_abs()))),
+            Claim::Standby(ms) => {
+                Ok(Step::Standby(Duration::from_millis(ms.clamp(10, 1_000).unsigned_abs())))
+            }
             Claim::Batch(batch) => {
                 self.single = self.single.saturating_sub(1);
                 Ok(Step::Handed(self.send(&batch).await?))
@@ -278,7 +280,7 @@ impl Relay {
     }
 
     /// Hands one batch over, or finds that it has been, and ends it in the database.
-    async fn send(&mut self, batch: &Batch) -> Result<usize> {
+    pub(super) async fn send(&mut self, batch: &Batch) -> Result<usize> {
         let (taken, spoilt) = (batch.number * 2, batch.number * 2 + 1);
         let (end, handed) = loop {
             let (name, mark) = self.mark().await?;
@@ -311,7 +313,7 @@ impl Relay {
     }
 
     /// The name of this outbox in the queue, and the mark that stands there.
-    async fn mark(&mut self) -> Result<(String, i64)> {
+    pub(super) async fn mark(&mut self) -> Result<(String, i64)> {
         if let Some(fence) = &self.fence {
             return Ok(fence.clone());
         }
@@ -355,7 +357,7 @@ impl Relay {
     }
 
     /// Enqueues if the mark stands where it did, and moves it, in one step.
-    async fn take(&self, name: &str, expect: i64, last: i64, jobs: Vec<NewJob>) -> Result<bool> {
+    pub(super) async fn take(&self, name: &str, expect: i64, last: i64, jobs: Vec<NewJob>) -> Result<bool> {
         let guard = Guard::Slot { kind: Setting::Outbox, name: name.into(), expect, last };
         let batch = EnqueueBatch { lane: name.into(), seq: 0, jobs, guard };
         Ok(self.client.backend().enqueue(&batch).await? != Taken::Changed)

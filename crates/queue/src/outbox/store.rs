@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 /// A row that is being handed over.
 #[derive(Debug, Clone)]
-pub struct Waiting {
+pub(super) struct Waiting {
     pub(super) seq: i64,
     pub(super) id: Option<JobId>,
     pub(super) record: Vec<u8>,
