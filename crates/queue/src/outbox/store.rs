@@ -70,7 +70,6 @@ pub trait Sealed {}
 /// fn relay(jobs: legwork::Client, pool: impl legwork::outbox::Source) -> legwork::outbox::Relay {
 ///     legwork::outbox::Relay::new(jobs, pool)
 /// }
-/// # let _ = relay::<sqlx::SqlitePool>;
 /// ```
 pub trait Source: Sealed + Send + Sync + 'static {
     /// Makes the tables.

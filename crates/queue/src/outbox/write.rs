@@ -24,7 +24,6 @@ pub struct Row {
 ///     legwork::outbox::enqueue_raw(tx, "orders.ship", &order.to_string()).await?;
 ///     Ok(())
 /// }
-/// # let _ = place::<sqlx::SqliteConnection>;
 /// ```
 pub trait Target: store::Sealed + Send {
     /// Writes one row.
