@@ -25,6 +25,9 @@ pub(crate) enum Verdict {
     Snooze(Duration),
     Discard,
     Cancel,
+    HandBack,
+    /// Only the library says so: of a child process.
+    Crash,
 }
 
 impl Failure {
@@ -74,6 +77,17 @@ impl Failure {
     /// ```
     pub fn snooze(wait: Duration) -> Failure {
         Failure { verdict: Verdict::Snooze(wait), message: "snoozed".into() }
+    }
+
+    /// Stopped in the middle because the worker stops: the job goes back to the head of its
+    /// queue for another worker, and no attempt is spent. Where the worker does not stop it
+    /// is a snooze of one second.
+    ///
+    /// ```
+    /// assert_eq!(legwork::Failure::hand_back().to_string(), "handed back");
+    /// ```
+    pub fn hand_back() -> Failure {
+        Failure { verdict: Verdict::HandBack, message: "handed back".into() }
     }
 
     /// Never again: the job is `discarded` with the reason `failed`, and kept for inspection

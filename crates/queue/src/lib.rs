@@ -140,4 +140,4 @@ pub use policy::{Backoff, Keep, Policy};
 #[cfg(feature = "cron")]
 pub use scheduler::{Missed, Schedule, Scheduler};
 pub use state::State;
-pub use worker::{Context, Running, Worker, shutdown_signal};
+pub use worker::{Context, Running, StopReason, Worker, shutdown_signal};

@@ -109,14 +109,23 @@ pub struct Policy {
     pub max_attempts: u32,
     /// How many times the job may take its worker down; 3 unless said.
     pub max_crashes: u32,
-    /// How long one attempt may take; no limit unless said.
+    /// How long one attempt may take; no limit unless said. Then the handler is told, by
+    /// `Context::cancelled`, and has the grace to end by itself.
     pub timeout: Option<Duration>,
+    /// How long a handler may go on after it was told that its time is over or that its job
+    /// is called off, before it is dropped; 2 s unless said.
+    #[serde(default = "two_seconds")]
+    pub grace: Duration,
     /// How retries are spaced.
     pub backoff: Backoff,
     /// How long a succeeded or cancelled job is kept; an hour unless said.
     pub keep: Keep,
     /// How long a discarded job is kept; seven days unless said.
     pub keep_discarded: Keep,
+}
+
+fn two_seconds() -> Duration {
+    Duration::from_secs(2)
 }
 
 impl Default for Policy {
@@ -127,6 +136,7 @@ impl Default for Policy {
             max_attempts: 10,
             max_crashes: 3,
             timeout: None,
+            grace: two_seconds(),
             backoff: Backoff::default(),
             keep: Keep::For(Duration::from_secs(3_600)),
             keep_discarded: Keep::For(Duration::from_secs(7 * 86_400)),
@@ -161,6 +171,8 @@ setters! {
     max_crashes: u32 => "3";
     /// How long one attempt may take.
     timeout: impl Into<Option<Duration>> => "std::time::Duration::from_secs(30)";
+    /// How long a handler may go on after it was told to end.
+    grace: Duration => "std::time::Duration::from_millis(500)";
     /// How retries are spaced.
     backoff: Backoff => "legwork::Backoff::default()";
     /// How long a succeeded or cancelled job stays inspectable.

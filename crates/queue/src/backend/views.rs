@@ -337,6 +337,9 @@ pub struct WorkerView {
     pub running: usize,
     /// Whether it has been told to stop.
     pub stopping: bool,
+    /// How many of its handlers block their thread past their time and cannot be ended.
+    #[serde(default)]
+    pub stuck: usize,
     /// What it handles.
     pub definitions: Vec<Definition>,
 }

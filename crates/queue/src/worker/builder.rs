@@ -9,7 +9,7 @@ use crate::{Client, Context, Error, Failure, Job, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// How many jobs of a queue run at a time unless [`Worker::queue`] says otherwise.
@@ -62,6 +62,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             beat: Duration::from_secs(5),
             poll: Duration::from_secs(1),
             maintain: true,
+            max_stuck: None,
         };
         Worker { client, state, handlers: HashMap::new(), queues: Vec::new(), mistake: None, settings }
     }
@@ -166,6 +167,27 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         self
     }
 
+    /// How many handlers of a queue may be stuck and have their permits replaced (as many as
+    /// the queue has permits, by default). A handler that blocks its thread cannot be ended:
+    /// when its time is over its job is settled without it, and another may run. Beyond this
+    /// number nothing is replaced, and the worker is not ready any more.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).max_stuck(2);
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn max_stuck(mut self, permits: usize) -> Worker<S> {
+        self.settings.max_stuck = Some(permits);
+        self
+    }
+
     /// Whether this worker also promotes, reaps and prunes; it does by default. In every
     /// namespace somebody must: a worker, or [`crate::maintain::run`] beside it.
     ///
@@ -232,7 +254,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             settings: self.settings,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
-            freed: Notify::new(),
+            freed: Arc::default(),
         });
         let (stop, abort) = (engine.stop.clone(), engine.abort.clone());
         let drain = self.settings.drain;

@@ -1,5 +1,6 @@
 //! What a handler is told about the attempt that it is.
 
+use super::hold::Hold;
 use crate::backend::{Note, Settled, Token};
 use crate::{Client, JobId, Result};
 use serde::Serialize;
@@ -38,7 +39,8 @@ pub(super) struct Inner {
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
     pub(super) token: Token,
-    pub(super) cancelled: CancellationToken,
+    pub(super) hold: Arc<Hold>,
+    pub(super) stopping: CancellationToken,
 }
 
 /// What a handler said of its progress, as it is stored.
@@ -210,31 +212,6 @@ impl<S> Context<S> {
     /// ```
     pub fn client(&self) -> &Client {
         &self.inner.client
-    }
-
-    /// Fires when the job is called off or its lease is lost. A job called off has 2 s to tidy
-    /// up before its handler is dropped; one whose lease is lost is dropped at once, as is, and
-    /// without this firing, what still runs when the worker's drain is over.
-    ///
-    /// ```
-    /// # use legwork::*; use serde::{Serialize, Deserialize};
-    /// # #[derive(Serialize, Deserialize)] struct Ping;
-    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
-    /// async fn ping(_: Ping, cx: Context) -> Result<(), Failure> {
-    ///     tokio::select! {
-    ///         () = cx.cancelled().cancelled() => Err(Failure::retry("called off")),
-    ///         () = async { /* the work */ } => Ok(()),
-    ///     }
-    /// }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-    /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
-    /// let id = jobs.enqueue(Ping).await?.id;
-    /// jobs.wait::<Ping>(id).await?;
-    /// # worker.stop().await; Ok(()) }
-    /// ```
-    pub fn cancelled(&self) -> &CancellationToken {
-        &self.inner.cancelled
     }
 
     /// Says how far the job is: a share from 0 to 1 (clamped) and a few words (cut at 500

@@ -4,12 +4,13 @@
 
 use super::held::Held;
 use super::running::Health;
-use super::{Engine, Settings};
+use super::{Engine, Lane, Settings};
 use crate::backend::{Backend, WorkerView};
 use crate::{Client, Error, Result, maintain};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// The wait between two tries while the backend does not answer.
@@ -30,11 +31,14 @@ impl Beating {
     }
 }
 
-struct Beat {
+pub(super) struct Beat {
     client: Client,
-    held: Arc<Held>,
-    health: Arc<Health>,
-    settings: Settings,
+    pub(super) held: Arc<Held>,
+    pub(super) lanes: Arc<[Lane]>,
+    pub(super) health: Arc<Health>,
+    pub(super) settings: Settings,
+    pub(super) freed: Arc<Notify>,
+    pub(super) abort: CancellationToken,
     stopping: CancellationToken,
     view: WorkerView,
 }
@@ -43,6 +47,9 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
     let beat = Beat {
         client: engine.client.clone(),
         held: engine.held.clone(),
+        lanes: engine.lanes.clone(),
+        freed: engine.freed.clone(),
+        abort: engine.abort.clone(),
         health: engine.health.clone(),
         settings: engine.settings,
         stopping: engine.stop.clone(),
@@ -52,19 +59,21 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
         .enable_all()
         .build()
         .map_err(|e| Error::with(crate::error::Kind::Refused, "worker: no runtime for the heartbeat", e))?;
+    // The worker's own connection hears of them; this thread asks by itself as well.
+    let wakeups = engine.backend.wakeups();
     let done = CancellationToken::new();
     let until = done.clone();
     let thread = std::thread::Builder::new()
         .name("legwork-heartbeat".into())
         .spawn(move || {
-            runtime.block_on(until.run_until_cancelled(beat.run(until.clone())));
+            runtime.block_on(until.run_until_cancelled(beat.run(until.clone(), wakeups)));
         })
         .map_err(|e| Error::with(crate::error::Kind::Refused, "worker: no thread for the heartbeat", e))?;
     Ok(Beating { done, thread })
 }
 
 impl Beat {
-    async fn run(self, done: CancellationToken) {
+    async fn run(self, done: CancellationToken, wakeups: watch::Receiver<u64>) {
         let backend = loop {
             match self.client.reopen().await {
                 Ok(backend) => break backend,
@@ -80,7 +89,12 @@ impl Beat {
                 maintain::run(backend.clone(), self.settings.lease, done).await;
             }
         };
-        tokio::join!(self.renew(&*backend), self.show_life(&*backend), maintenance);
+        tokio::join!(
+            self.renew(&*backend),
+            self.watch(&*backend, wakeups),
+            self.show_life(&*backend),
+            maintenance
+        );
     }
 
     /// Renews every third of a lease, so that two renewals may fail before one is lost.
@@ -102,7 +116,6 @@ impl Beat {
                                 false => self.held.lost(*token),
                             }
                         }
-                        extended.cancel.into_iter().for_each(|id| self.held.cancel(id));
                     }
                     Ok(Err(e)) => {
                         tracing::warn!(error = %e, "leases could not be renewed; trying again");
@@ -123,6 +136,7 @@ impl Beat {
             let mut view = self.view.clone();
             view.running = self.health.running.load(Ordering::Relaxed);
             view.stopping = self.stopping.is_cancelled();
+            view.stuck = self.lanes.iter().map(|l| l.stuck.load(Ordering::Relaxed)).sum();
             if let Err(e) = backend.beat(&view).await {
                 tracing::debug!(error = %e, "no beat");
             }

@@ -1,13 +1,13 @@
 //! What this worker holds: read by the heartbeat, written by the fetcher and the settler.
 
+use super::hold::{Hold, Why};
 use super::lock;
+use super::watch::Overrun;
 use crate::JobId;
 use crate::backend::Token;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
-use tokio_util::sync::CancellationToken;
+use std::time::{Duration, Instant};
 
 /// All leases of this worker.
 #[derive(Default)]
@@ -24,47 +24,6 @@ struct HeldBatch {
     /// Whether one more crash would be its last.
     last_chance: bool,
     jobs: HashMap<JobId, Arc<Hold>>,
-}
-
-/// One held job, and why it must end, if it must.
-#[derive(Default)]
-pub(super) struct Hold {
-    pub(super) ended: CancellationToken,
-    why: AtomicU8,
-}
-
-/// Why a running job is to be dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The lease is gone, as the backend said: somebody else may run it by now.
-    Lost,
-    /// The lease is over by this worker's own clock, and the backend cannot be asked: it
-    /// may have granted one more, and then the job is handed back.
-    Overdue,
-    /// It was called off.
-    Cancelled,
-}
-
-impl Hold {
-    fn end(&self, why: Why) {
-        let code = match why {
-            Why::Lost => 1,
-            Why::Overdue => 2,
-            Why::Cancelled => 3,
-        };
-        // A lost lease outranks all: nothing may be settled any more.
-        self.why.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |old| (old != 1).then_some(code)).ok();
-        self.ended.cancel();
-    }
-
-    pub(super) fn why(&self) -> Option<Why> {
-        match self.why.load(Ordering::SeqCst) {
-            0 => None,
-            1 => Some(Why::Lost),
-            2 => Some(Why::Overdue),
-            _ => Some(Why::Cancelled),
-        }
-    }
 }
 
 impl Held {
@@ -136,11 +95,31 @@ impl Held {
         all
     }
 
-    pub(super) fn cancel(&self, id: JobId) {
-        for batch in lock(&self.batches).values() {
+    /// Calls a job off; returns those leases of it that the backend has not been told of.
+    pub(super) fn cancel(&self, id: JobId) -> Vec<(Token, JobId, Arc<Hold>)> {
+        let mut all = Vec::new();
+        for (token, batch) in lock(&self.batches).iter() {
             if let Some(hold) = batch.jobs.get(&id) {
                 hold.end(Why::Cancelled);
+                if !hold.is_acknowledged() {
+                    all.push((*token, id, hold.clone()));
+                }
             }
         }
+        all
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.batches).is_empty()
+    }
+
+    /// What should have ended, at the latest `margin` before now, each with its lane.
+    pub(super) fn overrun(&self, now: Instant, abort: Option<Instant>, margin: Duration) -> Overrun {
+        let mut all = Vec::new();
+        for (token, batch) in lock(&self.batches).iter() {
+            let over = batch.jobs.iter().filter(|(_, hold)| hold.overrun(now, abort, margin));
+            all.extend(over.map(|(id, hold)| (*token, *id, batch.lane, hold.clone())));
+        }
+        all
     }
 }

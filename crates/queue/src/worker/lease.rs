@@ -30,7 +30,11 @@ pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(
     let tracker = TaskTracker::new();
     fetch(&engine, &tracker).await;
     tracker.close();
-    tracker.wait().await;
+    tokio::select! {
+        () = tracker.wait() => {}
+        // What is stuck in its thread has been given up by the watch, and may never end.
+        () = async { engine.abort.cancelled().await; engine.all_settled().await } => {}
+    }
     engine.all_settled().await;
     settler.abort();
     beating.stop().await;
@@ -179,7 +183,7 @@ impl<S> Engine<S> {
     /// Queues of fast jobs and of others are asked for apart: these get a lease each.
     fn requests(&self) -> Vec<LeaseRequest> {
         let mut wanted: [Vec<(String, usize)>; 2] = Default::default();
-        for lane in &self.lanes {
+        for lane in self.lanes.iter() {
             let speed = lane.speed.load(Ordering::Relaxed);
             let ahead = AHEAD_NS.checked_div(speed).unwrap_or(0) as usize * lane.concurrency;
             let most = (lane.concurrency + ahead).min(lane.concurrency.max(MAX_LEASE));
@@ -205,7 +209,7 @@ impl<S> Engine<S> {
     async fn all_settled(&self) {
         loop {
             let freed = self.freed.notified();
-            if self.lanes.iter().all(|l| l.inside.load(Ordering::SeqCst) == 0) {
+            if self.held.is_empty() {
                 return;
             }
             // Bounded by the settler: it gives up a settle when its lease is over.

@@ -1,22 +1,28 @@
 //! The pool that runs handlers. `builder` starts it and `running` answers for it. One
 //! daemon, one file: `lease` asks for jobs, `run` is the life of one job, `settle` ends
-//! leases in batches, `heartbeat` renews them from a thread of its own, `shutdown` says when.
+//! leases in batches, `heartbeat` renews them from a thread of its own
+//! and `watch` looks from there after what runs, `shutdown` says when.
 
 mod builder;
 mod context;
 mod handler;
 mod heartbeat;
 mod held;
+mod hold;
 mod lease;
 mod run;
 mod running;
 mod settle;
 mod shutdown;
+mod stopping;
+mod terms;
+mod watch;
 
 pub use builder::Worker;
 pub use context::Context;
 pub use running::Running;
 pub use shutdown::shutdown_signal;
+pub use stopping::StopReason;
 
 use crate::Client;
 use crate::backend::{Backend, Settle};
@@ -38,14 +44,17 @@ struct Settings {
     beat: Duration,
     poll: Duration,
     maintain: bool,
+    /// How many permits of a queue may be replaced; as many as it has where none is said.
+    max_stuck: Option<usize>,
 }
+
 /// Everything that the daemons of one worker share.
 struct Engine<S> {
     client: Client,
     backend: Arc<dyn Backend>,
     state: S,
     handlers: HashMap<String, Handler<S>>,
-    lanes: Vec<Lane>,
+    lanes: Arc<[Lane]>,
     held: Arc<Held>,
     settles: mpsc::Sender<Settle>,
     health: Arc<Health>,
@@ -55,7 +64,7 @@ struct Engine<S> {
     /// Drop what still runs and hand it back.
     abort: CancellationToken,
     /// A permit or a whole job came free.
-    freed: Notify,
+    freed: Arc<Notify>,
 }
 
 /// One queue of this worker.
@@ -67,6 +76,8 @@ struct Lane {
     inside: AtomicUsize,
     /// Moving average of a run in nanoseconds; 0 while unknown.
     speed: AtomicU64,
+    /// Handlers that block their thread and were given up.
+    stuck: AtomicUsize,
 }
 
 impl Lane {
@@ -77,6 +88,7 @@ impl Lane {
             permits: Arc::new(Semaphore::new(concurrency)),
             inside: AtomicUsize::new(0),
             speed: AtomicU64::new(0),
+            stuck: AtomicUsize::new(0),
         }
     }
 

@@ -1,22 +1,20 @@
 //! The life of one leased job, top to bottom.
 
-use super::held::{Hold, Why};
+use super::hold::{Hold, Stuck, Why};
 use super::lease::Turn;
+use super::terms::{Terms, chance};
 use super::{Context, Engine, context};
 use crate::backend::{LeasedJob, Outcome, Settle, Token};
-use crate::clock::span_ms;
-use crate::failure::Verdict;
 use crate::measure::{count, observe};
 use crate::{Envelope, Failure, Policy};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-/// After a cancellation a handler may tidy up for this long before it is dropped.
-const TIDY: Duration = Duration::from_secs(2);
 /// A result larger than this is not kept.
 const MAX_RESULT: usize = 1 << 20;
 
@@ -35,23 +33,25 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     let id = job.id;
     let envelope = Envelope::decode(id, &job.record);
     let keyed = envelope.as_ref().is_ok_and(|e| e.unique.is_some() || e.serial.is_some());
-    let outcome = {
-        let permit = tokio::select! {
-            biased;
-            permit = turn.come() => permit,
-            () = hold.ended.cancelled() => None,
-            () = engine.abort.cancelled() => None,
-        };
-        match (permit, envelope) {
-            (None, _) => interrupted(&hold),
-            (Some(_), _) if last_chance && !engine.isolate(token).await => Some(later()),
-            (Some(_), Err(e)) => Some(undecodable(&Policy::default(), e.to_string())),
-            (Some(_), Ok(envelope)) => {
-                let span = tracing::info_span!("job", %id, name = envelope.name, attempt = job.attempts + 1);
-                attempt(&engine, token, &job, envelope, &hold, lane).instrument(span).await
-            }
+    let permit = tokio::select! {
+        biased;
+        permit = turn.come() => permit,
+        () = hold.ended.cancelled() => None,
+        () = engine.abort.cancelled() => None,
+    };
+    let outcome = match (&permit, envelope) {
+        (None, _) => interrupted(&hold),
+        (Some(_), _) if last_chance && !engine.isolate(token).await => Some(later()),
+        (Some(_), Err(e)) => Some(undecodable(&Policy::default(), e.to_string())),
+        (Some(_), Ok(envelope)) => {
+            let span = tracing::info_span!("job", %id, name = envelope.name, attempt = job.attempts + 1);
+            attempt(&engine, token, &job, envelope, &hold, lane).instrument(span).await
         }
     };
+    if let Err(stuck) = hold.claim() {
+        return lane.came_back(&engine, permit, stuck);
+    }
+    drop(permit);
     match outcome {
         Some(outcome) => {
             // Fails only when the settler is gone, and then the lease will run out.
@@ -61,13 +61,30 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     }
 }
 
+impl super::Lane {
+    /// A handler that was given up has ended after all.
+    fn came_back<S>(&self, engine: &Engine<S>, permit: Option<OwnedSemaphorePermit>, stuck: Stuck) {
+        self.stuck.fetch_sub(1, Ordering::SeqCst);
+        if stuck.replaced {
+            // There is another one in its place.
+            permit.into_iter().for_each(OwnedSemaphorePermit::forget);
+        } else {
+            drop(permit);
+            self.inside.fetch_sub(1, Ordering::SeqCst);
+            engine.health.unreplaced.fetch_sub(1, Ordering::SeqCst);
+        }
+        tracing::warn!("a handler that blocked its thread has ended; what it said is not heard");
+        engine.freed.notify_waiters();
+    }
+}
+
 /// Runs one attempt and says what becomes of the job; `None` when its lease is lost.
 async fn attempt<S: Clone + Send + Sync + 'static>(
     engine: &Engine<S>,
     token: Token,
     job: &LeasedJob,
     envelope: Envelope,
-    hold: &Hold,
+    hold: &Arc<Hold>,
     lane: &super::Lane,
 ) -> Option<Outcome> {
     let Some(handler) = engine.handlers.get(&envelope.name) else {
@@ -79,19 +96,19 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         tracing::warn!(version = envelope.version, "a newer payload than this worker knows; parked");
         return Some(Outcome::Park);
     }
-    let max_attempts = envelope.max_attempts.unwrap_or(policy.max_attempts).max(1);
+    let terms = *hold.begin(Terms::of(&envelope, policy, job.attempts + 1));
     let inner = context::Inner {
         client: engine.client.clone(),
         id: job.id,
         name: envelope.name.clone(),
         queue: envelope.queue.clone(),
-        attempt: job.attempts + 1,
-        max_attempts,
+        attempt: terms.attempt,
+        max_attempts: terms.max_attempts,
         token,
-        cancelled: hold.ended.clone(),
+        hold: hold.clone(),
+        stopping: engine.stop.clone(),
     };
     let cx = Context { state: engine.state.clone(), inner: Arc::new(inner) };
-    let started = Instant::now();
     engine.health.running.fetch_add(1, Ordering::Relaxed);
     let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler.begin(&envelope.payload, cx)));
     let ended = match begun {
@@ -100,15 +117,12 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
             engine.health.running.fetch_sub(1, Ordering::Relaxed);
             return Some(undecodable(policy, format!("payload of {}: {e}", envelope.name)));
         }
-        Ok(Ok(running)) => {
-            let timeout = envelope.timeout_ms.map(Duration::from_millis).or(policy.timeout);
-            supervise(running, timeout, hold, &engine.abort).await
-        }
+        Ok(Ok(running)) => supervise(running, &terms, hold, &engine.abort).await,
     };
     engine.health.running.fetch_sub(1, Ordering::Relaxed);
-    lane.ran(started.elapsed());
-    observe!("legwork_job_duration_seconds", started.elapsed().as_secs_f64(), "name" => envelope.name);
-    let outcome = ended.outcome(&envelope, policy, job.attempts + 1, max_attempts, hold);
+    lane.ran(terms.since.elapsed());
+    observe!("legwork_job_duration_seconds", terms.since.elapsed().as_secs_f64(), "name" => envelope.name);
+    let outcome = ended.outcome(&terms, hold, engine.stop.is_cancelled());
     told(&envelope, outcome.as_ref());
     outcome
 }
@@ -120,10 +134,11 @@ enum Ended {
     Interrupted,
 }
 
-/// Drives the handler until it returns, panics, runs out of time or is to be dropped.
+/// Drives the handler until it returns, panics, or is to be dropped: some grace after its
+/// time is over or it was called off, at once for any other reason.
 async fn supervise(
     mut running: super::handler::Attempt,
-    timeout: Option<Duration>,
+    terms: &Terms,
     hold: &Hold,
     abort: &tokio_util::sync::CancellationToken,
 ) -> Ended {
@@ -137,47 +152,33 @@ async fn supervise(
         }
     });
     let late = async {
-        match timeout {
-            Some(limit) => {
-                tokio::time::sleep(limit).await;
-                Failure::retry(format!("timed out after {limit:?}"))
-            }
-            None => std::future::pending().await,
+        if let Some(limit) = terms.timeout {
+            tokio::time::sleep(limit).await;
+            hold.end(Why::Timeout);
         }
+        std::future::pending::<Ended>().await
     };
     let dropped = async {
-        tokio::select! {
-            () = abort.cancelled() => {}
-            () = async {
-                hold.ended.cancelled().await;
-                if hold.why() == Some(Why::Cancelled) {
-                    tokio::time::sleep(TIDY).await;
-                }
-            } => {}
+        hold.ended.cancelled().await;
+        if hold.has_grace() {
+            tokio::time::sleep(terms.grace).await;
         }
     };
     tokio::select! {
         biased;
         ended = caught => ended,
+        () = abort.cancelled() => Ended::Interrupted,
         () = dropped => Ended::Interrupted,
-        failure = late => Ended::Failed(failure),
+        ended = late => ended,
     }
 }
 
 impl Ended {
-    fn outcome(
-        self,
-        envelope: &Envelope,
-        policy: &Policy,
-        attempt: u32,
-        max: u32,
-        hold: &Hold,
-    ) -> Option<Outcome> {
-        if hold.why() == Some(Why::Lost) {
-            return None;
-        }
-        match self {
-            Ended::Returned(result) => {
+    fn outcome(self, terms: &Terms, hold: &Hold, stopping: bool) -> Option<Outcome> {
+        match (self, hold.why()) {
+            (_, Some(Why::Lost)) => None,
+            // Done is done, also when it was to end: nobody has to do it again.
+            (Ended::Returned(result), _) => {
                 let result = result.filter(|text| {
                     let fits = text.len() <= MAX_RESULT;
                     if !fits {
@@ -185,40 +186,26 @@ impl Ended {
                     }
                     fits
                 });
-                Some(Outcome::Succeeded { result, keep_ms: envelope.keep(policy.keep) })
+                Some(terms.succeeded(result))
             }
-            Ended::Interrupted => interrupted(hold),
-            Ended::Failed(_) if hold.why() == Some(Why::Cancelled) => interrupted(hold),
-            Ended::Failed(failure) => Some(failed(failure, envelope, policy, attempt, max)),
+            (Ended::Failed(_), Some(Why::Cancelled)) => interrupted(hold),
+            (Ended::Failed(said), Some(Why::Timeout)) => {
+                Some(terms.failed(terms.timed_out(Some(said)), stopping))
+            }
+            (Ended::Failed(said), _) => Some(terms.failed(said, stopping)),
+            (Ended::Interrupted, Some(Why::Timeout)) => Some(terms.failed(terms.timed_out(None), stopping)),
+            (Ended::Interrupted, _) => interrupted(hold),
         }
-    }
-}
-
-fn failed(failure: Failure, envelope: &Envelope, policy: &Policy, attempt: u32, max: u32) -> Outcome {
-    let error = failure.message;
-    let keep_ms = policy.keep_discarded.as_ms();
-    let retry = |wait: Duration, error: String| {
-        if attempt >= max {
-            return Outcome::Discard { reason: "exhausted".into(), error, keep_ms };
-        }
-        Outcome::Retry { wait_ms: span_ms(wait), error }
-    };
-    match failure.verdict {
-        Verdict::Retry => retry(policy.backoff.delay(attempt, chance()), error),
-        Verdict::RetryIn(wait) => retry(wait, error),
-        Verdict::Snooze(wait) => Outcome::Snooze { wait_ms: span_ms(wait) },
-        Verdict::Discard => Outcome::Discard { reason: "failed".into(), error, keep_ms },
-        Verdict::Cancel => Outcome::Cancel { reason: error, keep_ms: envelope.keep(policy.keep) },
     }
 }
 
 /// The outcome of a job that was dropped before it ended.
-fn interrupted(hold: &Hold) -> Option<Outcome> {
+pub(super) fn interrupted(hold: &Hold) -> Option<Outcome> {
     let hour = crate::Keep::For(Duration::from_secs(3_600)).as_ms();
     match hold.why() {
         Some(Why::Lost) => None,
         Some(Why::Cancelled) => Some(Outcome::Cancel { reason: "requested".into(), keep_ms: hour }),
-        Some(Why::Overdue) | None => Some(Outcome::HandBack),
+        Some(Why::Overdue | Why::Timeout) | None => Some(Outcome::HandBack),
     }
 }
 
@@ -236,13 +223,6 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
     let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
     Failure::retry(format!("panicked: {}", said.unwrap_or_else(|| "without a message".into())))
-}
-
-/// A random number from 0 to 1: a v4-like share of a fresh id is random enough for jitter.
-fn chance() -> f64 {
-    let bytes = crate::JobId::in_shard(0);
-    f64::from(u32::from_be_bytes(bytes.as_bytes()[10..14].try_into().unwrap_or_default()))
-        / f64::from(u32::MAX)
 }
 
 /// One event an outcome, in one vocabulary.

@@ -35,6 +35,8 @@ pub(super) struct Health {
     /// Milliseconds after `started` of the last lease call that succeeded; -1 for never.
     polled: AtomicI64,
     pub(super) running: AtomicUsize,
+    /// Handlers that are stuck and hold a permit that was not replaced.
+    pub(super) unreplaced: AtomicUsize,
     poll: Duration,
     pub(super) id: String,
 }
@@ -65,7 +67,7 @@ impl Running {
 
     /// Whether a look for work succeeded within the last 10 s (or, of a worker that is full, a
     /// word with the backend): one that is up and no longer consumes is not ready, nor is one
-    /// that has not looked yet.
+    /// that has not looked yet, nor one with more stuck handlers than [`Worker::max_stuck`].
     ///
     /// ```
     /// # use legwork::*; use serde::{Serialize, Deserialize};
@@ -141,8 +143,8 @@ impl Running {
 
 impl Health {
     pub(super) fn new(id: String, poll: Duration) -> Health {
-        let (polled, running) = (AtomicI64::new(-1), AtomicUsize::new(0));
-        Health { started: Instant::now(), polled, running, poll, id }
+        let (polled, running, unreplaced) = (AtomicI64::new(-1), AtomicUsize::new(0), AtomicUsize::new(0));
+        Health { started: Instant::now(), polled, running, unreplaced, poll, id }
     }
 
     pub(super) fn polled(&self) {
@@ -152,6 +154,8 @@ impl Health {
     fn is_ready(&self) -> bool {
         let at = self.polled.load(Ordering::Relaxed);
         let limit = (self.poll * 10).as_millis() as i64;
-        at >= 0 && self.started.elapsed().as_millis() as i64 - at < limit
+        at >= 0
+            && self.unreplaced.load(Ordering::Relaxed) == 0
+            && self.started.elapsed().as_millis() as i64 - at < limit
     }
 }
