@@ -3,6 +3,7 @@
 //! Two JSON texts rather than one, so that a backend reads the header without touching
 //! a payload of any size. The header carries only what differs from the defaults.
 
+use crate::middleware::Trace;
 use crate::{Error, JobId, Keep};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -57,6 +58,16 @@ pub struct Envelope {
     pub keep_ms: Option<i64>,
     /// When a client made it, for ids that do not tell, in milliseconds since the epoch.
     pub created_ms: Option<i64>,
+    /// The trace that it is a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
+    /// How the payload is packed for the way, the outermost last; see
+    /// [`Middleware::open`](crate::middleware::Middleware::open).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packed: Vec<String>,
+    /// Who signed it: the key's name, a colon and the signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// The header as it is written: one letter a field, because every byte is paid for in
@@ -85,6 +96,12 @@ struct Header {
     k: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     m: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tr: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    z: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sg: Option<String>,
 }
 
 impl Envelope {
@@ -118,6 +135,9 @@ impl Envelope {
             timeout_ms: None,
             keep_ms: None,
             created_ms: None,
+            trace: None,
+            packed: Vec::new(),
+            signature: None,
         }
     }
 
@@ -134,6 +154,18 @@ impl Envelope {
     /// How long a succeeded or cancelled job is kept, given its policy's word.
     pub(crate) fn keep(&self, policy: Keep) -> i64 {
         self.keep_ms.unwrap_or_else(|| policy.as_ms())
+    }
+
+    /// Whether the payload, or a part of it, is sealed.
+    ///
+    /// ```
+    /// let mut envelope = legwork::Envelope::new("a.job", "1").unwrap();
+    /// assert!(!envelope.is_sealed());
+    /// envelope.packed = vec!["lz4".into(), "sealed:k1".into()];
+    /// assert!(envelope.is_sealed());
+    /// ```
+    pub fn is_sealed(&self) -> bool {
+        self.packed.iter().any(|word| word.starts_with("sealed:") || word.starts_with("fields:"))
     }
 
     /// The record: header line, newline, payload.
@@ -156,6 +188,9 @@ impl Envelope {
             t: self.timeout_ms,
             k: self.keep_ms,
             m: self.created_ms,
+            tr: self.trace.map(Trace::write),
+            z: self.packed.clone(),
+            sg: self.signature.clone(),
         };
         let mut bytes = serde_json::to_vec(&header).unwrap_or_default();
         bytes.push(b'\n');
@@ -199,6 +234,9 @@ impl Envelope {
             timeout_ms: header.t,
             keep_ms: header.k,
             created_ms: header.m,
+            trace: header.tr.as_deref().and_then(Trace::read),
+            packed: header.z,
+            signature: header.sg,
         })
     }
 }

@@ -113,6 +113,13 @@ impl Failure {
     }
 }
 
+/// What a caught panic makes of an attempt.
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+    let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+    Failure::retry(format!("panicked: {}", said.unwrap_or_else(|| "without a message".into())))
+}
+
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Failure {
     fn from(error: E) -> Failure {
         Failure::retry(error)

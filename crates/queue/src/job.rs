@@ -1,8 +1,10 @@
 //! The payload of a job, as a type.
 
 use crate::Policy;
+use crate::middleware::Unreadable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// A typed payload. The type *is* the job: its fields are what the handler gets.
 ///
@@ -24,7 +26,9 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// The stable name on the wire, `[a-z0-9][a-z0-9_.-]{0,63}`; never a Rust path.
     const NAME: &'static str;
 
-    /// The version of the payload's shape. A worker parks what is newer than it knows.
+    /// The version of the payload's shape. Raise it with every change that an older payload or
+    /// an older worker would not bear, and write [`Job::upcast`]. A worker parks what is newer
+    /// than it knows.
     const VERSION: u32 = 1;
 
     /// What a handler returns when it succeeds; `()` where nothing is to be kept.
@@ -45,6 +49,43 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// ```
     fn policy() -> Policy {
         Policy::default()
+    }
+
+    /// Turns a payload of an older version into the next one's shape: from 1 to 2, from 2 to 3,
+    /// as often as it takes. Unless it is written, older payloads are parked, not guessed at.
+    ///
+    /// ```
+    /// # use legwork::{*, middleware::Unreadable}; use serde::{Serialize, Deserialize};
+    /// use serde_json::Value;
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Remind { seconds: u64 } // version 1 had minutes
+    ///
+    /// impl Job for Remind {
+    ///     const NAME: &'static str = "remind";
+    ///     const VERSION: u32 = 2;
+    ///     type Output = ();
+    ///     fn upcast(version: u32, payload: Value) -> Result<Value, Unreadable> {
+    ///         match version {
+    ///             1 => {
+    ///                 let minutes = payload["minutes"].as_u64().ok_or("minutes: not a number")?;
+    ///                 Ok(serde_json::json!({ "seconds": minutes * 60 }))
+    ///             }
+    ///             other => Err(Unreadable::Unknown(format!("version {other}"))),
+    ///         }
+    ///     }
+    /// }
+    /// let new = Remind::upcast(1, serde_json::json!({ "minutes": 2 })).unwrap();
+    /// assert_eq!(new["seconds"], 120);
+    /// ```
+    ///
+    /// # Errors
+    /// [`Unreadable::Broken`], or any error with `?`: the payload is not what that version's was;
+    /// the job is discarded as `undecodable`. [`Unreadable::Unknown`]: there is no way from that
+    /// version; the job is parked.
+    fn upcast(version: u32, payload: Value) -> Result<Value, Unreadable> {
+        let _ = payload;
+        Err(Unreadable::Unknown(format!("version {version} of {} has no upcaster here", Self::NAME)))
     }
 
     /// The unique key of this payload: at most one unfinished job of this name has it.

@@ -37,6 +37,7 @@
 //! | what a job is and how it is run | [`Job`], [`Policy`], [`Backoff`], [`Keep`] |
 //! | enqueueing, inspecting, steering, waiting for a result | [`Client`], [`Enqueue`], [`Snapshot`] |
 //! | handlers, and what they are told and may answer | [`Worker`], [`Context`], [`Failure`] |
+//! | tracing, encryption and your own, around enqueue and run | [`middleware`] |
 //! | cron: expressions, zones, missed slots | `Schedule`, `Scheduler`, `cron` |
 //! | promotion, recovery and retention | [`maintain`]; every worker does it |
 //! | the contract with Redis and SQLite, and what is inspected | [`backend`] |
@@ -55,6 +56,9 @@
 //! | `sqlite` | yes | one file, `sqlite:path.db`, or `sqlite::memory:` |
 //! | `cron` | yes | `Scheduler` and cron expressions |
 //! | `metrics` | no | counters and histograms, `legwork_…`, for any recorder of the `metrics` crate |
+//! | `compress` | no | [`middleware`]`::Compress`: large payloads travel compressed |
+//! | `encrypt` | no | [`middleware`]`::Sealed`: payloads, fields and results encrypted under a ring of keys |
+//! | `sign` | no | [`middleware`]`::Signed`: jobs that are not signed, or changed on the way, never run |
 //! | `testing` | no | the conformance cases, the model and the faulty backend, for who writes a backend |
 //!
 //! # States
@@ -115,6 +119,7 @@ mod id;
 mod job;
 pub mod maintain;
 mod measure;
+pub mod middleware;
 mod name;
 #[cfg(feature = "outbox")]
 pub mod outbox;
@@ -135,6 +140,7 @@ pub use error::{Error, Result};
 pub use failure::Failure;
 pub use id::JobId;
 pub use job::Job;
+pub use middleware::Middleware;
 pub use name::{check_job_name, check_queue_name};
 pub use policy::{Backoff, Keep, Policy};
 #[cfg(feature = "cron")]

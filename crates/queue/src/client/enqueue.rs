@@ -2,6 +2,7 @@
 
 use super::{Client, driver};
 use crate::backend::{Due, Enqueued, NewJob};
+use crate::middleware::{self, Trace, TraceParent};
 use crate::name::check_key;
 use crate::{Envelope, Error, Job, JobId, Keep, Policy, Result};
 use std::future::IntoFuture;
@@ -106,9 +107,17 @@ impl Client {
         Ok(receipts)
     }
 
-    /// Checks an envelope and makes it ready to be sent.
-    pub(crate) fn new_job(&self, envelope: Envelope, due: Due, chosen: bool) -> Result<NewJob> {
+    /// Checks an envelope, lets the middlewares at it, and makes it ready to be sent.
+    pub(crate) fn new_job(&self, mut envelope: Envelope, due: Due, chosen: bool) -> Result<NewJob> {
         check(&envelope, self.options().max_payload)?;
+        self.chain().enqueue(&mut envelope)?;
+        if !self.chain().is_empty() {
+            check(&envelope, self.options().max_payload)?;
+        }
+        if let Some(parent) = envelope.trace.map(|trace| trace.parent).or_else(middleware::current) {
+            let later = !matches!(due, Due::Now | Due::In(..=0));
+            envelope.trace = Some(Trace { parent, later });
+        }
         let record = envelope.encode();
         Ok(NewJob { envelope, record, due, chosen })
     }
@@ -352,6 +361,22 @@ impl<J, T> Enqueue<J, T> {
     /// ```
     pub fn keep(self, keep: Keep) -> Self {
         self.edit(|e| e.keep_ms = Some(keep.as_ms()))
+    }
+
+    /// The trace that the job is a part of, where it is not that of the attempt that enqueues it.
+    ///
+    /// ```
+    /// # use legwork::{*, middleware::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// let id = jobs.enqueue_raw("a.job", "{}").trace(header.parse()?).await?.id;
+    /// let job = jobs.job(id).await?.unwrap();
+    /// assert_eq!(job.envelope.envelope().unwrap().trace.unwrap().parent.to_string(), header);
+    /// # Ok(()) }
+    /// ```
+    pub fn trace(self, parent: TraceParent) -> Self {
+        self.edit(|e| e.trace = Some(Trace { parent, later: false }))
     }
 
     /// The version of the payload's shape, where it is not the type's (or 1). A worker that

@@ -61,7 +61,7 @@ impl Client {
     /// # Errors
     /// When the backend cannot be reached.
     pub async fn job(&self, id: JobId) -> Result<Option<JobView>> {
-        self.inner.backend.get(id, false).await
+        Ok(self.inner.backend.get(id, false).await?.map(|job| self.shown(job)))
     }
 
     /// Jobs that a filter lets through.
@@ -78,7 +78,14 @@ impl Client {
     /// # Errors
     /// When the backend cannot be reached.
     pub async fn jobs(&self, filter: &Filter) -> Result<Vec<JobView>> {
-        self.inner.backend.list(filter).await
+        let jobs = self.inner.backend.list(filter).await?;
+        Ok(jobs.into_iter().map(|job| self.shown(job)).collect())
+    }
+
+    /// A job as people see it: opened by the middlewares, as far as they can.
+    pub(super) fn shown(&self, mut job: JobView) -> JobView {
+        self.chain.show(&mut job);
+        job
     }
 
     /// Every queue with its counts, by name.

@@ -18,6 +18,7 @@ pub(crate) use enqueue::check;
 pub(crate) use enqueue::typed;
 
 use crate::backend::Backend;
+use crate::middleware::{Chain, Middleware};
 use crate::{Clock, Error, MAX_PAYLOAD, Result};
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    chain: Chain,
 }
 
 /// The backend and where it is, without secrets.
@@ -123,7 +125,7 @@ impl Client {
 
     fn build(backend: Arc<dyn Backend>, options: ClientOptions, url: Option<String>) -> Client {
         let driver = driver::Driver::start(backend.clone(), options.patience);
-        Client { inner: Arc::new(Inner { backend, options, driver, url }) }
+        Client { inner: Arc::new(Inner { backend, options, driver, url }), chain: Chain::default() }
     }
 
     /// The backend under this client: for what the client has no words for.
@@ -136,6 +138,25 @@ impl Client {
     /// ```
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.inner.backend
+    }
+
+    /// This client with one more middleware inside of those it has: around what it enqueues,
+    /// what it shows and what its workers run. Other clones stay as they are.
+    ///
+    /// ```
+    /// # use legwork::{*, middleware::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// let jobs = Client::connect("sqlite::memory:").await?.with(TraceContext::new());
+    /// # let _ = jobs;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with(&self, middleware: impl Middleware) -> Client {
+        Client { inner: self.inner.clone(), chain: self.chain.and(middleware) }
+    }
+
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
     }
 
     pub(crate) fn options(&self) -> &ClientOptions {

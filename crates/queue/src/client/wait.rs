@@ -1,7 +1,7 @@
 //! Waiting for a job's result.
 
 use super::Client;
-use crate::backend::JobView;
+use crate::backend::{JobView, Record};
 use crate::{Error, Job, JobId, Result, State};
 use std::fmt;
 use std::time::Duration;
@@ -82,11 +82,14 @@ impl Client {
     /// # Errors
     /// The job is missing, was discarded or cancelled, or its output is of another type.
     pub async fn wait<J: Job>(&self, id: JobId) -> Result<J::Output, WaitError> {
-        let job = self.wait_raw(id).await?;
+        let mut job = self.ended(id).await?;
+        let wrong =
+            |e: &dyn fmt::Display| WaitError::Failed(Error::corrupt(format!("result of {}: {e}", J::NAME)));
+        if let (Record::Decoded(envelope), Some(result)) = (&job.envelope, &mut job.result) {
+            self.chain.open_result(envelope, result).map_err(|e| wrong(&e))?;
+        }
         let text = job.result.as_ref().map_or("null", |r| r.get());
-        serde_json::from_str(text).map_err(|e| {
-            WaitError::Failed(Error::corrupt(format!("result of {}: not of the expected type: {e}", J::NAME)))
-        })
+        serde_json::from_str(text).map_err(|e| wrong(&format!("not of the expected type: {e}")))
     }
 
     /// Waits until a job has succeeded and returns it whole.
@@ -104,6 +107,10 @@ impl Client {
     /// # Errors
     /// The job is missing, was discarded or cancelled.
     pub async fn wait_raw(&self, id: JobId) -> Result<JobView, WaitError> {
+        Ok(self.shown(self.ended(id).await?))
+    }
+
+    async fn ended(&self, id: JobId) -> Result<JobView, WaitError> {
         let mut wait = Duration::from_millis(2);
         let mut job = self.inner.backend.watch(id).await?;
         loop {

@@ -26,7 +26,11 @@ impl Path {
 
     /// Puts in place of each value at this path what `change` makes of it, which is told the
     /// value's own path as a JSON pointer; `None` when there is no such value.
-    pub(super) fn rewrite(&self, value: &RawValue, change: &mut Change<'_>) -> Result<Option<Box<RawValue>>, Unreadable> {
+    pub(super) fn rewrite(
+        &self,
+        value: &RawValue,
+        change: &mut Change<'_>,
+    ) -> Result<Option<Box<RawValue>>, Unreadable> {
         rewrite(value, &self.0, &mut String::new(), change)
     }
 }

@@ -97,7 +97,10 @@ impl KeyRing {
             }
             // Says nothing of the line itself: half of it is a secret.
             let Some((id, key)) = line.split_once(char::is_whitespace).filter(|(id, _)| is_name(id)) else {
-                return Err(Error::invalid(format!("key: line {} is not a name and 32 bytes in base64", n + 1)));
+                return Err(Error::invalid(format!(
+                    "key: line {} is not a name and 32 bytes in base64",
+                    n + 1
+                )));
             };
             let bytes = STANDARD.decode(key.trim()).map(Zeroizing::new);
             let bytes = bytes.map_err(|_| Error::invalid(format!("key {id}: is not base64")))?;

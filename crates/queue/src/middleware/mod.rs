@@ -291,6 +291,18 @@ pub enum Unreadable {
     Unknown(String),
 }
 
+impl Unreadable {
+    /// Without what was said of the payload: an error is stored in the open, and quotes.
+    pub(crate) fn discreet(self) -> Unreadable {
+        match self {
+            Unreadable::Broken(_) => {
+                Unreadable::Broken("not what its type wants; it was sealed, so no more is said".into())
+            }
+            unknown @ Unreadable::Unknown(_) => unknown,
+        }
+    }
+}
+
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Unreadable {
     fn from(error: E) -> Unreadable {
         Unreadable::Broken(error.into().to_string())
@@ -310,6 +322,9 @@ impl fmt::Debug for Unreadable {
         write!(f, "{word}({self})")
     }
 }
+
+/// How a sealed result begins.
+const SEALED: &str = "{\"$sealed\":\"";
 
 /// The middlewares of a client or worker, the outermost first; nothing where there are none.
 #[derive(Clone, Default)]
@@ -340,7 +355,9 @@ impl Chain {
             Error::new(crate::error::Kind::Refused, format!("middleware, at the enqueue of {name}: {said}"))
         })??;
         if (job.id, &job.name) != (id, &name) {
-            return Err(Error::invalid(format!("middleware: the id and name of {name} must stay as they are")));
+            return Err(Error::invalid(format!(
+                "middleware: the id and name of {name} must stay as they are"
+            )));
         }
         Ok(())
     }
@@ -350,15 +367,19 @@ impl Chain {
         self.all().iter().rev().try_for_each(|m| m.open(job))?;
         match job.packed.last() {
             None => Ok(()),
-            Some(packing) => {
-                Err(Unreadable::Unknown(format!("the payload is packed as {packing:?}, which is not known here")))
-            }
+            Some(packing) => Err(Unreadable::Unknown(format!(
+                "the payload is packed as {packing:?}, which is not known here"
+            ))),
         }
     }
 
     /// As they run, the outermost first, each may have wrapped the result of the next.
     pub(crate) fn open_result(&self, job: &Envelope, result: &mut Box<RawValue>) -> Result<(), Unreadable> {
-        self.all().iter().try_for_each(|m| m.open_result(job, result))
+        self.all().iter().try_for_each(|m| m.open_result(job, result))?;
+        match result.get().starts_with(SEALED) {
+            true => Err(Unreadable::Unknown("sealed, and there is no key here".into())),
+            false => Ok(()),
+        }
     }
 
     /// Opens for inspection: what does not open stays as it is.

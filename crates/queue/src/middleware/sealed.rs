@@ -145,7 +145,8 @@ impl Sealed {
 
     fn seal(&self, bound: &[u8], plain: &str) -> Result<String> {
         let cipher = XChaCha20Poly1305::new(self.ring.newest().1.into());
-        let nonce = XNonce::try_generate().map_err(|_| refused("the operating system gives no random bytes"))?;
+        let nonce =
+            XNonce::try_generate().map_err(|_| refused("the operating system gives no random bytes"))?;
         let all = Payload { msg: plain.as_bytes(), aad: bound };
         let sealed = cipher.encrypt(&nonce, all).map_err(|_| refused("it is too large"))?;
         Ok(STANDARD.encode([&nonce[..], &sealed].concat()))
@@ -155,7 +156,9 @@ impl Sealed {
         let broken = |what: &str| Unreadable::Broken(format!("sealed with {key:?}: {what}"));
         let Some(bytes) = self.ring.find(key) else {
             let ring = &self.ring;
-            return Err(Unreadable::Unknown(format!("sealed with the key {key:?}, which is not in this {ring:?}")));
+            return Err(Unreadable::Unknown(format!(
+                "sealed with the key {key:?}, which is not in this {ring:?}"
+            )));
         };
         let sealed = STANDARD.decode(text).map_err(|_| broken("is not base64"))?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or_else(|| broken("is cut off"))?;
@@ -165,7 +168,7 @@ impl Sealed {
             .map(Zeroizing::new)
             .map_err(|_| broken("was changed, or belongs to another job"))?;
         let plain = std::str::from_utf8(&plain).map_err(|_| broken("is not UTF-8"))?;
-        Ok(RawValue::from_string(plain.into()).map_err(|_| broken("is not JSON"))?)
+        RawValue::from_string(plain.into()).map_err(|_| broken("is not JSON"))
     }
 
     fn open_whole(&self, job: &Envelope, key: &str) -> Result<Box<RawValue>, Unreadable> {
@@ -286,5 +289,80 @@ impl Middleware for Sealed {
         let (key, text) = boxed.sealed.split_once(':').unwrap_or_default();
         *result = self.unseal(key, &bound(job, "result"), text)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ring() -> KeyRing {
+        KeyRing::new("k1", [7; 32]).unwrap()
+    }
+
+    #[test]
+    fn paths_that_could_mean_the_same_are_refused() {
+        for (paths, said) in [
+            (&["a.b", "a"][..], "sealed: a and a.b could mean the same value"),
+            (&["a.*", "a.b"], "sealed: a.b and a.* could mean the same value"),
+            (&["a,b"], "sealed: \"a,b\" is not names of fields with dots between"),
+        ] {
+            assert_eq!(Sealed::fields(ring(), paths).unwrap_err().to_string(), said);
+        }
+    }
+
+    #[test]
+    fn nothing_sealed_looks_the_same_twice() {
+        let sealed = Sealed::whole(ring());
+        let envelope = Envelope::new("a.job", "{}").unwrap();
+        let all: std::collections::HashSet<String> = (0..100)
+            .map(|_| {
+                let mut job = envelope.clone();
+                sealed.enqueue(&mut job).unwrap();
+                job.payload.get().to_owned()
+            })
+            .collect();
+        assert_eq!(all.len(), 100);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_is_opened(text in ".{0,60}", path in proptest::sample::select(vec!["a", "a.b", "*", "a.*.c"])) {
+            let json = serde_json::json!({ "a": { "b": { "c": text } }, "n": [text] }).to_string();
+            for sealed in [Sealed::whole(ring()), Sealed::fields(ring(), &[path]).unwrap()] {
+                let mut job = Envelope::new("a.job", &json).unwrap();
+                sealed.enqueue(&mut job).unwrap();
+                prop_assert!(job.payload.get().contains("$sealed") || job.payload.get().starts_with('"'));
+                Sealed::nothing(ring()).open(&mut job).unwrap();
+                prop_assert_eq!(job.payload.get(), &json);
+                prop_assert!(job.packed.is_empty());
+            }
+        }
+
+        #[test]
+        fn one_bit_changed_and_it_does_not_open(text in "[a-z]{0,20}", at in any::<proptest::sample::Index>(), bit in 0u8..8) {
+            let mut job = Envelope::new("a.job", &format!("\"{text}\"")).unwrap();
+            Sealed::whole(ring()).enqueue(&mut job).unwrap();
+            let mut bytes = STANDARD.decode(job.payload.get().trim_matches('"')).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1u8 << bit;
+            job.payload = super::super::text(&STANDARD.encode(bytes)).unwrap();
+            prop_assert!(matches!(Sealed::nothing(ring()).open(&mut job), Err(Unreadable::Broken(_))));
+        }
+
+        #[test]
+        fn no_record_makes_it_panic(
+            json in prop_oneof!["\"[A-Za-z0-9+/=]{0,80}\"", "\\{\"a\":\\{\"\\$sealed\":\"[A-Za-z0-9+/:]{0,60}\"\\}\\}", "[0-9]{1,9}"],
+            word in prop_oneof!["sealed:.{0,9}", "fields:.{0,12}", "sealed:k1", "fields:k1:a", ".{0,9}"],
+        ) {
+            let Ok(mut job) = Envelope::new("a.job", &json) else { return Ok(()) };
+            let mut result = job.payload.clone();
+            let _ = Sealed::whole(ring()).open_result(&job, &mut result);
+            job.packed = vec!["lz4".into(), word.clone()];
+            let opened = Sealed::whole(ring()).open(&mut job);
+            // What did not open is as it was; nobody without the key makes something that does.
+            prop_assert!(opened.is_ok() || job.packed == ["lz4", &word], "{:?}", job);
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::{Envelope, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 /// Signs jobs with HMAC-SHA256 under the newest key of a ring, and verifies under any: id,
 /// name, version, queue, and the payload as it travels. Add it last, so that it signs what the
@@ -60,7 +61,10 @@ impl Signed {
 }
 
 fn mac(key: &[u8; 32], job: &Envelope) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new(key.into());
+    // As HMAC itself pads a short key.
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key);
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
     let version = job.version.to_be_bytes();
     let count = (job.packed.len() as u64).to_be_bytes();
     let pieces = [
@@ -97,7 +101,9 @@ impl Middleware for Signed {
         let (id, text) = signature.split_once(':').ok_or_else(wrong)?;
         let Some(key) = self.ring.find(id) else {
             let ring = &self.ring;
-            return Err(Unreadable::Unknown(format!("signature: by the key {id:?}, which is not in this {ring:?}")));
+            return Err(Unreadable::Unknown(format!(
+                "signature: by the key {id:?}, which is not in this {ring:?}"
+            )));
         };
         let bytes = STANDARD.decode(text).map_err(|_| wrong())?;
         mac(key, job).verify_slice(&bytes).map_err(|_| wrong())

@@ -145,7 +145,9 @@ impl FromStr for TraceParent {
             good.then_some(TraceParent { trace, span, flags })
         };
         parse().ok_or_else(|| {
-            Error::invalid("traceparent: is not 00-TRACE-SPAN-FLAGS with 32, 16 and 2 lower-case hexadecimal digits")
+            Error::invalid(
+                "traceparent: is not 00-TRACE-SPAN-FLAGS with 32, 16 and 2 lower-case hexadecimal digits",
+            )
         })
     }
 }
@@ -240,7 +242,10 @@ impl TraceContext {
     /// # let _ = traces;
     /// ```
     #[must_use]
-    pub fn current(mut self, current: impl Fn() -> Option<TraceParent> + Send + Sync + 'static) -> TraceContext {
+    pub fn current(
+        mut self,
+        current: impl Fn() -> Option<TraceParent> + Send + Sync + 'static,
+    ) -> TraceContext {
         self.current = Some(Box::new(current));
         self
     }
@@ -308,8 +313,8 @@ mod tests {
             "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             " 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ];
-        good.map(|text| assert!(text.parse::<TraceParent>().is_ok(), "{text}"));
-        bad.map(|text| assert!(text.parse::<TraceParent>().is_err(), "{text}"));
+        good.iter().for_each(|text| assert!(text.parse::<TraceParent>().is_ok(), "{text}"));
+        bad.iter().for_each(|text| assert!(text.parse::<TraceParent>().is_err(), "{text}"));
     }
 
     #[test]

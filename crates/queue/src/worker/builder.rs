@@ -5,6 +5,7 @@ use super::running::{Health, Running};
 use super::shutdown::shutdown_signal;
 use super::{Engine, Lane, Settings, heartbeat, lease, settle};
 use crate::backend::{Definition, WorkerView};
+use crate::middleware::Middleware;
 use crate::{Client, Context, Error, Failure, Job, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -204,6 +205,25 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// ```
     pub fn maintain(mut self, maintain: bool) -> Worker<S> {
         self.settings.maintain = maintain;
+        self
+    }
+
+    /// One more middleware inside of the client's: around what this worker runs, and what its
+    /// handlers enqueue with [`Context::client`].
+    ///
+    /// ```
+    /// # use legwork::{*, middleware::*}; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle(ping).with(TraceContext::new());
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn with(mut self, middleware: impl Middleware) -> Worker<S> {
+        self.client = self.client.with(middleware);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use super::hold::Hold;
 use crate::backend::{Note, Settled, Token};
+use crate::middleware::TraceParent;
 use crate::{Client, JobId, Result};
 use serde::Serialize;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub(super) struct Inner {
     pub(super) token: Token,
     pub(super) hold: Arc<Hold>,
     pub(super) stopping: CancellationToken,
+    pub(super) trace: Option<TraceParent>,
 }
 
 /// What a handler said of its progress, as it is stored.
@@ -191,6 +193,28 @@ impl<S> Context<S> {
     /// ```
     pub fn token(&self) -> u64 {
         self.inner.token.0
+    }
+
+    /// The attempt's place in the job's trace, where it has one. What the handler enqueues
+    /// continues it by itself; say it where that happens in a task that the handler spawned.
+    ///
+    /// ```
+    /// # use legwork::{*, middleware::*}; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = Option<String>; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<Option<String>, Failure> {
+    ///     Ok(cx.trace().map(|trace| trace.trace_id()))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// let here = TraceParent::root();
+    /// let id = jobs.enqueue(Ping).trace(here).await?.id;
+    /// assert_eq!(jobs.wait::<Ping>(id).await?, Some(here.trace_id()));
+    /// # worker.stop().await; Ok(()) }
+    /// ```
+    pub fn trace(&self) -> Option<TraceParent> {
+        self.inner.trace
     }
 
     /// The client, to enqueue what follows.

@@ -2,15 +2,13 @@
 
 use super::Context;
 use crate::backend::Definition;
-use crate::{Failure, Job};
-use serde_json::value::RawValue;
-use std::pin::Pin;
+use crate::middleware::{Run, Unreadable};
+use crate::{Envelope, Failure, Job};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
 
-/// What an attempt yields: the result as JSON, or none where it is `()`.
-pub(super) type Attempt = Pin<Box<dyn Future<Output = Result<Option<String>, Failure>> + Send>>;
-
-type Call<S> = dyn Fn(&RawValue, Context<S>) -> Result<Attempt, serde_json::Error> + Send + Sync;
+type Call<S> = dyn Fn(&Envelope, Context<S>) -> Result<Run<'static>, Unreadable> + Send + Sync;
 
 pub(super) struct Handler<S> {
     pub(super) definition: Definition,
@@ -24,23 +22,37 @@ impl<S: Clone + Send + Sync + 'static> Handler<S> {
         F: Fn(J, Context<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<J::Output, Failure>> + Send + 'static,
     {
-        let call = move |payload: &RawValue, cx: Context<S>| {
-            let job: J = serde_json::from_str(payload.get())?;
-            let running = handler(job, cx);
-            Ok(Box::pin(async move { encode::<J>(&running.await?) }) as Attempt)
+        let call = move |envelope: &Envelope, cx: Context<S>| {
+            let running = handler(decode::<J>(envelope)?, cx);
+            Ok(Box::pin(async move { encode::<J>(&running.await?) }) as Run<'static>)
         };
         let definition = Definition { name: J::NAME.into(), version: J::VERSION, policy: J::policy() };
         Handler { definition, call: Arc::new(call) }
     }
 
     /// Begins an attempt; an error means that the payload is not what the type wants.
-    pub(super) fn begin(&self, payload: &RawValue, cx: Context<S>) -> Result<Attempt, serde_json::Error> {
-        (self.call)(payload, cx)
+    pub(super) fn begin(&self, envelope: &Envelope, cx: Context<S>) -> Result<Run<'static>, Unreadable> {
+        (self.call)(envelope, cx)
     }
 }
 
-fn encode<J: Job>(output: &J::Output) -> Result<Option<String>, Failure> {
-    let text = serde_json::to_string(output)
+/// The payload as its type, led through every version between its own and the type's.
+fn decode<J: Job>(envelope: &Envelope) -> Result<J, Unreadable> {
+    if envelope.version >= J::VERSION {
+        return Ok(serde_json::from_str(envelope.payload.get())?);
+    }
+    let mut payload: Value = serde_json::from_str(envelope.payload.get())?;
+    for version in envelope.version..J::VERSION {
+        payload = J::upcast(version, payload).map_err(|why| match why {
+            Unreadable::Broken(why) => Unreadable::Broken(format!("from version {version}: {why}")),
+            unknown @ Unreadable::Unknown(_) => unknown,
+        })?;
+    }
+    Ok(serde_json::from_value(payload)?)
+}
+
+fn encode<J: Job>(output: &J::Output) -> Result<Option<Box<RawValue>>, Failure> {
+    let json = to_raw_value(output)
         .map_err(|e| Failure::discard(format!("the output of {} cannot be written as JSON: {e}", J::NAME)))?;
-    Ok((text != "null").then_some(text))
+    Ok((json.get() != "null").then_some(json))
 }

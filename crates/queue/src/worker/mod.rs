@@ -14,6 +14,7 @@ mod run;
 mod running;
 mod settle;
 mod shutdown;
+mod span;
 mod stopping;
 mod terms;
 mod watch;

@@ -2,11 +2,15 @@
 
 use super::hold::{Hold, Stuck, Why};
 use super::lease::Turn;
+use super::span::{about, span};
 use super::terms::{Terms, chance};
 use super::{Context, Engine, context};
 use crate::backend::{LeasedJob, Outcome, Settle, Token};
+use crate::failure::panicked;
 use crate::measure::{count, observe};
+use crate::middleware::{self, Run, Unreadable};
 use crate::{Envelope, Failure, Policy};
+use serde_json::value::RawValue;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,8 +48,9 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
         (Some(_), _) if last_chance && !engine.isolate(token).await => Some(later()),
         (Some(_), Err(e)) => Some(undecodable(&Policy::default(), e.to_string())),
         (Some(_), Ok(envelope)) => {
-            let span = tracing::info_span!("job", %id, name = envelope.name, attempt = job.attempts + 1);
-            attempt(&engine, token, &job, envelope, &hold, lane).instrument(span).await
+            let (span, trace) = span(engine.client.chain(), &job, &envelope);
+            let attempt = attempt(&engine, token, &job, envelope, &hold, lane);
+            middleware::scope(trace, attempt).instrument(span).await
         }
     };
     if let Err(stuck) = hold.claim() {
@@ -83,7 +88,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
     engine: &Engine<S>,
     token: Token,
     job: &LeasedJob,
-    envelope: Envelope,
+    mut envelope: Envelope,
     hold: &Arc<Hold>,
     lane: &super::Lane,
 ) -> Option<Outcome> {
@@ -107,17 +112,24 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         token,
         hold: hold.clone(),
         stopping: engine.stop.clone(),
+        trace: middleware::current(),
     };
     let cx = Context { state: engine.state.clone(), inner: Arc::new(inner) };
     engine.health.running.fetch_add(1, Ordering::Relaxed);
-    let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler.begin(&envelope.payload, cx)));
+    let chain = engine.client.chain();
+    let begun = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let secret = envelope.is_sealed();
+        chain.open(&mut envelope)?;
+        handler.begin(&envelope, cx).map_err(|why| if secret { why.discreet() } else { why })
+    }));
+    let about = about(job, &envelope);
     let ended = match begun {
         Err(panic) => Ended::Failed(panicked(&*panic)),
-        Ok(Err(e)) => {
+        Ok(Err(why)) => {
             engine.health.running.fetch_sub(1, Ordering::Relaxed);
-            return Some(undecodable(policy, format!("payload of {}: {e}", envelope.name)));
+            return Some(unreadable(policy, &envelope.name, &why));
         }
-        Ok(Ok(running)) => supervise(running, &terms, hold, &engine.abort).await,
+        Ok(Ok(running)) => supervise(chain.run(&about, running), &terms, hold, &engine.abort).await,
     };
     engine.health.running.fetch_sub(1, Ordering::Relaxed);
     lane.ran(terms.since.elapsed());
@@ -129,7 +141,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
 
 /// How an attempt ended.
 enum Ended {
-    Returned(Option<String>),
+    Returned(Option<Box<RawValue>>),
     Failed(Failure),
     Interrupted,
 }
@@ -137,7 +149,7 @@ enum Ended {
 /// Drives the handler until it returns, panics, or is to be dropped: some grace after its
 /// time is over or it was called off, at once for any other reason.
 async fn supervise(
-    mut running: super::handler::Attempt,
+    mut running: Run<'_>,
     terms: &Terms,
     hold: &Hold,
     abort: &tokio_util::sync::CancellationToken,
@@ -179,7 +191,7 @@ impl Ended {
             (_, Some(Why::Lost)) => None,
             // Done is done, also when it was to end: nobody has to do it again.
             (Ended::Returned(result), _) => {
-                let result = result.filter(|text| {
+                let result = result.map(|json| String::from(Box::<str>::from(json))).filter(|text| {
                     let fits = text.len() <= MAX_RESULT;
                     if !fits {
                         tracing::warn!(bytes = text.len(), "the result is larger than 1 MiB and is not kept");
@@ -214,15 +226,20 @@ fn later() -> Outcome {
     Outcome::Snooze { wait_ms: 500 + (chance() * 1_000.0) as i64 }
 }
 
+/// The outcome of a job that did not come to run.
+fn unreadable(policy: &Policy, name: &str, why: &Unreadable) -> Outcome {
+    match why {
+        Unreadable::Broken(why) => undecodable(policy, format!("payload of {name}: {why}")),
+        Unreadable::Unknown(why) => {
+            tracing::warn!(why, "not for this worker; parked");
+            Outcome::Park
+        }
+    }
+}
+
 fn undecodable(policy: &Policy, error: String) -> Outcome {
     tracing::error!(error, "undecodable; discarded");
     Outcome::Discard { reason: "undecodable".into(), error, keep_ms: policy.keep_discarded.as_ms() }
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
-    let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-    Failure::retry(format!("panicked: {}", said.unwrap_or_else(|| "without a message".into())))
 }
 
 /// One event an outcome, in one vocabulary.
