@@ -114,10 +114,7 @@ impl Client {
         if !self.chain().is_empty() {
             check(&envelope, self.options().max_payload)?;
         }
-        if let Some(parent) = envelope.trace.map(|trace| trace.parent).or_else(middleware::current) {
-            let later = !matches!(due, Due::Now | Due::In(..=0));
-            envelope.trace = Some(Trace { parent, later });
-        }
+        middleware::carry(&mut envelope, due);
         let record = envelope.encode();
         Ok(NewJob { envelope, record, due, chosen })
     }

@@ -1,6 +1,7 @@
 //! W3C trace context that travels with a job.
 
 use super::{Attempt, Middleware};
+use crate::backend::Due;
 use crate::{Envelope, Error, JobId, Result};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -14,6 +15,14 @@ tokio::task_local! {
 /// The trace of the attempt that runs here, which what it enqueues continues.
 pub(crate) fn current() -> Option<TraceParent> {
     CURRENT.try_with(|trace| *trace).ok()
+}
+
+/// Lets a job continue the trace of the attempt that enqueues it, unless it has one already.
+pub(crate) fn carry(job: &mut Envelope, due: Due) {
+    if let Some(parent) = job.trace.map(|trace| trace.parent).or_else(current) {
+        let later = !matches!(due, Due::Now | Due::In(..=0));
+        job.trace = Some(Trace { parent, later });
+    }
 }
 
 /// Runs an attempt so that [`current`] knows its trace.

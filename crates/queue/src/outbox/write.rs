@@ -87,7 +87,8 @@ impl<'t, J: 'static, C: Target + ?Sized> IntoFuture for Enqueue<J, Within<'t, C>
     fn into_future(self) -> Self::IntoFuture {
         let Enqueue { target, envelope, due, .. } = self;
         Box::pin(async move {
-            let envelope = envelope?;
+            let mut envelope = envelope?;
+            crate::middleware::carry(&mut envelope, due);
             check(&envelope, MAX_PAYLOAD)?;
             let record = String::from_utf8(envelope.encode())
                 .map_err(|e| Error::corrupt(format!("outbox: the record is not UTF-8: {e}")))?;
