@@ -11,7 +11,11 @@ pub(super) fn about<'a>(job: &LeasedJob, envelope: &'a Envelope) -> Attempt<'a> 
 
 /// The span that everything the attempt logs is in, and the trace that what it enqueues
 /// continues.
-pub(super) fn span(chain: &Chain, job: &LeasedJob, envelope: &Envelope) -> (tracing::Span, Option<TraceParent>) {
+pub(super) fn span(
+    chain: &Chain,
+    job: &LeasedJob,
+    envelope: &Envelope,
+) -> (tracing::Span, Option<TraceParent>) {
     let about = about(job, envelope);
     let later = tracing::field::Empty;
     let span = tracing::info_span!(
