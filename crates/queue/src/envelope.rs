@@ -3,7 +3,9 @@
 //! Two JSON texts rather than one, so that a backend reads the header without touching
 //! a payload of any size. The header carries only what differs from the defaults.
 
+use crate::backend::Scope;
 use crate::middleware::Trace;
+use crate::unique::Wire;
 use crate::{Error, JobId, Keep};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -44,8 +46,11 @@ pub struct Envelope {
     pub priority: u8,
     /// The payload, JSON.
     pub payload: Box<RawValue>,
-    /// At most one unfinished job of this name has this key.
+    /// At most one job of this name holds this key.
     pub unique: Option<String>,
+    /// For how long it is held, and what a conflict does.
+    #[serde(skip_serializing_if = "Scope::is_default")]
+    pub scope: Scope,
     /// At most one job with this key runs at a time.
     pub serial: Option<String>,
     /// Overrides the policy's number of attempts.
@@ -84,6 +89,8 @@ struct Header {
     p: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     u: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    o: Option<Wire>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     s: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,6 +136,7 @@ impl Envelope {
             priority: 5,
             payload,
             unique: None,
+            scope: Scope::default(),
             serial: None,
             max_attempts: None,
             max_crashes: None,
@@ -182,6 +190,7 @@ impl Envelope {
             q: (self.queue != "default").then(|| self.queue.clone()),
             p: (self.priority != 5).then_some(self.priority),
             u: self.unique.clone(),
+            o: Wire::of(self.scope),
             s: self.serial.clone(),
             a: self.max_attempts,
             c: self.max_crashes,
@@ -228,6 +237,7 @@ impl Envelope {
             priority: header.p.unwrap_or(5).min(9),
             payload,
             unique: header.u,
+            scope: header.o.map(Wire::scope).unwrap_or_default(),
             serial: header.s,
             max_attempts: header.a,
             max_crashes: header.c,

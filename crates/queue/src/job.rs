@@ -1,7 +1,7 @@
 //! The payload of a job, as a type.
 
-use crate::Policy;
 use crate::middleware::Unreadable;
+use crate::{Policy, Unique};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -88,8 +88,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
         Err(Unreadable::Unknown(format!("version {version} of {} has no upcaster here", Self::NAME)))
     }
 
-    /// The unique key of this payload: at most one unfinished job of this name has it.
-    /// An enqueue may say another.
+    /// What makes this payload unique: by default at most one unfinished job of this name
+    /// has the key. An enqueue may say another.
     ///
     /// ```
     /// # use legwork::*; use serde::{Serialize, Deserialize};
@@ -98,11 +98,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// impl Job for Sync {
     ///     const NAME: &'static str = "sync";
     ///     type Output = ();
-    ///     fn unique(&self) -> Option<String> { Some(format!("athlete {}", self.athlete)) }
+    ///     fn unique(&self) -> Option<Unique> { Some(format!("athlete {}", self.athlete).into()) }
     /// }
-    /// assert_eq!(Sync { athlete: 7 }.unique().unwrap(), "athlete 7");
+    /// assert_eq!(Sync { athlete: 7 }.unique().unwrap(), Unique::key("athlete 7"));
     /// ```
-    fn unique(&self) -> Option<String> {
+    fn unique(&self) -> Option<Unique> {
         None
     }
 

@@ -129,6 +129,7 @@ mod scheduler;
 #[cfg(test)]
 mod size;
 mod state;
+mod unique;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod worker;
@@ -146,4 +147,5 @@ pub use policy::{Backoff, Keep, Policy};
 #[cfg(feature = "cron")]
 pub use scheduler::{Missed, Schedule, Scheduler};
 pub use state::State;
+pub use unique::Unique;
 pub use worker::{Context, Running, StopReason, Worker, shutdown_signal};

@@ -18,6 +18,7 @@
 mod types;
 mod views;
 mod wide;
+pub use crate::unique::{Conflict, Release, Scope};
 pub use types::*;
 pub use views::*;
 
@@ -85,11 +86,13 @@ pub trait Backend: Send + Sync + 'static {
     /// is none) become `available` at the tail of their queue and priority, others
     /// `scheduled`.
     ///
-    /// `Existing(id)` is answered, and nothing changed, when an unfinished job of the same
-    /// name holds the unique key, or (for `chosen` ids) when a record of that id exists in
-    /// any state. A call repeated with the same `(lane, seq)` answers as it did the first
-    /// time; a lane's last answer is remembered at least ten minutes. When the batch's guard
-    /// does not hold, nothing is done and the answer is `Changed`.
+    /// `Existing(id)` is answered, and nothing changed, when another job of the same name
+    /// holds the unique key (see [`Scope`]), or (for `chosen` ids) when a record of that id
+    /// exists in any state. `Replaced(id)` is answered when the scope of the new job says
+    /// so and the holder still waits: it has become the new job, but for its id. A call
+    /// repeated with the same `(lane, seq)` answers as it did the first time; a lane's last
+    /// answer is remembered at least ten minutes. When the batch's guard does not hold,
+    /// nothing is done and the answer is `Changed`.
     ///
     /// ```
     /// # use legwork::{*, backend::*};

@@ -143,6 +143,8 @@ pub enum Enqueued {
     Created,
     /// Not taken in: this job stands in its place.
     Existing(JobId),
+    /// Taken in by this job, which waits and holds its unique key: it is the new one now.
+    Replaced(JobId),
 }
 
 /// What a worker asks for; see [`Backend::lease`](super::Backend::lease).

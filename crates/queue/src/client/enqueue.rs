@@ -1,10 +1,10 @@
 //! The builder that an enqueue is.
 
 use super::{Client, driver};
-use crate::backend::{Due, Enqueued, NewJob};
+use crate::backend::{Conflict, Due, Enqueued, NewJob, Release};
 use crate::middleware::{self, Trace, TraceParent};
 use crate::name::check_key;
-use crate::{Envelope, Error, Job, JobId, Keep, Policy, Result};
+use crate::{Envelope, Error, Job, JobId, Keep, Policy, Result, Unique};
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -28,6 +28,8 @@ pub struct Receipt {
     pub id: JobId,
     /// Whether this call made the job.
     pub created: bool,
+    /// Whether a job that waits, `id`, has taken over what this call said of it.
+    pub replaced: bool,
 }
 
 /// An enqueue about to happen: say more about it, then `.await` it.
@@ -110,6 +112,10 @@ impl Client {
     /// Checks an envelope, lets the middlewares at it, and makes it ready to be sent.
     pub(crate) fn new_job(&self, mut envelope: Envelope, due: Due, chosen: bool) -> Result<NewJob> {
         check(&envelope, self.options().max_payload)?;
+        let due = match envelope.scope.conflict {
+            Conflict::Debounce { wait_ms, .. } if due == Due::Now => Due::In(wait_ms),
+            _ => due,
+        };
         self.chain().enqueue(&mut envelope)?;
         if !self.chain().is_empty() {
             check(&envelope, self.options().max_payload)?;
@@ -127,9 +133,11 @@ pub(crate) fn typed<J: Job>(job: &J) -> Result<Envelope> {
         .map_err(|e| Error::invalid(format!("payload of {}: cannot be written as JSON: {e}", J::NAME)))?;
     let mut envelope = Envelope::from_raw(J::NAME, payload);
     envelope.version = J::VERSION;
-    envelope.unique = job.unique();
     envelope.serial = job.serial();
     apply(&mut envelope, &J::policy());
+    if let Some(unique) = job.unique() {
+        unique.apply(&mut envelope)?;
+    }
     Ok(envelope)
 }
 
@@ -165,8 +173,9 @@ pub(crate) fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
 
 fn receipt(id: JobId, answer: Enqueued) -> Receipt {
     match answer {
-        Enqueued::Created => Receipt { id, created: true },
-        Enqueued::Existing(id) => Receipt { id, created: false },
+        Enqueued::Created => Receipt { id, created: true, replaced: false },
+        Enqueued::Existing(id) => Receipt { id, created: false, replaced: false },
+        Enqueued::Replaced(id) => Receipt { id, created: false, replaced: true },
     }
 }
 
@@ -178,6 +187,15 @@ impl<J, T> Enqueue<J, T> {
     fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
         if let Ok(envelope) = &mut self.envelope {
             change(envelope);
+        }
+        self
+    }
+
+    fn try_edit(mut self, change: impl FnOnce(&mut Envelope) -> Result<()>) -> Self {
+        if let Ok(envelope) = &mut self.envelope
+            && let Err(error) = change(envelope)
+        {
+            self.envelope = Err(error);
         }
         self
     }
@@ -266,9 +284,9 @@ impl<J, T> Enqueue<J, T> {
         self
     }
 
-    /// At most one unfinished job of this name has this key (1 to 256 bytes without control
-    /// characters); a second enqueue answers with the id of the first. The key is released in
-    /// the step that finishes the job.
+    /// At most one job of this name holds this key: a text of 1 to 256 bytes without control
+    /// characters, held until the job has finished; or what [`Unique`] says. A second enqueue
+    /// answers with the id of the first. What this says later than another `unique` counts.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
@@ -280,8 +298,33 @@ impl<J, T> Enqueue<J, T> {
     /// assert!(jobs.enqueue_raw("a.job", "{}").unique("athlete 7").await?.created);
     /// # Ok(()) }
     /// ```
-    pub fn unique(self, key: impl Into<String>) -> Self {
-        self.edit(|e| e.unique = Some(key.into()))
+    pub fn unique(self, unique: impl Into<Unique>) -> Self {
+        let unique = unique.into();
+        self.try_edit(|e| unique.apply(e))
+    }
+
+    /// At most one such job in this time: its unique key, or where it has none one made of the
+    /// whole payload, is held until it has finished and at least this long after its enqueue;
+    /// see [`Unique::for_time`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # use std::time::Duration;
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let minute = Duration::from_secs(60);
+    /// assert!(jobs.enqueue_raw("a.job", "7").unique_for(minute).await?.created);
+    /// assert!(!jobs.enqueue_raw("a.job", "7").unique_for(minute).await?.created);
+    /// assert!(jobs.enqueue_raw("a.job", "8").unique_for(minute).await?.created);
+    /// # Ok(()) }
+    /// ```
+    pub fn unique_for(self, time: Duration) -> Self {
+        self.try_edit(|e| {
+            if e.unique.is_none() {
+                Unique::payload().apply(e)?;
+            }
+            e.scope.release = Release::After(crate::clock::span_ms(time));
+            Ok(())
+        })
     }
 
     /// At most one job with this key (1 to 256 bytes without control characters) runs at a

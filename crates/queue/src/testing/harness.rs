@@ -75,6 +75,17 @@ impl Draft {
         self.with(|e| e.unique = Some(key.into()))
     }
 
+    /// The scope of the unique key.
+    pub fn scope(self, release: Release, conflict: Conflict) -> Draft {
+        self.with(|e| e.scope = Scope { release, conflict })
+    }
+
+    /// Another payload than `{"n":1}`: a number.
+    pub fn payload(self, n: u32) -> Draft {
+        let payload = serde_json::value::to_raw_value(&n).expect("a number is JSON");
+        self.with(|e| e.payload = payload)
+    }
+
     /// A serial key.
     pub fn serial(self, key: &str) -> Draft {
         self.with(|e| e.serial = Some(key.into()))
@@ -302,6 +313,12 @@ impl Harness {
     /// Checks a job's state.
     pub async fn is(&self, id: JobId, state: State) {
         assert_eq!(self.state(id).await, Some(state), "the state of {id}");
+    }
+
+    /// The payload of a job, as text.
+    pub async fn payload(&self, id: JobId) -> String {
+        let view = self.view(id).await;
+        view.envelope.envelope().map(|e| e.payload.get().to_owned()).expect("a payload")
     }
 
     /// Checks the states of jobs, in order.

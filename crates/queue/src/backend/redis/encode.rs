@@ -79,10 +79,11 @@ impl<'a> Jobs<'a> {
         for index in &self.singles {
             match text {
                 [b'.', rest @ ..] => text = rest,
-                [b'=', rest @ ..] if rest.len() >= 16 => {
+                [b'=' | b'~', rest @ ..] if rest.len() >= 16 => {
                     let id =
                         JobId::from_slice(&rest[..16]).ok_or_else(|| Error::corrupt("an id of an answer"))?;
-                    all[*index] = Enqueued::Existing(id);
+                    let replaced = text[0] == b'~';
+                    all[*index] = if replaced { Enqueued::Replaced(id) } else { Enqueued::Existing(id) };
                     text = &rest[16..];
                 }
                 _ => {

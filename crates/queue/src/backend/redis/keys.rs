@@ -4,7 +4,7 @@
 
 /// The fixed keys of a shard, in the order in which `lua/prelude.lua` unpacks them, each
 /// with the type that Redis gives it.
-pub(super) const FIXED: [(&str, &str); 24] = [
+pub(super) const FIXED: [(&str, &str); 25] = [
     ("jobs", "hash"),    // id -> record: the truth that a job lives
     ("meta", "hash"),    // id -> JSON, for jobs that left the fast path
     ("due", "zset"),     // id -> when a scheduled or retryable job is due
@@ -12,7 +12,7 @@ pub(super) const FIXED: [(&str, &str); 24] = [
     ("batch", "hash"),   // token -> leased alone (0 or 1), queue, blank, worker
     ("last", "string"),  // the newest token
     ("grace", "string"), // until when leases have been renewed after an outage
-    ("uniq", "hash"),    // name NUL unique key -> id
+    ("uniq", "hash"),    // name NUL unique key -> id, until when it may be put off
     ("serial", "hash"),  // serial key -> id of the leased job that holds it
     ("parked", "hash"),  // job name -> how many are parked
     ("n", "hash"),       // queue NUL state -> how many
@@ -29,6 +29,7 @@ pub(super) const FIXED: [(&str, &str); 24] = [
     ("seen", "zset"),    // worker -> its last beat
     ("slots", "hash"),   // kind NUL name -> last instant, whether it fired; kind -> version
     ("steps", "hash"),   // id -> its steps, a line each; id and c -> its cursor
+    ("locks", "zset"),   // name NUL unique key -> until when it is held at least
 ];
 
 /// The keys of one shard of a namespace.

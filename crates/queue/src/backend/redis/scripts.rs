@@ -22,22 +22,22 @@ macro_rules! scripts {
 }
 
 scripts! {
-    AUDIT = "audit_tools" "audit_live" "audit";
+    AUDIT = "unique" "audit_tools" "audit_live" "audit_unique" "audit";
     BEAT = "push" "beat";
-    CONTROL = "push" "finish" "find" "pull" "redrive" "control";
-    ENQUEUE = "push" "taken" "enqueue";
+    CONTROL = "push" "unique" "finish" "find" "pull" "redrive" "control";
+    ENQUEUE = "push" "unique" "find" "pull" "replace" "taken" "enqueue";
     EXTEND = "extend";
     IDS = "ids";
-    LEASE = "push" "finish" "open" "take" "lease";
+    LEASE = "push" "unique" "finish" "open" "take" "lease";
     NOTE = "note";
     PAUSE = "pause";
     PROMOTE = "push" "promote";
-    PRUNE = "push" "prune";
-    PURGE = "push" "finish" "purge";
+    PRUNE = "push" "unique" "prune";
+    PURGE = "push" "unique" "finish" "purge";
     PUT = "put";
     QUEUES = "queues";
-    REAP = "push" "finish" "reap";
+    REAP = "push" "unique" "finish" "reap";
     SETTINGS = "settings";
-    SETTLE = "push" "finish" "succeed" "outcome" "fence" "settle";
+    SETTLE = "push" "unique" "finish" "succeed" "outcome" "fence" "settle";
     VIEW = "find" "view";
 }

@@ -3,7 +3,7 @@
 use super::fault::Sql;
 use super::lease::{HOUR_MS, REQUESTED};
 use super::sweep::WEEK_MS;
-use super::tx::{End, Ending, Job, Tx, job_id};
+use super::tx::{End, Ending, Job, Tx};
 use super::writer::Verb;
 use crate::backend::{Action, Controlled, Pause};
 use crate::{JobId, State};
@@ -60,10 +60,12 @@ async fn retry(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
         _ => {}
     }
     if job.state.is_final() {
-        let holder = sqlx::query_scalar::<_, Vec<u8>>(include_str!("sql/unique.sql"));
-        let holder = holder.bind(&job.name).bind(&job.unique).fetch_optional(&mut *tx.conn).await?;
-        if let Some(holder) = holder {
-            return Ok(Controlled::Duplicate(job_id(&holder)?));
+        if let Some(key) = &job.unique {
+            let holder = tx.holder(&job.name, key).await?.filter(|(holder, _)| *holder != job.id);
+            if let Some((holder, _)) = holder {
+                return Ok(Controlled::Duplicate(holder));
+            }
+            tx.revive(job).await?;
         }
         let redrive = sqlx::query(include_str!("sql/redrive.sql")).bind(&job.id.as_bytes()[..]);
         redrive.execute(&mut *tx.conn).await?;

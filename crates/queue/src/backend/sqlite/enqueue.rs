@@ -4,7 +4,8 @@ use super::fault::Sql;
 use super::settings::holds;
 use super::tx::{Tx, job_id};
 use super::writer::Verb;
-use crate::backend::{Due, EnqueueBatch, Enqueued, Guard, NewJob, Taken};
+use super::unique::{barred, limits, number, replace};
+use crate::backend::{Conflict, Due, EnqueueBatch, Enqueued, Guard, NewJob, Scope, Taken};
 use crate::{JobId, State};
 use sqlx::{QueryBuilder, Sqlite};
 use std::collections::HashSet;
@@ -15,13 +16,15 @@ const CHUNKS: [usize; 3] = [128, 16, 1];
 /// What the table needs of a new job.
 pub(super) struct Row {
     id: JobId,
-    record: Vec<u8>,
-    name: String,
-    queue: String,
-    priority: u8,
+    pub(super) record: Vec<u8>,
+    pub(super) name: String,
+    pub(super) version: u32,
+    pub(super) queue: String,
+    pub(super) priority: u8,
     due: Due,
-    unique: Option<String>,
-    serial: Option<String>,
+    pub(super) unique: Option<String>,
+    pub(super) scope: Scope,
+    pub(super) serial: Option<String>,
     chosen: bool,
 }
 
@@ -32,17 +35,19 @@ impl Row {
             id: e.id,
             record: job.record.clone(),
             name: e.name.clone(),
+            version: e.version,
             queue: e.queue.clone(),
             priority: e.priority.min(9),
             due: job.due,
             unique: e.unique.clone(),
+            scope: if e.unique.is_some() { e.scope } else { Scope::default() },
             serial: e.serial.clone(),
             chosen: job.chosen,
         }
     }
 
     /// The state it comes in, and when it is due if that is later.
-    fn start(&self, now: i64) -> (State, Option<i64>) {
+    pub(super) fn start(&self, now: i64) -> (State, Option<i64>) {
         let due = match self.due {
             Due::Now => now,
             Due::In(ms) => now.saturating_add(ms),
@@ -92,14 +97,14 @@ impl Verb for Enqueue {
     }
 }
 
-/// A lane's answer as bytes: 0 for created, 1 and an id for existing.
+/// A lane's answer as bytes: 0 for created, 1 and an id for existing, 2 and one for replaced.
 fn pack(answers: &[Enqueued]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(answers.len());
     for answer in answers {
         match answer {
             Enqueued::Created => bytes.push(0),
-            Enqueued::Existing(id) => {
-                bytes.push(1);
+            Enqueued::Existing(id) | Enqueued::Replaced(id) => {
+                bytes.push(if matches!(answer, Enqueued::Existing(_)) { 1 } else { 2 });
                 bytes.extend_from_slice(id.as_bytes());
             }
         }
@@ -116,7 +121,7 @@ fn unpack(mut bytes: &[u8]) -> Sql<Vec<Enqueued>> {
             _ => {
                 let id = job_id(&bytes[..bytes.len().min(16)])?;
                 bytes = &bytes[16..];
-                Enqueued::Existing(id)
+                if first == 1 { Enqueued::Existing(id) } else { Enqueued::Replaced(id) }
             }
         });
     }
@@ -132,7 +137,7 @@ pub(super) async fn insert(tx: &mut Tx, mut rows: &[Row]) -> Sql<Vec<Enqueued>> 
         rows = rest;
         let first = tx.tail(size);
         let plain = chunk.iter().all(|r| !r.chosen && r.unique.is_none());
-        if plain && statement(chunk, first, tx.now, "").build().execute(&mut *tx.conn).await.is_ok() {
+        if plain && statement(chunk.iter().zip(first..), tx.now, "").build().execute(&mut *tx.conn).await.is_ok() {
             answers.extend(chunk.iter().map(|row| taken(tx, row)));
             continue;
         }
@@ -153,9 +158,15 @@ fn taken(tx: &mut Tx, row: &Row) -> Enqueued {
 
 /// Takes a chunk in, leaving out what exists, and finds what stands in its place.
 async fn carefully(tx: &mut Tx, chunk: &[Row], first: i64) -> Sql<Vec<Enqueued>> {
-    let mut insert = statement(chunk, first, tx.now, " ON CONFLICT DO NOTHING RETURNING id");
-    let ids: Vec<Vec<u8>> = insert.build_query_scalar().fetch_all(&mut *tx.conn).await?;
-    let mut created: HashSet<JobId> = ids.iter().map(|id| job_id(id)).collect::<Sql<_>>()?;
+    let bars = barred(tx, chunk).await?;
+    let free: Vec<_> = chunk.iter().zip(first..).zip(&bars).filter(|(_, bar)| bar.is_none()).collect();
+    let mut created: HashSet<JobId> = HashSet::new();
+    if !free.is_empty() {
+        let free = free.into_iter().map(|(row, _)| row);
+        let mut insert = statement(free, tx.now, " ON CONFLICT DO NOTHING RETURNING id");
+        let ids: Vec<Vec<u8>> = insert.build_query_scalar().fetch_all(&mut *tx.conn).await?;
+        created = ids.iter().map(|id| job_id(id)).collect::<Sql<_>>()?;
+    }
     let mut answers = Vec::with_capacity(chunk.len());
     for row in chunk {
         // Removed, so that the second of two equal ids is not answered as the first.
@@ -172,15 +183,25 @@ async fn existing(tx: &mut Tx, row: &Row) -> Sql<Enqueued> {
     if here.bind(&row.id.as_bytes()[..]).fetch_one(&mut *tx.conn).await? {
         return Ok(if row.chosen { Enqueued::Existing(row.id) } else { Enqueued::Created });
     }
-    let holder = sqlx::query_scalar::<_, Vec<u8>>(include_str!("sql/unique.sql"));
-    let holder = holder.bind(&row.name).bind(&row.unique).fetch_one(&mut *tx.conn).await?;
-    Ok(Enqueued::Existing(job_id(&holder)?))
+    let key = row.unique.as_deref().unwrap_or_default();
+    let Some((holder, lives)) = tx.holder(&row.name, key).await? else {
+        return Err(super::fault::broken("a job was not taken in, and nothing stands in its place"));
+    };
+    if lives && row.scope.conflict != Conflict::Existing && replace(tx, holder, row).await? {
+        return Ok(Enqueued::Replaced(holder));
+    }
+    Ok(Enqueued::Existing(holder))
 }
 
-fn statement(chunk: &[Row], first: i64, now: i64, end: &'static str) -> QueryBuilder<Sqlite> {
+fn statement<'a>(
+    rows: impl Iterator<Item = (&'a Row, i64)>,
+    now: i64,
+    end: &'static str,
+) -> QueryBuilder<Sqlite> {
     let mut insert = QueryBuilder::new(include_str!("sql/enqueue.sql"));
-    insert.push_values(chunk.iter().zip(first..), |mut values, (row, ord)| {
+    insert.push_values(rows, |mut values, (row, ord)| {
         let (state, due_ms) = row.start(now);
+        let (hold_ms, latest_ms) = limits(row.scope, now);
         values.push_bind(&row.id.as_bytes()[..]);
         values.push_bind(&row.record[..]);
         values.push_bind(&*row.name);
@@ -191,6 +212,7 @@ fn statement(chunk: &[Row], first: i64, now: i64, end: &'static str) -> QueryBui
         values.push_bind(due_ms);
         values.push_bind(row.unique.as_deref());
         values.push_bind(row.serial.as_deref());
+        values.push_bind(number(row.scope)).push_bind(hold_ms).push_bind(latest_ms);
     });
     insert.push(end);
     insert

@@ -10,6 +10,11 @@ use std::collections::HashSet;
 /// Why a job was called off whose cancellation had been requested.
 pub(super) const REQUESTED: &str = "requested";
 
+/// The end of a job that comes back while a newer one waits in its place.
+pub(super) fn replaced() -> Ending<'static> {
+    Ending { keep_ms: HOUR_MS, reason: Some("replaced"), result: None }
+}
+
 /// How long a cancelled job is kept where no policy speaks.
 pub(super) const HOUR_MS: i64 = 3_600_000;
 

@@ -18,6 +18,7 @@ mod settle;
 mod steps;
 mod sweep;
 mod tx;
+mod unique;
 mod wake;
 mod workers;
 mod writer;

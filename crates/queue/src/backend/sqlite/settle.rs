@@ -115,14 +115,15 @@ async fn one(tx: &mut Tx, batches: &mut Outcomes, item: &Settle) -> Sql<Settled>
 /// What becomes of a leased job.
 async fn apply(tx: &mut Tx, mut job: Job, outcome: &Outcome) -> Sql<()> {
     if job.cancel && again(outcome) {
-        if let Outcome::Retry { error, .. } = outcome {
-            fail(tx, &mut job, error).await?;
-        } else if let Outcome::Crash { error, .. } = outcome {
-            crash(tx, &mut job, error).await?;
-        }
+        charge(tx, &mut job, outcome).await?;
         // Asked for while it ran, and it did not end by itself: it must not run again.
         let ending = Ending { keep_ms: HOUR_MS, reason: Some(REQUESTED), result: None };
         return tx.finish(&job, State::Cancelled, ending).await;
+    }
+    let last_crash = matches!(outcome, Outcome::Crash { max, .. } if job.crashes + 1 >= *max);
+    if again(outcome) && !last_crash && !tx.waits(&job).await? {
+        charge(tx, &mut job, outcome).await?;
+        return tx.finish(&job, State::Cancelled, super::lease::replaced()).await;
     }
     match outcome {
         Outcome::Succeeded { result, keep_ms } => {
@@ -169,6 +170,15 @@ async fn apply(tx: &mut Tx, mut job: Job, outcome: &Outcome) -> Sql<()> {
 /// Whether the job would run again after this.
 fn again(outcome: &Outcome) -> bool {
     !matches!(outcome, Outcome::Succeeded { .. } | Outcome::Discard { .. } | Outcome::Cancel { .. })
+}
+
+/// What an outcome costs a job that would run again.
+async fn charge(tx: &mut Tx, job: &mut Job, outcome: &Outcome) -> Sql<()> {
+    match outcome {
+        Outcome::Retry { error, .. } => fail(tx, job, error).await,
+        Outcome::Crash { error, .. } => crash(tx, job, error).await,
+        _ => Ok(()),
+    }
 }
 
 /// A crash is charged.

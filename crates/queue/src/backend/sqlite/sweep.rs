@@ -114,6 +114,9 @@ async fn lost(tx: &mut Tx, mut job: Job, alone: bool) -> Sql<Reaped> {
             ending = Ending { keep_ms: WEEK_MS, reason: Some("crashed"), result: None };
         }
     }
+    if state == State::Available && !tx.waits(&job).await? {
+        (state, ending) = (State::Cancelled, super::lease::replaced());
+    }
     tx.store(&job, true).await?;
     match state {
         State::Available => tx.available(&job, End::Head).await?,
@@ -164,6 +167,7 @@ fn forgotten(tx: &mut Tx, jobs: &[(String, i64)]) -> Sql<usize> {
 async fn forget_the_rest(tx: &mut Tx) -> Sql<()> {
     for (forget, before) in [
         (include_str!("sql/prune_batches.sql"), tx.now),
+        (include_str!("sql/prune_held.sql"), tx.now),
         ("DELETE FROM lanes WHERE at_ms < ?", tx.now - LANE_MS),
         ("DELETE FROM workers WHERE seen_ms < ?", tx.now - HOUR_MS),
     ] {

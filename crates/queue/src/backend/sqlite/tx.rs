@@ -200,6 +200,9 @@ impl Tx {
 
     /// Ends a job; it stays for its retention, or goes at once.
     pub(super) async fn finish(&mut self, job: &Job, state: State, ending: Ending<'_>) -> Sql<()> {
+        if state != State::Cancelled && ending.reason != Some("operator") {
+            self.hold_on(job).await?;
+        }
         let keep = if job.watched { ending.keep_ms.max(WATCHED_MS) } else { ending.keep_ms };
         if keep <= 0 {
             return self.remove(job).await;

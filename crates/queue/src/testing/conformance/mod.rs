@@ -20,6 +20,7 @@ mod notes;
 mod retention;
 mod schedules;
 mod settle;
+mod unique;
 
 /// One case of the conformance list.
 ///
@@ -202,6 +203,33 @@ macro_rules! conformance_cases {
             a_parked_job_waits_for_its_name_and_version
             a_parked_job_keeps_its_unique_key_and_frees_its_serial_key
             a_parked_job_that_goes_away_is_not_released
+        }
+        unique {
+            a_key_until_started_is_free_once_its_job_is_leased
+            a_key_until_started_is_not_taken_again
+            an_old_owner_does_not_release_the_new_owners_key
+            one_runs_and_one_waits_with_the_newest_payload
+            what_comes_back_alone_waits_with_the_newest_payload
+            what_comes_back_behind_a_newer_one_is_cancelled
+            a_lost_lease_behind_a_newer_one_is_cancelled
+            a_key_for_a_time_outlives_its_success
+            a_key_for_a_time_outlives_its_failure
+            a_key_for_a_time_is_never_shorter_than_its_job
+            a_key_for_a_time_is_free_when_its_job_is_called_off
+            a_debounced_job_runs_after_the_last_enqueue
+            a_debounced_job_waits_no_longer_than_its_limit
+            a_debounced_job_that_is_available_is_put_off_again
+            a_replaced_job_keeps_its_place
+            a_job_is_replaced_in_every_state_that_waits
+            a_job_that_runs_is_not_replaced
+            a_replaced_job_follows_the_newest_to_its_queue
+            a_replaced_job_lets_go_of_its_serial_key
+            every_scope_holds_within_one_batch
+            a_repeated_call_replaces_once
+            a_redrive_while_another_holds_the_key
+            a_redrive_within_its_own_time
+            no_end_leaks_a_key_of_any_scope
+            a_replacement_races_a_lease
         }
         control {
             cancel_in_every_state

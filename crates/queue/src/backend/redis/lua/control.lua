@@ -5,7 +5,7 @@
 -- is right; lease drops it when it comes to it.
 call('ZREM', lease, '')
 touch('HLEN', jobs, meta, fin, n, uniq, serial, parked, ghost, gn, prog, steps)
-touch('ZCARD', due, fls, watch)
+touch('ZCARD', locks, due, fls, watch)
 touch('SCARD', cancels, queues)
 local id, action = ARGV[2], ARGV[3]
 local rec, kept = call('HGET', jobs, id), call('HGET', fin, id)

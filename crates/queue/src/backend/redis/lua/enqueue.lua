@@ -4,7 +4,8 @@
 --   p QUEUE PRIO N (id record)*N       fresh, due now, without keys
 --   j id record QUEUE PRIO UNIQUE CHOSEN DUE MS ODD
 --     UNIQUE name NUL key, or ''; DUE now in at; ODD 1 where the header does not tell the place
--- Returns ok and one letter a j: '.' taken in, or '=' and the id that stands in its place;
+-- Returns ok and one letter a j: '.' taken in, '=' and the id that stands in its place, or
+--   '~' and the id of the waiting job that has become this one;
 --   old (a seq that went back), no (the guard does not hold).
 -- Invariant: a lane's last call, repeated, answers as it did and does nothing. No write comes
 -- before the first HSET, so that a full Redis refuses the whole.
@@ -27,14 +28,19 @@ else
     return { 'no' }
   end
 end
-local ops, i = {}, 8
+local ops, i, unique = {}, 8, false
 while i <= #ARGV do
   local plain = ARGV[i] == 'p'
   local at = plain and i + 1 or i + 3
   local queue, prio = ARGV[at], ARGV[at + 1]
   touch('LLEN', P .. 'q:' .. queue .. ':' .. prio)
   ops[#ops + 1] = { plain, i, queue, prio }
+  unique = unique or (not plain and ARGV[i + 5] ~= '')
   i = plain and i + 4 + 2 * ARGV[i + 3] or i + 10
+end
+if unique then
+  touch('HLEN', gn, parked)
+  touch('ZCARD', locks, lease)
 end
 
 local answers = {}

@@ -19,8 +19,9 @@ local function keep_all(queue, state, keep, entries)
   end
 end
 
--- Takes a live job's record, keys and marks away. Returns its progress, steps and cursor.
-local function forget(id, rec, m)
+-- Takes a live job's record, keys and marks away; a unique key that is held for a time stays
+-- where its end is `lasting`. Returns its progress, steps and cursor.
+local function forget(id, rec, m, lasting)
   local progress, told = call('HGET', prog, id), {}
   call('HDEL', jobs, id)
   call('HDEL', meta, id)
@@ -34,10 +35,7 @@ local function forget(id, rec, m)
   end
   if string.byte(rec) == 42 then
     local h = header(rec)
-    local key = tostring(h.n) .. '\0' .. tostring(h.u)
-    if call('HGET', uniq, key) == id then
-      call('HDEL', uniq, key)
-    end
+    free(id, h, lasting)
     unlock(id, h)
   end
   return progress or nil, told[1] or nil, told[2] or nil
@@ -46,7 +44,7 @@ end
 -- Ends a live job. Somebody who waits for it finds it for a minute, whatever its retention.
 -- Steps and cursor stay with what did not succeed: a redrive goes on from there.
 local function finish(id, rec, m, queue, state, keep, why, result)
-  local progress, done_steps, cursor = forget(id, rec, m)
+  local progress, done_steps, cursor = forget(id, rec, m, state ~= 'cancelled' and why ~= 'operator')
   if state == 'succeeded' then
     done_steps, cursor = nil, nil
   end

@@ -5,9 +5,10 @@
 --   and notes: index, attempts, crashes, suspect of the jobs that have any.
 -- Invariant: a record is only read; an id leaves its list in the step that puts it in a batch.
 call('ZREM', lease, '')
-touch('HLEN', jobs, batch, n, serial)
+touch('HLEN', jobs, batch, n, serial, uniq)
+touch('ZCARD', locks)
 if metas or ghosts then
-  touch('HLEN', fin, gn, uniq, prog, steps)
+  touch('HLEN', fin, gn, prog, steps)
   touch('ZCARD', watch, fls)
   touch('SCARD', cancels, queues)
 end

@@ -38,6 +38,9 @@ local function settle(queue, token, id, rec, outcome, ms, said, reason)
   if place({}, h) ~= queue then
     m.q = queue
   end
+  if not waits(id, h) then
+    return finish(id, rec, m, queue, 'cancelled', HOUR, 'replaced')
+  end
   unlock(id, h)
   if outcome == 'retry' then
     wait(id, m, queue, 'retryable', ms)

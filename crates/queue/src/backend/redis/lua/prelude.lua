@@ -9,7 +9,7 @@
 --   fl:QUEUE:STATE:KEEP list of finished ids, each with its instant, lane:LANE string
 -- Numbers of more than 14 digits (tokens) travel as text: cjson would round them.
 local jobs, meta, due, lease, batch, last, grace, uniq, serial, parked, n, ghost, gn, fin, fls,
-  watch, prog, cancels, queues, paused, workers, seen, slast, steps = unpack(KEYS)
+  watch, prog, cancels, queues, paused, workers, seen, slast, steps, locks = unpack(KEYS)
 local P, call = string.sub(jobs, 1, -5), redis.call
 local clock = call('TIME')
 local micros = clock[1] * 1000000 + clock[2]

@@ -2,8 +2,8 @@
 -- ARGV: time, limit. Returns ok, how many jobs went.
 -- Invariant: a list holds one retention, so its head goes first; fls says when.
 call('ZREM', lease, '')
-touch('HLEN', fin, n, workers)
-touch('ZCARD', seen, watch)
+touch('HLEN', fin, n, workers, jobs, uniq)
+touch('ZCARD', seen, watch, locks)
 local left, gone = tonumber(ARGV[2]), 0
 for _, list in ipairs(call('ZRANGEBYSCORE', fls, '-inf', now, 'LIMIT', 0, 100)) do
   local queue, state, keep = string.match(string.sub(list, #P + 1), '^fl:([^:]+):(%a+):(%d+)$')
@@ -22,6 +22,14 @@ for _, list in ipairs(call('ZRANGEBYSCORE', fls, '-inf', now, 'LIMIT', 0, 100)) 
     call('ZADD', fls, string.sub(head, 17) + keep, list)
   else
     call('ZREM', fls, list)
+  end
+end
+-- A key that was held for a time: a job that lives holds it on, as any other.
+for _, key in ipairs(call('ZRANGEBYSCORE', locks, '-inf', now, 'LIMIT', 0, 500)) do
+  call('ZREM', locks, key)
+  local id = owner(key)
+  if id and call('HEXISTS', jobs, id) == 0 then
+    call('HDEL', uniq, key)
   end
 end
 call('ZREMRANGEBYSCORE', watch, '-inf', now)

@@ -3,6 +3,7 @@
 -- Returns ok, how many went, and the cursor of the next step in this phase ('0' at its end).
 call('ZREM', lease, '')
 touch('HLEN', jobs, meta, n, uniq, serial, parked, ghost, gn, prog, steps)
+touch('ZCARD', locks)
 touch('SCARD', cancels, queues)
 local queue, left, gone = ARGV[2], tonumber(ARGV[3]), 0
 

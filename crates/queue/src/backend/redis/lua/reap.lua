@@ -6,7 +6,7 @@
 call('ZREM', lease, '')
 touch('HLEN', jobs, meta, batch, fin, n, uniq, serial, prog, steps, ghost)
 touch('SCARD', cancels, queues)
-touch('ZCARD', fls, watch)
+touch('ZCARD', locks, fls, watch)
 local ttl = tonumber(ARGV[4])
 if ARGV[3] == '1' and now >= tonumber(call('GET', grace) or 0) then
   for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now + ttl)) do
@@ -32,6 +32,9 @@ local function back(queue, single, id, rec)
   elseif single and m.c >= (tonumber(h.c) or 3) then
     state = 'discarded'
     finish(id, rec, m, queue, state, WEEK, 'crashed')
+  elseif not waits(id, h) then
+    state = 'cancelled'
+    finish(id, rec, m, queue, state, HOUR, 'replaced')
   else
     unlock(id, h)
     local home, prio = place(m, h)

@@ -5,9 +5,9 @@ local function redrive(id, kept)
   local stop = string.find(kept, '\n', 1, true)
   local head, record = cjson.decode(string.sub(kept, 1, stop - 1)), string.sub(kept, stop + 1)
   local h = header(record)
-  local keyed = string.byte(record) == 42 and type(h.u) == 'string' and tostring(h.n) .. '\0' .. h.u
-  local other = keyed and call('HGET', uniq, keyed)
-  if other then
+  local keyed = string.byte(record) == 42 and unique_of(h)
+  local other = keyed and held(keyed)
+  if other and other ~= id then
     return { 'duplicate', other }
   end
   local list = P .. 'fl:' .. head.q .. ':' .. head.s .. ':' .. text(head.k)
@@ -15,8 +15,8 @@ local function redrive(id, kept)
   call('HDEL', fin, id)
   count(head.q, head.s, -1)
   call('HSET', jobs, id, record)
-  if keyed then
-    call('HSET', uniq, keyed, id)
+  if keyed and not other then
+    hold(keyed, id, {})
   end
   local m, queue, prio = { e = head.e }, place({}, h)
   m.q = queue ~= head.q and head.q or nil

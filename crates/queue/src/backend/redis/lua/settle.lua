@@ -12,7 +12,7 @@ touch('ZCARD', fls)
 if ARGV[2] == '0' or call('HLEN', meta) + call('HLEN', prog) + call('ZCARD', watch) > 0 then
   touch('HLEN', meta, prog, steps, uniq, serial, parked, ghost)
   touch('SCARD', cancels, queues)
-  touch('ZCARD', due, watch)
+  touch('ZCARD', due, watch, locks)
 end
 local answers = {}
 local i = 3

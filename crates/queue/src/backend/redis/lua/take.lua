@@ -6,7 +6,8 @@ local function admit(queue, id, rec, known)
   if m.x then
     return finish(id, rec, m, queue, 'cancelled', HOUR, 'requested')
   end
-  local key = byte(rec) == 42 and header(rec).s
+  local h = byte(rec) == 42 and header(rec) or {}
+  local key = h.s
   if type(key) == 'string' then
     if call('HGET', serial, key) then
       m.st = 'serial'
@@ -16,6 +17,7 @@ local function admit(queue, id, rec, known)
     end
     call('HSET', serial, key, id)
   end
+  started(id, h)
   return true, m
 end
 

@@ -2,21 +2,23 @@
 -- at `at`. Answers with a letter, and the id of the job that stands in its place.
 local function taken(at, queue, prio)
   local id, rec, unique, kind, ms = ARGV[at + 1], ARGV[at + 2], ARGV[at + 5], ARGV[at + 7], tonumber(ARGV[at + 8])
+  local odd = ARGV[at + 9] == '1'
   if ARGV[at + 6] == '1' and (call('HEXISTS', jobs, id) == 1 or call('HEXISTS', fin, id) == 1) then
     return '=' .. id
   end
+  local at_ms = kind == 'at' and ms or kind == 'in' and now + ms or now
   if unique ~= '' then
-    local other = call('HGET', uniq, unique)
-    if other and call('HEXISTS', jobs, other) == 1 then
+    local scope = scope_of(header(rec))
+    local other, value = held(unique)
+    if other and (scope.r or scope.d) and replace(other, value, rec, queue, tonumber(prio), odd, scope.d and at_ms) then
+      return '~' .. other
+    elseif other then
       return '=' .. other
     end
+    hold(unique, id, scope)
   end
   call('HSET', jobs, id, rec)
-  if unique ~= '' then
-    call('HSET', uniq, unique, id)
-  end
-  local m = ARGV[at + 9] == '1' and { q = queue, p = tonumber(prio) } or {}
-  local at_ms = kind == 'at' and ms or kind == 'in' and now + ms or now
+  local m = odd and { q = queue, p = tonumber(prio) } or {}
   if at_ms > now then
     call('ZADD', due, at_ms, id)
     call('SADD', queues, queue)

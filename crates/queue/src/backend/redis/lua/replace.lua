@@ -1,0 +1,45 @@
+-- For enqueue: the newest wins.
+
+-- A job that waits becomes the new one, but for its id, its state and its place; with
+-- `put_off` it is due when the new one would be, and within the limit of its first enqueue.
+-- False where nothing waits: it runs, is to be cancelled, belongs to a flow, or has finished.
+local function replace(id, value, rec, queue, prio, odd, put_off)
+  local old = call('HGET', jobs, id)
+  if not old then
+    return false
+  end
+  local m, h, new = memo(id), header(old), header(rec)
+  local scope = scope_of(h)
+  -- Where the start gives the key up its holder is not leased: no batch need be looked at.
+  local state, at = stand(id, m, (scope.s or scope.l) and {} or nil)
+  if state == 'leased' or m.x or h.f or new.f then
+    return false
+  end
+  local from, was = place(m, h)
+  local latest = tonumber(string.sub(value, 17))
+  if scope_of(new).w then
+    call('ZADD', locks, 'NX', now + scope_of(new).w, unique_of(new))
+  end
+  call('HSET', jobs, id, rec)
+  put_off = put_off and latest and math.min(put_off, latest) or put_off
+  local moved = from ~= queue or was ~= prio
+  local off = put_off and put_off > now and state == 'available'
+  if state == 'scheduled' or off then
+    pull(id, state, m, h, from, was)
+    call('ZADD', due, put_off or at, id)
+    call('SADD', queues, queue)
+    count(queue, 'scheduled', 1)
+  elseif state == 'retryable' then
+    count(from, state, -1)
+    count(queue, state, 1)
+  elseif moved or (m.st == 'serial' and h.s ~= new.s) then
+    pull(id, state, m, h, from, was)
+    push('RPUSH', id, m, queue, prio)
+  end
+  if off or (state == 'available' and h.s ~= new.s) then
+    unlock(id, h) -- it may be the one that was let in for a key that others wait for
+  end
+  m.q, m.p = odd and queue or nil, odd and prio or nil
+  remember(id, m)
+  return true
+end
