@@ -23,6 +23,8 @@ enum Wrong {
     HandBackSpendsAnAttempt,
     EnqueueForgetsLanes,
     EnqueueIgnoresUniqueKeys,
+    EnqueueIgnoresReleases,
+    EnqueueIgnoresConflicts,
     EnqueueIgnoresSerialKeys,
     EnqueueIgnoresDelays,
     EnqueueIgnoresPriorities,
@@ -66,6 +68,8 @@ impl Mutant {
             let before = job.envelope.encode();
             match self.wrong {
                 Wrong::EnqueueIgnoresUniqueKeys => job.envelope.unique = None,
+                Wrong::EnqueueIgnoresReleases => job.envelope.scope.release = Release::Finished,
+                Wrong::EnqueueIgnoresConflicts => job.envelope.scope.conflict = Conflict::Existing,
                 Wrong::EnqueueIgnoresSerialKeys => job.envelope.serial = None,
                 Wrong::EnqueueIgnoresPriorities => job.envelope.priority = 5,
                 Wrong::EnqueueIgnoresDelays => job.due = Due::Now,
@@ -355,6 +359,8 @@ mutants! {
     hand_back_that_spends_an_attempt: HandBackSpendsAnAttempt settle a_hand_back_goes_to_the_head;
     enqueue_without_a_lane_check: EnqueueForgetsLanes enqueue a_repeated_call_does_not_revive_a_job_that_is_gone;
     enqueue_without_unique_keys: EnqueueIgnoresUniqueKeys keys a_unique_key_is_held_in_every_unfinished_state;
+    enqueue_without_releases: EnqueueIgnoresReleases unique a_key_until_started_is_free_once_its_job_is_leased;
+    enqueue_without_conflicts: EnqueueIgnoresConflicts unique one_runs_and_one_waits_with_the_newest_payload;
     enqueue_without_serial_keys: EnqueueIgnoresSerialKeys keys a_serial_key_runs_one_at_a_time_in_order;
     enqueue_without_delays: EnqueueIgnoresDelays enqueue a_delayed_job_waits_by_the_backends_clock;
     enqueue_without_priorities: EnqueueIgnoresPriorities lease priorities_are_strict;

@@ -1,7 +1,7 @@
 //! The payloads of Runnerly's jobs: what the web front and the scheduler enqueue, and
 //! what the worker handles. Payloads only; no handler is linked from here.
 
-use legwork::{Backoff, Job, Policy};
+use legwork::{Backoff, Job, Policy, Unique};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ fn strava() -> Policy {
     Policy::default().queue(STRAVA).max_attempts(12u32).timeout(Duration::from_secs(300)).backoff(backoff)
 }
 
-/// Fetches an athlete's activities page by page; one at a time per athlete.
+/// Fetches an athlete's activities page by page; one at a time per athlete, and at most one
+/// more waits: whoever asks while one runs gets a sync that begins after the question.
 ///
 /// ```
-/// use legwork::Job;
+/// use legwork::{Job, Unique};
 /// let job = runnerly::jobs::SyncAthlete { athlete: 7, full: false };
-/// assert_eq!(job.unique().as_deref(), Some("7"));
+/// assert_eq!(job.unique(), Some(Unique::key("7").keep_last()));
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SyncAthlete {
@@ -53,8 +54,10 @@ impl Job for SyncAthlete {
         strava().timeout(Duration::from_secs(900)).priority(3)
     }
 
-    fn unique(&self) -> Option<String> {
-        Some(self.athlete.to_string())
+    /// A full sync that waits is not replaced by one that is not full.
+    fn unique(&self) -> Option<Unique> {
+        let key = if self.full { format!("{} full", self.athlete) } else { self.athlete.to_string() };
+        Some(Unique::key(key).keep_last())
     }
 
     fn serial(&self) -> Option<String> {
@@ -85,8 +88,8 @@ impl Job for FetchStreams {
         strava()
     }
 
-    fn unique(&self) -> Option<String> {
-        Some(self.activity.to_string())
+    fn unique(&self) -> Option<Unique> {
+        Some(self.activity.to_string().into())
     }
 }
 
@@ -131,8 +134,8 @@ impl Job for RefreshToken {
         strava().priority(1)
     }
 
-    fn unique(&self) -> Option<String> {
-        Some(self.athlete.to_string())
+    fn unique(&self) -> Option<Unique> {
+        Some(self.athlete.to_string().into())
     }
 }
 
@@ -189,7 +192,7 @@ impl Job for ImportFile {
         Policy::default().max_attempts(3u32).timeout(Duration::from_secs(60))
     }
 
-    fn unique(&self) -> Option<String> {
-        Some(self.upload.clone())
+    fn unique(&self) -> Option<Unique> {
+        Some(self.upload.clone().into())
     }
 }

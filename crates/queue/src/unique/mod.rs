@@ -3,8 +3,8 @@
 mod digest;
 mod scope;
 
-pub use scope::{Conflict, Release, Scope};
 pub(crate) use scope::Wire;
+pub use scope::{Conflict, Release, Scope};
 
 use crate::clock::span_ms;
 use crate::name::check_key;
@@ -218,7 +218,9 @@ impl Unique {
             Source::Payload => stored(&parsed(envelope)?),
         };
         let conflict = match (self.debounce, self.at_most) {
-            (None, Some(_)) => return Err(Error::invalid("unique: at_most is for debounce; say debounce too")),
+            (None, Some(_)) => {
+                return Err(Error::invalid("unique: at_most is for debounce; say debounce too"));
+            }
             (Some(wait), Some(most)) if most < wait => {
                 return Err(Error::invalid(format!(
                     "unique: at_most {most:?} is shorter than the debounce of {wait:?}; make it as long or longer"
@@ -245,7 +247,8 @@ impl Unique {
 }
 
 fn parsed(envelope: &Envelope) -> Result<Value> {
-    serde_json::from_str(envelope.payload.get()).map_err(|e| Error::invalid(format!("payload: not JSON: {e}")))
+    serde_json::from_str(envelope.payload.get())
+        .map_err(|e| Error::invalid(format!("payload: not JSON: {e}")))
 }
 
 /// The chosen fields of a payload, sorted by name.
@@ -270,7 +273,11 @@ fn chosen(envelope: &Envelope, fields: &[String]) -> Result<Value> {
 /// A value as a key: its JSON with sorted fields, or the digest of that where it is long.
 fn stored(value: &Value) -> String {
     let text = sorted(value).to_string();
-    if check_key("unique", &text).is_ok() { text } else { format!("sha256 {}", digest::sha256(text.as_bytes())) }
+    if check_key("unique", &text).is_ok() {
+        text
+    } else {
+        format!("sha256 {}", digest::sha256(text.as_bytes()))
+    }
 }
 
 /// The same value with the fields of every object in order, whatever order maps keep.
@@ -310,7 +317,11 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let second = Duration::from_secs(1);
         for (unique, payload, said) in [
-            (Unique::fields(&["d"]), r#"{"a":1}"#, "unique: the payload of a.job has no field \"d\"; it has: a"),
+            (
+                Unique::fields(&["d"]),
+                r#"{"a":1}"#,
+                "unique: the payload of a.job has no field \"d\"; it has: a",
+            ),
             (Unique::fields(&["d"]), "[]", "is not an object"),
             (Unique::fields(&[]), "{}", "no fields are named"),
             (Unique::key(""), "{}", "1 to 256 bytes"),

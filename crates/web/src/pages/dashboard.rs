@@ -236,8 +236,8 @@ fn marks(summary: &Summary) -> Vec<Tile> {
     ]
 }
 
-/// Enqueues a sync of the shown athlete; a second one while the first is under way is the
-/// same job.
+/// Enqueues a sync of the shown athlete; a second one before the first has begun is the same
+/// job.
 pub(super) async fn sync(State(web): State<Shared>, Shown(athlete): session::Shown) -> Result<Redirect> {
     if athlete.connection == Connection::Connected {
         let full = athlete.sync.last_synced_at.is_none();

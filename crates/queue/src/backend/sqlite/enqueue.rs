@@ -3,8 +3,8 @@
 use super::fault::Sql;
 use super::settings::holds;
 use super::tx::{Tx, job_id};
-use super::writer::Verb;
 use super::unique::{barred, limits, number, replace};
+use super::writer::Verb;
 use crate::backend::{Conflict, Due, EnqueueBatch, Enqueued, Guard, NewJob, Scope, Taken};
 use crate::{JobId, State};
 use sqlx::{QueryBuilder, Sqlite};
@@ -137,7 +137,9 @@ pub(super) async fn insert(tx: &mut Tx, mut rows: &[Row]) -> Sql<Vec<Enqueued>> 
         rows = rest;
         let first = tx.tail(size);
         let plain = chunk.iter().all(|r| !r.chosen && r.unique.is_none());
-        if plain && statement(chunk.iter().zip(first..), tx.now, "").build().execute(&mut *tx.conn).await.is_ok() {
+        if plain
+            && statement(chunk.iter().zip(first..), tx.now, "").build().execute(&mut *tx.conn).await.is_ok()
+        {
             answers.extend(chunk.iter().map(|row| taken(tx, row)));
             continue;
         }

@@ -302,7 +302,10 @@ pub(super) async fn a_replaced_job_follows_the_newest_to_its_queue(h: &Harness) 
         let moved = replacing(2).queue("there").priority(2).unique(&queue);
         assert_eq!(h.offer(moved).await, Enqueued::Replaced(id));
         assert_eq!(h.view(id).await.envelope.queue(), "there");
-        assert_eq!(h.listed(Filter { queue: Some("there".into()), limit: 9, ..Filter::default() }).await, [id]);
+        assert_eq!(
+            h.listed(Filter { queue: Some("there".into()), limit: 9, ..Filter::default() }).await,
+            [id]
+        );
         h.pass(HOUR);
         h.promote().await;
         assert!(h.lease(&queue, 9).await.is_empty());
@@ -441,13 +444,8 @@ pub(super) async fn a_replacement_races_a_lease(h: &Harness) {
             assert!(matches!(answer, Enqueued::Created | Enqueued::Replaced(_)), "{answer:?}");
         }
     };
-    let request = LeaseRequest {
-        worker: "w".into(),
-        queues: vec![("q".into(), 2)],
-        most: 2,
-        alone: true,
-        ttl_ms: TTL,
-    };
+    let request =
+        LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 2)], most: 2, alone: true, ttl_ms: TTL };
     let run = async {
         let mut seen = 0;
         while seen < 60 {
