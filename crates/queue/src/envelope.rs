@@ -159,6 +159,18 @@ impl Envelope {
         self.created_ms.or_else(|| self.id.created_ms())
     }
 
+    /// What a signature or a seal is bound to: the id, or for a job that may take another's
+    /// place (then it has that one's id) its unique key.
+    #[cfg(any(feature = "sign", feature = "encrypt"))]
+    pub(crate) fn identity(&self) -> Vec<u8> {
+        match (&self.unique, self.scope.conflict) {
+            (Some(key), conflict) if conflict != crate::backend::Conflict::Existing => {
+                format!("unique {key}").into_bytes()
+            }
+            _ => self.id.as_bytes().to_vec(),
+        }
+    }
+
     /// How long a succeeded or cancelled job is kept, given its policy's word.
     pub(crate) fn keep(&self, policy: Keep) -> i64 {
         self.keep_ms.unwrap_or_else(|| policy.as_ms())

@@ -4,7 +4,9 @@
 use legwork::backend::JobView;
 use legwork::middleware::{Attempt, Compress, KeyRing, Middleware, Next, Run, Sealed, Signed, Unreadable};
 use legwork::testing::server::TestServer;
-use legwork::{Backoff, Client, Context, Envelope, Failure, Job, JobId, Policy, State, WaitError, Worker};
+use legwork::{
+    Backoff, Client, Context, Envelope, Failure, Job, JobId, Policy, State, Unique, WaitError, Worker,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -29,6 +31,7 @@ on_both! {
     a_refused_enqueue_stores_nothing
     a_panic_ends_an_attempt_and_not_the_worker
     what_is_packed_is_opened_on_the_way_back
+    a_replaced_payload_is_opened_under_the_id_it_came_to
     a_result_is_sealed_too
     fields_are_sealed_and_the_rest_is_not
     a_missing_key_parks_the_job_until_it_is_there
@@ -51,8 +54,8 @@ impl Job for Mail {
     fn policy() -> Policy {
         Policy::default().max_attempts(2u32).backoff(Backoff::fixed(Duration::from_millis(10)))
     }
-    fn unique(&self) -> Option<String> {
-        Some(self.to.clone())
+    fn unique(&self) -> Option<Unique> {
+        Some(self.to.clone().into())
     }
 }
 
@@ -204,6 +207,17 @@ async fn what_is_packed_is_opened_on_the_way_back(plain: Client) {
     assert_eq!(payload(&jobs.jobs(&filter).await.unwrap()[0]), payload(&shown));
     let worker = Worker::new(jobs.clone(), ()).handle(send).start().await.unwrap();
     assert!(jobs.wait::<Mail>(id).await.unwrap().ends_with("got hunter2"));
+    worker.stop().await;
+}
+
+async fn a_replaced_payload_is_opened_under_the_id_it_came_to(plain: Client) {
+    let jobs = all(&plain);
+    let by = || Unique::key("inbox").keep_last();
+    let id = jobs.enqueue(mail("ada")).unique(by()).await.unwrap().id;
+    let newer = jobs.enqueue(mail("bob")).unique(by()).await.unwrap();
+    assert!(newer.replaced && newer.id == id);
+    let worker = Worker::new(jobs.clone(), ()).handle(send).start().await.unwrap();
+    assert_eq!(jobs.wait::<Mail>(id).await.unwrap(), "bob got hunter2");
     worker.stop().await;
 }
 

@@ -206,7 +206,8 @@ fn bound(job: &Envelope, place: &str) -> Vec<u8> {
     let as_payload = place.starts_with("payload");
     let how: &[&[u8]] = if as_payload { &[&version] } else { &[] };
     let inside = if as_payload { &job.packed[..] } else { &[] };
-    let pieces = [job.id.as_bytes(), job.name.as_bytes(), place.as_bytes()];
+    let identity = job.identity();
+    let pieces = [&identity[..], job.name.as_bytes(), place.as_bytes()];
     for piece in pieces.into_iter().chain(how.iter().copied()).chain(inside.iter().map(|p| p.as_bytes())) {
         bytes.extend_from_slice(&(piece.len() as u64).to_be_bytes());
         bytes.extend_from_slice(piece);

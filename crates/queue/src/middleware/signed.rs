@@ -69,7 +69,7 @@ fn mac(key: &[u8; 32], job: &Envelope) -> Hmac<Sha256> {
     let count = (job.packed.len() as u64).to_be_bytes();
     let pieces = [
         b"legwork signed 1",
-        &job.id.as_bytes()[..],
+        &job.identity()[..],
         job.name.as_bytes(),
         &version,
         job.queue.as_bytes(),
