@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use legwork::{JobId, State};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const CLOSING: &str = "\
@@ -34,6 +35,29 @@ pub(crate) struct Args {
     /// Prints JSON, one value on one line
     #[arg(long, global = true, display_order = 101)]
     pub(crate) json: bool,
+
+    /// Opens sealed payloads and results, and seals what is enqueued: a file with a key a line,
+    /// the newest first, each a name and 32 bytes in base64
+    #[arg(
+        long,
+        global = true,
+        env = "LEGWORK_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        display_order = 102
+    )]
+    pub(crate) key_file: Option<PathBuf>,
+
+    /// Signs what is enqueued: a file as --key-file
+    #[arg(
+        long,
+        global = true,
+        env = "LEGWORK_SIGN_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        display_order = 103
+    )]
+    pub(crate) sign_key_file: Option<PathBuf>,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -101,6 +125,12 @@ Example: legwork pause strava --for 15m")]
     /// Lists the workers that run
     #[command(after_help = "Example: legwork workers")]
     Workers,
+
+    /// Lists which versions of which payloads are queued, and who could run them
+    #[command(after_help = "\
+Parked jobs wait for a worker that knows their name and version, or has the key to them.
+Example: legwork versions --json")]
+    Versions,
 
     /// Lists the schedules, each with its next five instants
     #[command(after_help = "Example: legwork schedules")]

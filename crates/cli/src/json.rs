@@ -45,6 +45,9 @@ enum RecordJson<'a> {
         max_crashes: Option<u32>,
         timeout_ms: Option<u64>,
         keep_ms: Option<i64>,
+        trace: Option<legwork::middleware::Trace>,
+        packed: &'a [String],
+        signature: Option<&'a str>,
     },
     Broken {
         undecodable: &'a str,
@@ -91,6 +94,9 @@ impl<'a> RecordJson<'a> {
                 max_crashes: e.max_crashes,
                 timeout_ms: e.timeout_ms,
                 keep_ms: e.keep_ms,
+                trace: e.trace,
+                packed: &e.packed,
+                signature: e.signature.as_deref(),
             },
             Record::Broken { undecodable, raw } => RecordJson::Broken { undecodable, raw },
         }

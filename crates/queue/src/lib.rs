@@ -134,7 +134,7 @@ mod unique;
 pub mod testing;
 mod worker;
 
-pub use client::{Client, ClientOptions, Enqueue, Lookup, Receipt, Snapshot, WaitError};
+pub use client::{Client, ClientOptions, Enqueue, Lookup, Receipt, Snapshot, VersionView, Versions, WaitError};
 pub use clock::{Clock, ManualClock};
 pub use envelope::{Envelope, MAX_PAYLOAD};
 pub use error::{Error, Result};

@@ -73,7 +73,10 @@ impl Story {
     fn record(&mut self, envelope: &Envelope) {
         self.say("name", format!("{}, payload version {}", envelope.name, envelope.version));
         self.say("queue", format!("{}, priority {}", envelope.queue, envelope.priority));
-        self.say("payload", shown_lines(envelope.payload.get()));
+        self.say("payload", shown_lines(&super::keys::payload(&envelope.packed, envelope.payload.get())));
+        if let Some(signature) = &envelope.signature {
+            self.say("signed", format!("by the key {}", shown(signature.split(':').next().unwrap_or_default())));
+        }
         if let Some(key) = &envelope.unique {
             self.say("unique key", shown(key));
         }
@@ -104,6 +107,10 @@ impl Story {
         if job.suspect {
             self.say("suspect", "a worker was lost while it held this job; it runs alone next");
         }
+        if let Some(trace) = job.envelope.envelope().and_then(|e| e.trace) {
+            let later = trace.later || job.attempts > 0;
+            self.say("trace", format!("{} ({})", trace.parent, if later { "link" } else { "parent" }));
+        }
         if let Some(lease) = &job.lease {
             let place = super::place(&lease.worker, seen);
             self.say("worker", format!("{} ({place})", shown(&lease.worker)));
@@ -114,7 +121,7 @@ impl Story {
             self.say("progress", super::progress(progress.get()));
         }
         if let Some(result) = &job.result {
-            self.say("result", shown_lines(result.get()));
+            self.say("result", shown_lines(&super::keys::result(result.get())));
         }
     }
 }

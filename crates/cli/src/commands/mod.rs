@@ -4,9 +4,11 @@ mod control;
 mod enqueue;
 mod job;
 mod jobs;
+mod keys;
 mod queues;
 mod schedules;
 mod stats;
+mod versions;
 mod workers;
 
 use crate::args::{Args, Command};
@@ -40,7 +42,9 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
         Command::Pause(_) => {}
         _ => must_exist(url)?,
     }
-    act(&connect(url).await?, args.command, out).await
+    let keys = keys::Keys::read(args.key_file.as_deref(), args.sign_key_file.as_deref())?;
+    let client = keys.given_to(&connect(url).await?, &args.command);
+    act(&client, args.command, out).await
 }
 
 async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
@@ -56,6 +60,7 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Resume(queue) => queues::resume(client, &queue.name, out).await,
         Command::Purge { queue, yes } => queues::purge(client, &queue.name, yes, out).await,
         Command::Workers => workers::list(client, out).await,
+        Command::Versions => versions::list(client, out).await,
         Command::Schedules => schedules::list(client, out).await,
         Command::Stats => stats::tell(client, out).await,
         Command::Completions { shell } => completions(shell, out),

@@ -6,5 +6,6 @@ mod enqueue;
 mod output;
 mod reading;
 mod run;
+mod sealed;
 mod steering;
 mod world;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 /// A namespace of the test's own.
 pub(crate) struct World {
-    _dir: TempDir,
+    dir: TempDir,
     pub(crate) url: String,
     pub(crate) client: Client,
 }
@@ -19,12 +19,19 @@ impl World {
         let dir = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite:{}", dir.path().join("jobs.db").display());
         let client = Client::connect(&url).await.expect("a new file");
-        World { _dir: dir, url, client }
+        World { dir, url, client }
     }
 
     /// Runs the binary on this queue.
     pub(crate) fn cli(&self, args: &[&str]) -> Ran {
         legwork(&[&["--url", &self.url], args].concat())
+    }
+
+    /// A file beside the queue; its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
     }
 
     /// Runs it with `--json`.

@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::backend::{Definition, Filter, JobView, QueueView, ScheduleView, WorkerView};
-use crate::{JobId, Result, State};
+use crate::{Envelope, JobId, Result, State};
 use std::collections::BTreeMap;
 
 /// A worker that has not beaten for this long counts as gone.
@@ -197,8 +197,7 @@ impl Snapshot {
         match job.state {
             State::Leased | State::Succeeded | State::Discarded | State::Cancelled => None,
             State::Blocked if job.parked => {
-                let version = envelope.map_or(1, |e| e.version);
-                Some(format!("parked: no worker knows {} version {version}", job.envelope.name()))
+                Some(format!("parked: {}", envelope.map_or_else(String::new, |e| self.parked(e))))
             }
             State::Blocked => {
                 let key = envelope.and_then(|e| e.serial.as_deref()).unwrap_or_default();
@@ -253,6 +252,20 @@ impl Snapshot {
         }
         let served = self.workers.iter().any(|w| !w.stopping && w.queues.iter().any(|(q, _)| q == queue));
         (!served).then(|| format!("no worker serves the queue {queue}"))
+    }
+
+    /// What a parked job lacks, as far as its record and the workers tell.
+    fn parked(&self, job: &Envelope) -> String {
+        let what = format!("{} version {}", job.name, job.version);
+        let knows = |d: &Definition| d.name == job.name && d.version >= job.version;
+        if !self.workers.iter().flat_map(|w| &w.definitions).any(knows) {
+            return format!("no worker knows {what}");
+        }
+        match (job.packed.last(), job.signature.as_deref().and_then(|s| s.split_once(':'))) {
+            (Some(packing), _) => format!("no worker could open it so far, it is packed as {packing}"),
+            (None, Some((key, _))) => format!("no worker could verify it so far, it is signed by the key {key}"),
+            (None, None) => format!("waits for the next beat of a worker that takes {what}"),
+        }
     }
 
     fn unknown(&self, name: &str) -> Option<String> {

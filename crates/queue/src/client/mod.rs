@@ -5,10 +5,12 @@ mod control;
 mod driver;
 mod enqueue;
 mod inspect;
+mod versions;
 mod wait;
 
 pub use enqueue::{Enqueue, Receipt};
 pub use inspect::{Lookup, Snapshot};
+pub use versions::{VersionView, Versions};
 pub use wait::WaitError;
 
 pub(crate) use driver::patiently;

@@ -1,0 +1,197 @@
+//! Traces travel with jobs, over retries and from job to job. On SQLite in memory, and on
+//! Redis where there is a server.
+
+use legwork::middleware::{Origin, TraceContext, TraceParent};
+use legwork::testing::server::TestServer;
+use legwork::{Backoff, Client, Context, Failure, Job, JobId, Policy, Worker};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// One body, a test per backend.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
+            })* }
+        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let Some(server) = super::TestServer::start() else { return };
+                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
+            })* }
+    };
+}
+
+on_both! {
+    a_job_without_a_trace_has_none
+    what_a_handler_enqueues_continues_its_trace
+    a_tracer_is_told_parent_or_link_before_the_span_is_entered
+    a_tracers_own_place_comes_before_the_jobs
+}
+
+/// Fails so often, then enqueues another that fails one time less.
+#[derive(Serialize, Deserialize)]
+struct Step {
+    left: u32,
+    fails: u32,
+}
+
+/// The ids and traces of the attempts, and the job that came after.
+#[derive(Serialize, Deserialize, Debug)]
+struct Done {
+    trace: Option<String>,
+    attempt: u32,
+    next: Option<JobId>,
+}
+
+impl Job for Step {
+    const NAME: &'static str = "step";
+    type Output = Done;
+    fn policy() -> Policy {
+        Policy::default().backoff(Backoff::fixed(Duration::from_millis(5)))
+    }
+}
+
+async fn step(job: Step, cx: Context) -> Result<Done, Failure> {
+    if cx.attempt() <= job.fails {
+        return Err(Failure::retry("not yet"));
+    }
+    let next = Step { left: job.left.saturating_sub(1), fails: 0 };
+    let next = match job.left {
+        0 => None,
+        // As it is, after a wait, and from a task of its own, where it must be said.
+        3 => Some(cx.client().enqueue(next).await?.id),
+        2 => Some(cx.client().enqueue(next).delay(Duration::from_millis(5)).await?.id),
+        _ => {
+            let (jobs, here) = (cx.client().clone(), cx.trace());
+            let spawned = tokio::spawn(async move {
+                let enqueue = jobs.enqueue(next);
+                if let Some(here) = here { enqueue.trace(here).await } else { enqueue.await }
+            });
+            Some(spawned.await??.id)
+        }
+    };
+    Ok(Done { trace: cx.trace().map(|t| t.to_string()), attempt: cx.attempt(), next })
+}
+
+async fn stored(jobs: &Client, id: JobId) -> Option<legwork::middleware::Trace> {
+    jobs.job(id).await.unwrap().unwrap().envelope.envelope().unwrap().trace
+}
+
+async fn a_job_without_a_trace_has_none(jobs: Client) {
+    let worker = Worker::new(jobs.clone(), ()).handle(step).start().await.unwrap();
+    let id = jobs.enqueue(Step { left: 3, fails: 0 }).await.unwrap().id;
+    let done = jobs.wait::<Step>(id).await.unwrap();
+    assert_eq!((done.trace, stored(&jobs, id).await), (None, None));
+    assert_eq!(stored(&jobs, done.next.unwrap()).await, None);
+    worker.stop().await;
+}
+
+async fn what_a_handler_enqueues_continues_its_trace(jobs: Client) {
+    let worker = Worker::new(jobs.clone(), ()).handle(step).start().await.unwrap();
+    let root = TraceParent::root();
+    // Over two retries, which is where others lose it.
+    let mut id = jobs.enqueue(Step { left: 3, fails: 2 }).trace(root).await.unwrap().id;
+    let mut parent = root;
+    for (attempt, later) in [(3, false), (1, false), (1, true), (1, false)] {
+        let trace = stored(&jobs, id).await.unwrap();
+        assert_eq!((trace.parent, trace.later), (parent, later));
+        let done = jobs.wait::<Step>(id).await.unwrap();
+        let here: TraceParent = done.trace.unwrap().parse().unwrap();
+        assert_eq!((here.trace_id(), done.attempt), (root.trace_id(), attempt));
+        assert_ne!(here.span_id(), parent.span_id());
+        parent = here;
+        let Some(next) = done.next else { break };
+        id = next;
+    }
+    worker.stop().await;
+}
+
+async fn a_tracer_is_told_parent_or_link_before_the_span_is_entered(jobs: Client) {
+    let told: Arc<Mutex<Vec<Origin>>> = Arc::default();
+    let log = told.clone();
+    let traces = TraceContext::new().enter(move |_, origin| log.lock().unwrap().push(origin));
+    let jobs = jobs.with(traces);
+    let worker = Worker::new(jobs.clone(), ()).handle(step).start().await.unwrap();
+    let at_once = jobs.enqueue(Step { left: 0, fails: 1 }).await.unwrap().id;
+    jobs.wait::<Step>(at_once).await.unwrap();
+    let parent = stored(&jobs, at_once).await.expect("outside of any trace it begins one").parent;
+    let wait = Duration::from_millis(5);
+    let later = jobs.enqueue(Step { left: 0, fails: 0 }).delay(wait).await.unwrap().id;
+    jobs.wait::<Step>(later).await.unwrap();
+    let other = stored(&jobs, later).await.unwrap().parent;
+    let expected = [Origin::Parent(parent), Origin::Link(parent), Origin::Link(other)];
+    assert_eq!(*told.lock().unwrap(), expected);
+    worker.stop().await;
+}
+
+async fn a_tracers_own_place_comes_before_the_jobs(jobs: Client) {
+    let here = TraceParent::root();
+    let jobs = jobs.with(TraceContext::new().current(move || Some(here)));
+    let id = jobs.enqueue(Step { left: 0, fails: 0 }).await.unwrap().id;
+    assert_eq!(stored(&jobs, id).await.unwrap().parent, here);
+    let said = TraceParent::root();
+    let id = jobs.enqueue(Step { left: 0, fails: 0 }).trace(said).await.unwrap().id;
+    assert_eq!(stored(&jobs, id).await.unwrap().parent, said, "what is said comes before everything");
+}
+
+/// Remembers the fields of every span `job`.
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<BTreeMap<u64, BTreeMap<String, String>>>>);
+
+struct Fields<'a>(&'a mut BTreeMap<String, String>);
+
+impl tracing::field::Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.insert(field.name().into(), format!("{value:?}").trim_matches('"').into());
+    }
+}
+
+impl tracing::Subscriber for Spans {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        let mut all = self.0.lock().unwrap();
+        let id = all.len() as u64 + 1;
+        let mut fields = BTreeMap::from([("span".into(), span.metadata().name().into())]);
+        span.record(&mut Fields(&mut fields));
+        all.insert(id, fields);
+        tracing::span::Id::from_u64(id)
+    }
+    fn record(&self, id: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        if let Some(fields) = self.0.lock().unwrap().get_mut(&id.into_u64()) {
+            values.record(&mut Fields(fields));
+        }
+    }
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn the_span_of_an_attempt_says_its_trace() {
+    let spans = Spans::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _on_this_thread = tracing::subscriber::set_default(spans.clone());
+    let (root, id) = runtime.block_on(async {
+        let jobs = Client::connect("sqlite::memory:").await.unwrap();
+        let root = TraceParent::root();
+        let id = jobs.enqueue(Step { left: 0, fails: 1 }).trace(root).await.unwrap().id;
+        let worker = Worker::new(jobs.clone(), ()).handle(step).start().await.unwrap();
+        jobs.wait::<Step>(id).await.unwrap();
+        worker.stop().await;
+        (root, id)
+    });
+    let all = spans.0.lock().unwrap();
+    let attempts: Vec<_> = all.values().filter(|s| s["span"] == "job").collect();
+    assert_eq!(attempts.len(), 2, "{all:?}");
+    for span in &attempts {
+        assert_eq!((&span["id"], &span["trace_id"]), (&id.to_string(), &root.trace_id()));
+    }
+    assert_eq!((attempts[0].get("parent"), attempts[0].get("link")), (Some(&root.span_id()), None));
+    assert_eq!((attempts[1].get("parent"), attempts[1].get("link")), (None, Some(&root.span_id())));
+}
