@@ -75,7 +75,10 @@ impl Story {
         self.say("queue", format!("{}, priority {}", envelope.queue, envelope.priority));
         self.say("payload", shown_lines(&super::keys::payload(&envelope.packed, envelope.payload.get())));
         if let Some(signature) = &envelope.signature {
-            self.say("signed", format!("by the key {}", shown(signature.split(':').next().unwrap_or_default())));
+            self.say(
+                "signed",
+                format!("by the key {}", shown(signature.split(':').next().unwrap_or_default())),
+            );
         }
         if let Some(key) = &envelope.unique {
             self.say("unique key", shown(key));

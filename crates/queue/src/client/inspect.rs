@@ -263,7 +263,9 @@ impl Snapshot {
         }
         match (job.packed.last(), job.signature.as_deref().and_then(|s| s.split_once(':'))) {
             (Some(packing), _) => format!("no worker could open it so far, it is packed as {packing}"),
-            (None, Some((key, _))) => format!("no worker could verify it so far, it is signed by the key {key}"),
+            (None, Some((key, _))) => {
+                format!("no worker could verify it so far, it is signed by the key {key}")
+            }
             (None, None) => format!("waits for the next beat of a worker that takes {what}"),
         }
     }
