@@ -76,6 +76,15 @@ impl World {
     }
 }
 
+/// Opens the door at the end, also of a test that fails: a runtime waits for its threads.
+struct Door(World);
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
 async fn handle(job: Do, cx: Context<World>) -> Result<String, Failure> {
     let world = cx.state();
     world.begun.fetch_add(1, Ordering::SeqCst);
@@ -285,6 +294,7 @@ async fn blocked(jobs: &Client) -> JobId {
 async fn a_handler_that_blocks_its_thread_is_given_up_and_replaced(url: &str) {
     let (jobs, _) = open(url).await;
     let world = World::default();
+    let _door = Door(world.clone());
     let worker = restless(&jobs, &world).start().await.unwrap();
     let id = blocked(&jobs).await;
     let job_view = ended(&jobs, id).await;
@@ -313,6 +323,7 @@ async fn a_handler_that_blocks_its_thread_is_given_up_and_replaced(url: &str) {
 async fn a_stuck_handler_that_is_called_off_is_cancelled(url: &str) {
     let (jobs, _) = open(url).await;
     let world = World::default();
+    let _door = Door(world.clone());
     let worker = restless(&jobs, &world).start().await.unwrap();
     let id = running(&jobs, &world, "block").await;
     jobs.cancel(id).await.unwrap();
@@ -326,6 +337,7 @@ async fn a_stuck_handler_that_is_called_off_is_cancelled(url: &str) {
 async fn no_more_are_replaced_than_may_be(url: &str) {
     let (jobs, _) = open(url).await;
     let world = World::default();
+    let _door = Door(world.clone());
     let worker = restless(&jobs, &world).max_stuck(1).start().await.unwrap();
     let ids = [blocked(&jobs).await, blocked(&jobs).await];
     for id in ids {
@@ -345,6 +357,7 @@ async fn no_more_are_replaced_than_may_be(url: &str) {
 async fn a_stop_does_not_wait_for_the_stuck(url: &str) {
     let (jobs, _) = open(url).await;
     let world = World::default();
+    let _door = Door(world.clone());
     let worker = restless(&jobs, &world).drain(Duration::from_millis(100)).start().await.unwrap();
     let id = running(&jobs, &world, "block").await;
     tokio::time::timeout(Duration::from_secs(10), worker.stop()).await.expect("it ends");

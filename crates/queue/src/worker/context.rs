@@ -1,11 +1,13 @@
 //! What a handler is told about the attempt that it is.
 
 use super::hold::Hold;
-use crate::backend::{Note, Settled, Token};
+use super::steps::Memory;
+use crate::backend::{JobView, Note, Settled, Token};
 use crate::middleware::TraceParent;
 use crate::{Client, JobId, Result};
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The second argument of every handler: the shared state, and what there is to know of
@@ -43,6 +45,22 @@ pub(super) struct Inner {
     pub(super) hold: Arc<Hold>,
     pub(super) stopping: CancellationToken,
     pub(super) trace: Option<TraceParent>,
+    pub(super) memory: Memory,
+}
+
+impl Inner {
+    /// Writes down under the fence; repeated while there is patience, which is safe.
+    pub(super) async fn note(&self, note: &Note, patience: Duration) -> Result<Settled> {
+        let backend = self.client.backend();
+        crate::client::patiently(patience, || backend.note(self.token, self.id, note)).await
+    }
+
+    /// The job as it stands.
+    pub(super) async fn get(&self) -> Result<Option<JobView>> {
+        let backend = self.client.backend();
+        let patience = self.client.options().patience;
+        crate::client::patiently(patience, || backend.get(self.id, false)).await
+    }
 }
 
 /// What a handler said of its progress, as it is stored.
@@ -267,7 +285,7 @@ impl<S> Context<S> {
         let cut = note.char_indices().nth(500).map_or(note.len(), |(at, _)| at);
         let text = serde_json::to_string(&Progress { share, note: &note[..cut] }).unwrap_or_default();
         let inner = &self.inner;
-        let settled = inner.client.backend().note(inner.token, inner.id, &Note::Progress(text)).await?;
+        let settled = inner.note(&Note::Progress(text), Duration::ZERO).await?;
         if settled == Settled::Stale {
             tracing::debug!(id = %inner.id, "progress of a job whose lease is lost");
         }

@@ -39,6 +39,8 @@ pub(super) struct Beat {
     pub(super) settings: Settings,
     pub(super) freed: Arc<Notify>,
     pub(super) abort: CancellationToken,
+    /// Where the handlers run.
+    pub(super) handlers: tokio::runtime::Handle,
     stopping: CancellationToken,
     view: WorkerView,
 }
@@ -50,6 +52,7 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
         lanes: engine.lanes.clone(),
         freed: engine.freed.clone(),
         abort: engine.abort.clone(),
+        handlers: tokio::runtime::Handle::current(),
         health: engine.health.clone(),
         settings: engine.settings,
         stopping: engine.stop.clone(),

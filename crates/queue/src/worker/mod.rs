@@ -15,6 +15,7 @@ mod running;
 mod settle;
 mod shutdown;
 mod span;
+mod steps;
 mod stopping;
 mod terms;
 mod watch;

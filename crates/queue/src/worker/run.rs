@@ -3,6 +3,7 @@
 use super::hold::{Hold, Stuck, Why};
 use super::lease::Turn;
 use super::span::{about, span};
+use super::steps::Memory;
 use super::terms::{Terms, chance};
 use super::{Context, Engine, context};
 use crate::backend::{LeasedJob, Outcome, Settle, Token};
@@ -113,8 +114,10 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         hold: hold.clone(),
         stopping: engine.stop.clone(),
         trace: middleware::current(),
+        memory: Memory::default(),
     };
-    let cx = Context { state: engine.state.clone(), inner: Arc::new(inner) };
+    let inner = Arc::new(inner);
+    let cx = Context { state: engine.state.clone(), inner: inner.clone() };
     engine.health.running.fetch_add(1, Ordering::Relaxed);
     let chain = engine.client.chain();
     let begun = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -134,6 +137,9 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
     engine.health.running.fetch_sub(1, Ordering::Relaxed);
     lane.ran(terms.since.elapsed());
     observe!("legwork_job_duration_seconds", terms.since.elapsed().as_secs_f64(), "name" => envelope.name);
+    if !matches!(ended, Ended::Returned(_)) {
+        inner.store_last().await;
+    }
     let outcome = ended.outcome(&terms, hold, engine.stop.is_cancelled());
     told(&envelope, outcome.as_ref());
     outcome

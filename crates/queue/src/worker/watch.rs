@@ -33,6 +33,9 @@ impl Beat {
             if self.held.is_empty() {
                 continue;
             }
+            // A handler that blocks its thread may have been the one that looked after timers
+            // and sockets, while all other threads sleep: then nobody would ever wake them.
+            drop(self.handlers.spawn(async {}));
             if woken || asked.elapsed() >= ASK {
                 asked = Instant::now();
                 self.cancels(backend).await;
