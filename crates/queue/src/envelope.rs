@@ -61,6 +61,8 @@ pub struct Envelope {
     pub timeout_ms: Option<u64>,
     /// Overrides the retention of a succeeded or cancelled job, in milliseconds.
     pub keep_ms: Option<i64>,
+    /// The flow that it is a node of.
+    pub flow: Option<JobId>,
     /// When a client made it, for ids that do not tell, in milliseconds since the epoch.
     pub created_ms: Option<i64>,
     /// The trace that it is a part of.
@@ -109,6 +111,8 @@ struct Header {
     z: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sg: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    f: Option<JobId>,
 }
 
 impl Envelope {
@@ -142,6 +146,7 @@ impl Envelope {
             max_crashes: None,
             timeout_ms: None,
             keep_ms: None,
+            flow: None,
             created_ms: None,
             trace: None,
             packed: Vec::new(),
@@ -169,6 +174,11 @@ impl Envelope {
             }
             _ => self.id.as_bytes().to_vec(),
         }
+    }
+
+    /// Whether more follows from its end than its own: a key to release, a flow to go on.
+    pub(crate) fn keyed(&self) -> bool {
+        self.unique.is_some() || self.serial.is_some() || self.flow.is_some()
     }
 
     /// How long a succeeded or cancelled job is kept, given its policy's word.
@@ -212,6 +222,7 @@ impl Envelope {
             tr: self.trace.map(Trace::write),
             z: self.packed.clone(),
             sg: self.signature.clone(),
+            f: self.flow,
         };
         let mut bytes = serde_json::to_vec(&header).unwrap_or_default();
         bytes.push(b'\n');
@@ -259,6 +270,7 @@ impl Envelope {
             trace: header.tr.as_deref().and_then(Trace::read),
             packed: header.z,
             signature: header.sg,
+            flow: header.f,
         })
     }
 }

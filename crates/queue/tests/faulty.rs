@@ -75,8 +75,13 @@ async fn a_fired_slot_whose_reply_was_lost_is_fired_once(h: &Harness, real: Arc<
 async fn a_lease_whose_reply_was_lost_costs_no_job(h: &Harness, real: Arc<dyn Backend>) {
     let faulty = FaultyBackend::new(real).nth("lease", 1, Fault::After);
     let ids = h.put_all([job("a.job"), job("a.job")]).await;
-    let request =
-        LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 9)], most: 1_000, alone: false, ttl_ms: TTL };
+    let request = LeaseRequest {
+        worker: "w".into(),
+        queues: vec![("q".into(), 9)],
+        most: 1_000,
+        alone: false,
+        ttl_ms: TTL,
+    };
     assert!(faulty.lease(&request).await.is_err());
     h.are(&ids, &[State::Leased; 2]).await;
     h.lose().await;
@@ -126,8 +131,13 @@ async fn a_storm_loses_and_repeats_nothing(h: &Harness, real: Arc<dyn Backend>) 
         assert_eq!(answers.jobs(), [Enqueued::Created; 3]);
         ids.extend(batch.jobs.iter().map(|j| j.envelope.id));
     }
-    let request =
-        LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 4)], most: 1_000, alone: false, ttl_ms: TTL };
+    let request = LeaseRequest {
+        worker: "w".into(),
+        queues: vec![("q".into(), 4)],
+        most: 1_000,
+        alone: false,
+        ttl_ms: TTL,
+    };
     let mut ended = Vec::new();
     while ended.len() < ids.len() {
         let batches = match faulty.lease(&request).await {

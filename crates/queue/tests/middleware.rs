@@ -278,7 +278,7 @@ async fn put(plain: &Client, envelope: Envelope) {
     use legwork::backend::{Due, EnqueueBatch, Guard, NewJob};
     let job = NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: true };
     let lane = JobId::new().to_string();
-    let batch = EnqueueBatch { lane, seq: 1, jobs: vec![job], guard: Guard::None };
+    let batch = EnqueueBatch { lane, seq: 1, jobs: vec![job], guard: Guard::None, flow: None };
     plain.backend().enqueue(&batch).await.unwrap();
 }
 

@@ -242,6 +242,10 @@ impl Backend for Mutant {
         })
     }
 
+    fn flow<'a>(&'a self, ask: &'a FlowAsk) -> Fut<'a, FlowPage> {
+        self.real.flow(ask)
+    }
+
     fn promote(&self, limit: usize) -> Fut<'_, Promoted> {
         self.real.promote(if self.is(Wrong::PromoteIgnoresTheLimit) { 1_000 } else { limit })
     }

@@ -28,7 +28,7 @@ fn jobs(n: usize) -> Vec<NewJob> {
 }
 
 async fn put(backend: &Sqlite, lane: &str, seq: u64, n: usize) -> Vec<JobId> {
-    let batch = EnqueueBatch { lane: lane.into(), seq, jobs: jobs(n), guard: Guard::None };
+    let batch = EnqueueBatch { lane: lane.into(), seq, jobs: jobs(n), guard: Guard::None, flow: None };
     assert_eq!(backend.enqueue(&batch).await.unwrap().jobs(), vec![Enqueued::Created; n]);
     batch.jobs.iter().map(|j| j.envelope.id).collect()
 }
@@ -281,7 +281,8 @@ async fn a_damaged_file_is_an_error_and_no_panic() {
             let audit = backend.audit().await;
             assert!(audit.map_or_else(|e| e.to_string().contains("damaged"), |lines| !lines.is_empty()));
             let queues = vec![("default".into(), 5)];
-            let request = LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: 1_000 };
+            let request =
+                LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: 1_000 };
             let line = backend.lease(&request).await.unwrap_err().to_string();
             assert!(line.contains("a.db: the database file is damaged"), "{line}");
         }

@@ -15,10 +15,12 @@
 //! 6. [`Backend::enqueue`] is idempotent: by `(lane, seq)` for a repeated call, by id for
 //!    ids that an application chose.
 
+mod flows;
 mod types;
 mod views;
 mod wide;
 pub use crate::unique::{Conflict, Release, Scope};
+pub use flows::*;
 pub use types::*;
 pub use views::*;
 
@@ -94,13 +96,15 @@ pub trait Backend: Send + Sync + 'static {
     /// answer is remembered at least ten minutes. When the batch's guard does not hold,
     /// nothing is done and the answer is `Changed`.
     ///
+    /// Jobs of a flow come in `blocked`, in steps; see [`FlowStep`].
+    ///
     /// ```
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// let envelope = Envelope::new("a.job", "{}")?;
     /// let job = NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false };
-    /// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job], guard: Guard::None };
+    /// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job], guard: Guard::None, flow: None };
     /// assert_eq!(jobs.backend().enqueue(&batch).await?.jobs(), [Enqueued::Created]);
     /// assert_eq!(jobs.backend().enqueue(&batch).await?.jobs(), [Enqueued::Created]); // repeated
     /// assert_eq!(jobs.queues().await?[0].count(State::Available), 1);
@@ -393,6 +397,19 @@ pub trait Backend: Send + Sync + 'static {
     /// # Ok(()) }
     /// ```
     fn wakeups(&self) -> watch::Receiver<u64>;
+
+    /// Reads flows: a list of them, a slice of one's nodes, or of what a node depends on. Flows
+    /// that are not committed are not there.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let page = jobs.backend().flow(&FlowAsk::List(10)).await?;
+    /// assert!(page.flows.is_empty());
+    /// # Ok(()) }
+    /// ```
+    fn flow<'a>(&'a self, ask: &'a FlowAsk) -> Fut<'a, FlowPage>;
 
     /// Checks that the counts by state add up and that every index entry has its record;
     /// each line returned is a broken invariant. Changes nothing.

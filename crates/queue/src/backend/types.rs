@@ -1,6 +1,6 @@
 //! What the verbs take and answer.
 
-use super::Setting;
+use super::{FlowStep, Setting};
 use crate::{Envelope, JobId, State};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ pub struct NewJob {
 /// use legwork::{Envelope, backend::{Due, EnqueueBatch, Guard, NewJob}};
 /// let envelope = Envelope::new("a.job", "{}").unwrap();
 /// let job = NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false };
-/// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job], guard: Guard::None };
+/// let batch = EnqueueBatch { lane: "lane 1".into(), seq: 1, jobs: vec![job], guard: Guard::None, flow: None };
 /// # let _ = batch;
 /// ```
 #[derive(Debug, Clone)]
@@ -55,6 +55,8 @@ pub struct EnqueueBatch {
     pub jobs: Vec<NewJob>,
     /// What must hold for the batch to be taken in.
     pub guard: Guard,
+    /// The flow that the jobs are nodes of; see [`FlowStep`].
+    pub flow: Option<FlowStep>,
 }
 
 /// What must hold, in the very step of an enqueue, for its jobs to be taken in.
@@ -379,7 +381,8 @@ pub struct Reaped {
     pub crashes: u32,
 }
 
-/// What an operator or client may do to a job.
+/// What an operator or client may do to a job, or to a flow by its id: it can be cancelled and
+/// mended. A flow that runs is answered as `leased`, one that failed as `discarded`.
 ///
 /// ```
 /// # use legwork::{*, backend::*};
@@ -402,8 +405,12 @@ pub enum Action {
     /// Scheduled and retryable jobs become available now; parked ones too; final ones are
     /// put back with attempts and crashes at zero and their errors kept (`Duplicate` when
     /// another job holds the unique key by now). Available: nothing to do. Leased, or
-    /// blocked by a serial key: refused.
+    /// blocked by a serial key or in a flow: refused. So is a final one whose flow is still
+    /// known: what followed from its end has happened.
     Retry,
+    /// Derives again what a flow's nodes wait for, from what is recorded of them, so that a flow
+    /// that was stuck goes on. A job that is no flow is missing to it.
+    Mend,
 }
 
 /// The answer to [`Backend::control`](super::Backend::control); shown with [`Action`].

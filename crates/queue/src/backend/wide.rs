@@ -35,7 +35,7 @@ impl dyn Backend {
     /// Enqueues the jobs of a schedule's slots, if its last slot is still `expect`; whether.
     pub(crate) async fn fire(&self, name: &str, expect: i64, last: i64, jobs: Vec<NewJob>) -> Result<bool> {
         let guard = Guard::Slot { kind: Setting::Schedule, name: name.into(), expect, last };
-        let batch = EnqueueBatch { lane: String::new(), seq: 0, jobs, guard };
+        let batch = EnqueueBatch { lane: String::new(), seq: 0, jobs, guard, flow: None };
         Ok(self.enqueue(&batch).await? != Taken::Changed)
     }
 }

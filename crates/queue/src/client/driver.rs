@@ -67,7 +67,7 @@ async fn send(backend: &dyn Backend, patience: Duration, lane: &str, seq: u64, o
         waiting.push((order.jobs.len(), order.answer));
         jobs.append(&mut order.jobs);
     }
-    let batch = EnqueueBatch { lane: lane.into(), seq, jobs, guard: Guard::None };
+    let batch = EnqueueBatch { lane: lane.into(), seq, jobs, guard: Guard::None, flow: None };
     let answer = patiently(patience, || backend.enqueue(&batch)).await;
     match answer {
         Ok(all) => {

@@ -199,6 +199,9 @@ impl Snapshot {
             State::Blocked if job.parked => {
                 Some(format!("parked: {}", envelope.map_or_else(String::new, |e| self.parked(e))))
             }
+            State::Blocked if envelope.is_some_and(|e| e.flow.is_some() && e.serial.is_none()) => {
+                Some("waits for other jobs of its flow".into())
+            }
             State::Blocked => {
                 let key = envelope.and_then(|e| e.serial.as_deref()).unwrap_or_default();
                 Some(format!("waits its turn: another job with the serial key {key:?} runs"))

@@ -16,7 +16,6 @@ pub use wait::WaitError;
 pub(crate) use driver::patiently;
 #[cfg(feature = "outbox")]
 pub(crate) use enqueue::check;
-#[cfg(any(feature = "cron", feature = "outbox"))]
 pub(crate) use enqueue::typed;
 
 use crate::backend::Backend;

@@ -359,7 +359,7 @@ impl Relay {
     /// Enqueues if the mark stands where it did, and moves it, in one step.
     pub(super) async fn take(&self, name: &str, expect: i64, last: i64, jobs: Vec<NewJob>) -> Result<bool> {
         let guard = Guard::Slot { kind: Setting::Outbox, name: name.into(), expect, last };
-        let batch = EnqueueBatch { lane: name.into(), seq: 0, jobs, guard };
+        let batch = EnqueueBatch { lane: name.into(), seq: 0, jobs, guard, flow: None };
         Ok(self.client.backend().enqueue(&batch).await? != Taken::Changed)
     }
 }

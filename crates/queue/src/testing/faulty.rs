@@ -187,5 +187,6 @@ verbs! {
     workers() -> Fut<'_, Vec<WorkerView>>;
     put<'a>(kind: Setting, name: &'a str, value: Option<&'a str>) -> Fut<'a, Option<Entry>>;
     settings(kind: Setting) -> Fut<'_, Settings>;
+    flow<'a>(ask: &'a FlowAsk) -> Fut<'a, FlowPage>;
     audit() -> Fut<'_, Vec<String>>;
 }

@@ -137,8 +137,7 @@ pub struct Held {
 impl Held {
     /// The settle of this lease with this outcome.
     pub fn settle(&self, outcome: Outcome) -> Settle {
-        let keyed = Envelope::decode(self.id, &self.job.record)
-            .is_ok_and(|e| e.unique.is_some() || e.serial.is_some());
+        let keyed = Envelope::decode(self.id, &self.job.record).is_ok_and(|e| e.keyed());
         Settle { token: self.token, id: self.id, outcome, keyed }
     }
 }
@@ -215,6 +214,7 @@ impl Harness {
             seq,
             jobs: drafts.into_iter().map(|d| d.0).collect(),
             guard: Guard::None,
+            flow: None,
         }
     }
 

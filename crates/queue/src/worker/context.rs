@@ -41,6 +41,7 @@ pub(super) struct Inner {
     pub(super) queue: String,
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
+    pub(super) flow: Option<JobId>,
     pub(super) token: Token,
     pub(super) hold: Arc<Hold>,
     pub(super) stopping: CancellationToken,
@@ -233,6 +234,21 @@ impl<S> Context<S> {
     /// ```
     pub fn trace(&self) -> Option<TraceParent> {
         self.inner.trace
+    }
+
+    /// The flow that the job is a node of.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = bool; }
+    /// async fn ping(_: Ping, cx: Context) -> Result<bool, Failure> {
+    ///     Ok(cx.flow().is_some())
+    /// }
+    /// # let _ = ping;
+    /// ```
+    pub fn flow(&self) -> Option<JobId> {
+        self.inner.flow
     }
 
     /// The client, to enqueue what follows.

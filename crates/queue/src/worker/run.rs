@@ -37,7 +37,7 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     let lane = &engine.lanes[lane];
     let id = job.id;
     let envelope = Envelope::decode(id, &job.record);
-    let keyed = envelope.as_ref().is_ok_and(|e| e.unique.is_some() || e.serial.is_some());
+    let keyed = envelope.as_ref().is_ok_and(Envelope::keyed);
     let permit = tokio::select! {
         biased;
         permit = turn.come() => permit,
@@ -110,6 +110,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         queue: envelope.queue.clone(),
         attempt: terms.attempt,
         max_attempts: terms.max_attempts,
+        flow: envelope.flow,
         token,
         hold: hold.clone(),
         stopping: engine.stop.clone(),

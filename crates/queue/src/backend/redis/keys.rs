@@ -4,7 +4,7 @@
 
 /// The fixed keys of a shard, in the order in which `lua/prelude.lua` unpacks them, each
 /// with the type that Redis gives it.
-pub(super) const FIXED: [(&str, &str); 25] = [
+pub(super) const FIXED: [(&str, &str); 28] = [
     ("jobs", "hash"),    // id -> record: the truth that a job lives
     ("meta", "hash"),    // id -> JSON, for jobs that left the fast path
     ("due", "zset"),     // id -> when a scheduled or retryable job is due
@@ -30,6 +30,9 @@ pub(super) const FIXED: [(&str, &str); 25] = [
     ("slots", "hash"),   // kind NUL name -> last instant, whether it fired; kind -> version
     ("steps", "hash"),   // id -> its steps, a line each; id and c -> its cursor
     ("locks", "zset"),   // name NUL unique key -> until when it is held at least
+    ("flows", "zset"),   // flow -> when it was made
+    ("flook", "zset"),   // flow -> when the sweep looks at it again
+    ("todo", "list"),    // what is left to do of flows; see lua/flow.lua
 ];
 
 /// The keys of one shard of a namespace.

@@ -8,6 +8,7 @@ mod config;
 mod decode;
 mod encode;
 mod errors;
+mod flow;
 mod inspect;
 mod keys;
 mod link;
@@ -19,9 +20,9 @@ mod wake;
 pub use config::Config;
 
 use super::{
-    Action, Backend, Batch, Controlled, EnqueueBatch, Entry, Extended, Filter, Fut, Guard, JobView,
-    LeaseRequest, MAX_STEPS, Note, Pause, Promoted, QueueView, Reaped, Setting, Settings, Settle, Settled,
-    Steer, StepView, Taken, Token, WorkerView,
+    Action, Backend, Batch, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard,
+    JobView, LeaseRequest, MAX_STEPS, Note, Pause, Promoted, QueueView, Reaped, Setting, Settings, Settle,
+    Settled, Steer, StepView, Taken, Token, WorkerView,
 };
 use crate::{Clock, Error, JobId, Result};
 use keys::Keys;
@@ -249,6 +250,7 @@ impl Redis {
             Action::Cancel => "cancel",
             Action::Discard => "discard",
             Action::Retry => "retry",
+            Action::Mend => "mend",
         });
         let mut reply = decode::Reply::of(self.run(&scripts::CONTROL, &call).await?)?;
         Ok(match reply.word.as_str() {
@@ -320,6 +322,9 @@ impl Backend for Redis {
 
     fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Taken> {
         Box::pin(async move {
+            if let Some(step) = &batch.flow {
+                return self.stage(batch, step).await;
+            }
             if batch.jobs.is_empty() && !matches!(batch.guard, Guard::Slot { .. }) {
                 return Ok(Taken::Jobs(Vec::new()));
             }
@@ -459,6 +464,10 @@ impl Backend for Redis {
             *listener = Some(tokio::spawn(wake::listen(client, channel, self.bell.clone())).abort_handle());
         }
         self.bell.subscribe()
+    }
+
+    fn flow<'a>(&'a self, ask: &'a FlowAsk) -> Fut<'a, FlowPage> {
+        Box::pin(self.flows(ask))
     }
 
     fn audit(&self) -> Fut<'_, Vec<String>> {

@@ -22,22 +22,24 @@ macro_rules! scripts {
 }
 
 scripts! {
-    AUDIT = "unique" "audit_tools" "audit_live" "audit_unique" "audit";
+    AUDIT = "unique" "audit_tools" "audit_flow" "audit_live" "audit_unique" "audit";
     BEAT = "push" "beat";
-    CONTROL = "push" "unique" "finish" "find" "pull" "redrive" "control";
+    CONTROL = "push" "unique" "finish" "flow" "release" "find" "pull" "redrive" "steer" "control";
     ENQUEUE = "push" "unique" "find" "pull" "replace" "taken" "enqueue";
     EXTEND = "extend";
+    FLOWS = "find" "flows";
     IDS = "ids";
-    LEASE = "push" "unique" "finish" "open" "take" "lease";
+    LEASE = "push" "unique" "finish" "flow" "release" "open" "take" "lease";
     NOTE = "note";
     PAUSE = "pause";
-    PROMOTE = "push" "promote";
+    PROMOTE = "push" "unique" "finish" "flow" "release" "find" "pull" "tend" "mend" "promote";
     PRUNE = "push" "unique" "prune";
-    PURGE = "push" "unique" "finish" "purge";
+    PURGE = "push" "unique" "finish" "flow" "release" "purge";
     PUT = "put";
     QUEUES = "queues";
-    REAP = "push" "unique" "finish" "reap";
+    REAP = "push" "unique" "finish" "flow" "release" "reap";
     SETTINGS = "settings";
-    SETTLE = "push" "unique" "finish" "succeed" "outcome" "fence" "settle";
+    SETTLE = "push" "unique" "finish" "flow" "release" "succeed" "outcome" "fence" "settle";
+    STAGE = "push" "unique" "finish" "flow" "release" "commit" "stage";
     VIEW = "find" "view";
 }

@@ -22,7 +22,7 @@ fn jobs(count: usize) -> Vec<NewJob> {
 }
 
 async fn put(redis: &Redis, seq: u64, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
-    let batch = EnqueueBatch { lane: "lane".into(), seq, jobs, guard: Guard::None };
+    let batch = EnqueueBatch { lane: "lane".into(), seq, jobs, guard: Guard::None, flow: None };
     redis.enqueue(&batch).await.map(Taken::jobs)
 }
 

@@ -3,8 +3,9 @@
 use super::fault::Sql;
 use super::lease::{HOUR_MS, REQUESTED};
 use super::sweep::WEEK_MS;
-use super::tx::{End, Ending, Job, Tx};
+use super::tx::{End, Ending, Job, Tx, job_id};
 use super::writer::Verb;
+use super::{flow, flow_tend};
 use crate::backend::{Action, Controlled, Pause};
 use crate::{JobId, State};
 
@@ -15,12 +16,13 @@ impl Verb for Control {
 
     async fn apply(&self, tx: &mut Tx) -> Sql<Controlled> {
         let Some(job) = tx.load(self.0).await? else {
-            return Ok(Controlled::Missing);
+            return flow_tend::steer(tx, self.0, self.1).await;
         };
         match self.1 {
             Action::Cancel => cancel(tx, &job).await,
             Action::Discard => discard(tx, &job).await,
             Action::Retry => retry(tx, &job).await,
+            Action::Mend => Ok(Controlled::Missing),
         }
     }
 }
@@ -60,6 +62,11 @@ async fn retry(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
         _ => {}
     }
     if job.state.is_final() {
+        let flow = job.flow.map(|flow| flow.as_bytes().to_vec());
+        let known = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM flows WHERE id = ?)").bind(flow);
+        if known.fetch_one(&mut *tx.conn).await? {
+            return Ok(Controlled::Refused(job.state));
+        }
         if let Some(key) = &job.unique {
             let holder = tx.holder(&job.name, key).await?.filter(|(holder, _)| *holder != job.id);
             if let Some((holder, _)) = holder {
@@ -107,11 +114,16 @@ impl Verb for Purge {
 
     async fn apply(&self, tx: &mut Tx) -> Sql<usize> {
         let purge = sqlx::query_as(include_str!("sql/purge.sql")).bind(&self.0).bind(self.1 as i64);
-        let went: Vec<(i64, Option<String>)> = purge.fetch_all(&mut *tx.conn).await?;
-        for (number, _) in &went {
+        let went: Vec<(i64, Option<String>, Vec<u8>, Option<Vec<u8>>)> =
+            purge.fetch_all(&mut *tx.conn).await?;
+        for (number, _, id, flow) in &went {
             tx.count(&self.0, Some(super::tx::state(*number)?), None, 1);
+            if let Some(flow) = flow {
+                let cancelled = State::Cancelled as i64;
+                flow::note(tx, job_id(flow)?, job_id(id)?, cancelled, "purged", None).await?;
+            }
         }
-        let mut keys: Vec<_> = went.iter().filter_map(|(_, key)| key.as_deref()).collect();
+        let mut keys: Vec<_> = went.iter().filter_map(|(_, key, ..)| key.as_deref()).collect();
         keys.sort_unstable();
         keys.dedup();
         for key in keys {

@@ -15,13 +15,13 @@ const CHUNKS: [usize; 3] = [128, 16, 1];
 
 /// What the table needs of a new job.
 pub(super) struct Row {
-    id: JobId,
+    pub(super) id: JobId,
     pub(super) record: Vec<u8>,
     pub(super) name: String,
     pub(super) version: u32,
     pub(super) queue: String,
     pub(super) priority: u8,
-    due: Due,
+    pub(super) due: Due,
     pub(super) unique: Option<String>,
     pub(super) scope: Scope,
     pub(super) serial: Option<String>,

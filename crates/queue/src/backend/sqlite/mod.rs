@@ -10,6 +10,10 @@ mod batch;
 mod control;
 mod enqueue;
 mod fault;
+mod flow;
+mod flow_read;
+mod flow_stage;
+mod flow_tend;
 mod lease;
 mod open;
 mod read;
@@ -102,6 +106,9 @@ impl Backend for Sqlite {
     }
 
     fn enqueue<'a>(&'a self, batch: &'a EnqueueBatch) -> Fut<'a, Taken> {
+        if let Some(step) = &batch.flow {
+            return Box::pin(self.writer.call(flow_stage::Stage::of(batch, step)));
+        }
         if batch.jobs.is_empty() && !matches!(batch.guard, Guard::Slot { .. }) {
             return Box::pin(async { Ok(Taken::Jobs(Vec::new())) });
         }
@@ -129,7 +136,9 @@ impl Backend for Sqlite {
     }
 
     fn note<'a>(&'a self, token: Token, id: JobId, note: &'a Note) -> Fut<'a, Settled> {
-        Box::pin(async move { steps::told(self.writer.call(steps::WriteDown(token, id, note.clone())).await?) })
+        Box::pin(
+            async move { steps::told(self.writer.call(steps::WriteDown(token, id, note.clone())).await?) },
+        )
     }
 
     fn promote(&self, limit: usize) -> Fut<'_, Promoted> {
@@ -200,6 +209,10 @@ impl Backend for Sqlite {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.bell.listen((!self.memory).then(|| self.read.clone()))
+    }
+
+    fn flow<'a>(&'a self, ask: &'a FlowAsk) -> Fut<'a, FlowPage> {
+        Box::pin(self.look(async move |mut conn| flow_read::page(&mut conn, ask).await))
     }
 
     fn audit(&self) -> Fut<'_, Vec<String>> {

@@ -38,8 +38,10 @@ impl Verb for Promote {
             }
             tx.woke = true;
         }
+        let busy = super::flow_tend::tend(tx).await?;
         let next = "SELECT min(due_ms) FROM jobs WHERE state IN (0, 3)";
-        let next_ms = sqlx::query_scalar(next).fetch_one(&mut *tx.conn).await?;
+        let next_ms: Option<i64> = sqlx::query_scalar(next).fetch_one(&mut *tx.conn).await?;
+        let next_ms = if busy { Some(tx.now) } else { next_ms };
         Ok(Promoted { count: due.len(), next_ms })
     }
 }
@@ -151,6 +153,7 @@ impl Verb for Prune {
                 }
             }
         }
+        super::flow_tend::look(tx).await?;
         forget_the_rest(tx).await?;
         Ok(went)
     }

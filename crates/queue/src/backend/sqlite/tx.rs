@@ -29,6 +29,8 @@ pub(super) struct Tx {
     head: i64,
     token: i64,
     stored: [i64; 4],
+    /// Nodes of flows that have ended in it.
+    pub(super) ended: super::flow::Ended,
     changes: HashMap<String, Change>,
 }
 
@@ -53,6 +55,9 @@ pub(super) struct Job {
     pub(super) cancel: bool,
     pub(super) watched: bool,
     pub(super) parked: bool,
+    pub(super) flow: Option<JobId>,
+    /// Whether its turn in its flow has not come.
+    pub(super) waits: bool,
     pub(super) errors: Vec<ErrorRecord>,
 }
 
@@ -80,12 +85,13 @@ impl Tx {
             Err(e) => return Err((conn, e)),
         };
         let stored = [tail, head, token, outage];
-        let changes = HashMap::new();
-        Ok(Tx { conn, now: 0, woke: false, version, outage, tail, head, token, stored, changes })
+        let (changes, ended) = (HashMap::new(), super::flow::Ended::default());
+        Ok(Tx { conn, now: 0, woke: false, version, outage, tail, head, token, stored, ended, changes })
     }
 
     /// Writes the counters that have changed.
     pub(super) async fn flush(&mut self) -> Sql<()> {
+        super::flow::go_on(self).await?;
         let counters = [self.tail, self.head, self.token, self.outage];
         if counters != self.stored {
             let set = sqlx::query("UPDATE legwork SET tail = ?, head = ?, token = ?, outage = ?");
@@ -183,7 +189,8 @@ impl Tx {
 
     /// Puts a job off until an instant, `scheduled` or `retryable`.
     pub(super) async fn delay(&mut self, job: &Job, state: State, due_ms: i64) -> Sql<()> {
-        let put = sqlx::query("UPDATE jobs SET state = ?2, due_ms = ?3, token = NULL WHERE id = ?1");
+        let put =
+            sqlx::query("UPDATE jobs SET state = ?2, due_ms = ?3, token = NULL, waits = 0 WHERE id = ?1");
         let put = put.bind(&job.id.as_bytes()[..]).bind(state as i64).bind(due_ms);
         put.execute(&mut *self.conn).await?;
         self.count(&job.queue, Some(job.state), Some(state), 1);
@@ -203,6 +210,7 @@ impl Tx {
         if state != State::Cancelled && ending.reason != Some("operator") {
             self.hold_on(job).await?;
         }
+        super::flow::follow(self, job, state, &ending).await?;
         let keep = if job.watched { ending.keep_ms.max(WATCHED_MS) } else { ending.keep_ms };
         if keep <= 0 {
             return self.remove(job).await;
@@ -261,12 +269,14 @@ type Columns = (
     bool,
     bool,
     Option<String>,
+    Option<Vec<u8>>,
+    bool,
 );
 
 impl Job {
     fn of(id: JobId, columns: Columns) -> Sql<Job> {
         let (name, queue, number, serial, unique, token, ..) = columns;
-        let (.., attempts, crashes, cancel, watched, parked, errors) = columns;
+        let (.., attempts, crashes, cancel, watched, parked, errors, flow, waits) = columns;
         let state = state(number)?;
         let errors = errors.map_or(Ok(Vec::new()), |e| serde_json::from_str(&e)).map_err(broken)?;
         Ok(Job {
@@ -282,6 +292,8 @@ impl Job {
             cancel,
             watched,
             parked,
+            flow: flow.as_deref().map(job_id).transpose()?,
+            waits,
             errors,
         })
     }

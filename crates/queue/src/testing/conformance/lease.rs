@@ -114,8 +114,13 @@ pub(super) async fn a_shared_batch_has_one_token_and_alone_has_many(h: &Harness)
 
 pub(super) async fn no_job_is_leased_twice(h: &Harness) {
     let ids = h.put_all((0..60).map(|_| job("a.job"))).await;
-    let request =
-        |alone| LeaseRequest { worker: "w".into(), queues: vec![("q".into(), 7)], most: 1_000, alone, ttl_ms: TTL };
+    let request = |alone| LeaseRequest {
+        worker: "w".into(),
+        queues: vec![("q".into(), 7)],
+        most: 1_000,
+        alone,
+        ttl_ms: TTL,
+    };
     let (shared, alone) = (request(false), request(true));
     let mut leased = Vec::new();
     while leased.len() < ids.len() {

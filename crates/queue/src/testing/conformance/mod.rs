@@ -10,8 +10,10 @@ use std::pin::Pin;
 
 mod cancels;
 mod control;
+mod drafts;
 mod crashes;
 mod enqueue;
+mod flows;
 mod inspection;
 mod keys;
 mod lease;
@@ -272,6 +274,32 @@ macro_rules! conformance_cases {
             a_fired_job_is_enqueued_as_any_other
             settings_have_a_version_that_grows_with_each_change
             a_batch_guarded_by_settings_is_refused_when_they_changed
+        }
+        drafts {
+            nobody_sees_a_draft
+            a_step_that_is_repeated_counts_once
+            a_draft_that_nobody_commits_is_forgotten
+        }
+        flows {
+            a_chain_runs_in_order
+            a_fan_in_waits_for_all_of_them
+            results_are_handed_over_in_order_whatever_is_kept
+            each_edge_says_what_a_failure_means
+            a_rescue_is_not_needed_when_nothing_fails
+            callbacks_of_a_batch
+            only_an_end_counts_as_one
+            a_lost_reply_tells_of_an_end_once
+            a_job_that_takes_its_worker_down_fails_its_dependants
+            a_fan_in_of_ten_thousand_runs_once
+            a_flow_is_cancelled_whatever_its_jobs_do
+            an_operator_ends_a_node
+            a_purged_node_counts_as_cancelled
+            a_node_is_put_off_once_its_turn_has_come
+            a_serial_key_holds_in_a_flow
+            a_flow_is_read_as_a_graph
+            a_flow_is_replayed_from_a_node
+            mending_a_sound_flow_changes_nothing
+            random_flows_end_as_the_rules_say
         }
         inspection {
             list_by_each_filter

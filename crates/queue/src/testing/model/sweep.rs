@@ -105,6 +105,7 @@ fn expect_control(m: &Model, id: JobId, action: Action) -> Controlled {
     let Some(job) = m.jobs.get(&id) else { return Controlled::Missing };
     let waits_for_key = job.state == State::Blocked && !job.parked;
     match (action, job.state) {
+        (Action::Mend, _) => Controlled::Missing,
         (Action::Cancel, State::Leased) => Controlled::Requested,
         (_, State::Leased) => Controlled::Refused(State::Leased),
         (Action::Retry, state) if state.is_final() => match job.unique.and_then(|k| m.holder(k)) {

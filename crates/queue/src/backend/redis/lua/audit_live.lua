@@ -31,6 +31,8 @@ for i = 1, #memos, 2 do
   local m, rec = memo(memos[i]), call('HGET', jobs, memos[i])
   if not rec then
     wrong('job ' .. hex(memos[i]) .. ' has a memo and no record')
+  elseif m.st == 'flow' then
+    audit_waiting(memos[i], m, header(rec))
   elseif m.st == 'serial' or m.st == 'parked' then
     local h = header(rec)
     local queue = place(m, h)

@@ -1,4 +1,4 @@
--- Acts on one job. ARGV: time, id, action (cancel, discard, retry).
+-- Acts on one job, or a flow. ARGV: time, id, action (cancel, discard, retry, mend).
 -- Returns done STATE, requested, missing, refused STATE, or duplicate ID.
 -- Waiting -> cancelled, discarded, available; final -> available; leased: a mark is left.
 -- Invariant: an available job that goes leaves a ghost in its list, counted so that the depth
@@ -10,13 +10,19 @@ touch('SCARD', cancels, queues)
 local id, action = ARGV[2], ARGV[3]
 local rec, kept = call('HGET', jobs, id), call('HGET', fin, id)
 
-if not rec then
-  if not kept then
+if not rec or drafted(memo(id), header(rec)) then
+  local flow = call('HMGET', P .. 'fw:' .. id, 'state', 'finished')
+  if flow[1] and flow[1] ~= 'draft' and flow[1] ~= 'dropped' then
+    return steer_flow(id, action, flow[1], flow[2])
+  elseif rec or not kept or action == 'mend' then
     return { 'missing' }
-  elseif action == 'retry' then
+  elseif action == 'retry' and not of_flow(kept) then
     return redrive(id, kept)
   end
   return { 'refused', string.match(kept, '"s":"(%a+)"') }
+end
+if action == 'mend' then
+  return { 'missing' }
 end
 local m, h = memo(id), header(rec)
 local queue, prio = place(m, h)
@@ -31,7 +37,7 @@ if state == 'leased' then
   redis.pcall('PUBLISH', P .. 'wake', 'cancel')
   return { 'requested' }
 elseif action == 'retry' then
-  if m.st == 'serial' then
+  if m.st == 'serial' or m.st == 'flow' then
     return { 'refused', state }
   elseif state ~= 'available' then
     pull(id, state, m, h, queue, prio)

@@ -1,5 +1,8 @@
 -- Behind push, for verbs that end jobs: what is kept, and what goes.
 
+-- What the end of a job means for its flow, by its header; see flow.lua.
+local follow
+
 -- Notes finished jobs for retention; the oldest of this list go when there are too many.
 local function keep_all(queue, state, keep, entries)
   local list = P .. 'fl:' .. queue .. ':' .. state .. ':' .. text(keep)
@@ -20,7 +23,8 @@ local function keep_all(queue, state, keep, entries)
 end
 
 -- Takes a live job's record, keys and marks away; a unique key that is held for a time stays
--- where its end is `lasting`. Returns its progress, steps and cursor.
+-- where its end is `lasting`. Returns its progress, steps and cursor, and its
+-- header.
 local function forget(id, rec, m, lasting)
   local progress, told = call('HGET', prog, id), {}
   call('HDEL', jobs, id)
@@ -37,14 +41,15 @@ local function forget(id, rec, m, lasting)
     local h = header(rec)
     free(id, h, lasting)
     unlock(id, h)
+    return progress or nil, told[1] or nil, told[2] or nil, h
   end
-  return progress or nil, told[1] or nil, told[2] or nil
+  return progress or nil, told[1] or nil, told[2] or nil, {}
 end
 
 -- Ends a live job. Somebody who waits for it finds it for a minute, whatever its retention.
 -- Steps and cursor stay with what did not succeed: a redrive goes on from there.
 local function finish(id, rec, m, queue, state, keep, why, result)
-  local progress, done_steps, cursor = forget(id, rec, m, state ~= 'cancelled' and why ~= 'operator')
+  local progress, done_steps, cursor, h = forget(id, rec, m, state ~= 'cancelled' and why ~= 'operator')
   if state == 'succeeded' then
     done_steps, cursor = nil, nil
   end
@@ -55,6 +60,9 @@ local function finish(id, rec, m, queue, state, keep, why, result)
     call('HSET', fin, id, cjson.encode({ s = state, at = now, q = queue, k = keep, a = m.a, c = m.c,
       sus = m.k, e = m.e, r = why, res = result, p = progress, sp = done_steps, cu = cursor }) .. '\n' .. rec)
     keep_all(queue, state, keep, { id .. text(now) })
+  end
+  if type(h.f) == 'string' then
+    follow(id, flow_of(h), state, state == 'succeeded' and result or why, m)
   end
 end
 

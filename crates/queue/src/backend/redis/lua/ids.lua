@@ -52,7 +52,7 @@ elseif state == 'blocked' then
     cursor = step[1]
     for i = 1, #step[2], 2 do
       local st = memo(step[2][i]).st
-      if st == 'serial' or st == 'parked' then
+      if st == 'serial' or st == 'parked' or st == 'flow' then
         all[#all + 1] = step[2][i]
       end
     end

@@ -1,7 +1,7 @@
 -- Behind the prelude, in every script: what is known of one job.
 
 -- The header of a record as a table; empty when it is broken. A leading * marks a job
--- that has a unique or a serial key.
+-- that has a unique or a serial key, or belongs to a flow.
 local function header(rec)
   local from = string.byte(rec) == 42 and 2 or 1
   local stop = string.find(rec, '\n', from, true)
@@ -10,9 +10,10 @@ local function header(rec)
 end
 
 -- What is known of a job that left the fast path: a attempts, c crashes, k suspect,
--- x cancel requested, g generation of its list entry, st 'retryable' 'serial' 'parked',
--- e errors, q and p its place where the header does not tell, o whether it has steps or a
--- cursor, y whether its worker has seen the cancel request.
+-- x cancel requested, g generation of its list entry, st 'retryable' 'serial' 'parked' 'flow',
+-- at or wait until when or how long its turn in a flow is put off, e errors, q and p its place
+-- where the header does not tell, o whether it has steps or a cursor, y whether its worker has
+-- seen the cancel request.
 local function memo(id)
   local good, m = pcall(cjson.decode, call('HGET', meta, id) or '{}')
   return good and type(m) == 'table' and m or {}
@@ -30,4 +31,20 @@ end
 local function place(m, h)
   local queue, prio = m.q or h.q, tonumber(m.p or h.p) or 5
   return type(queue) == 'string' and queue or 'default', math.min(math.max(math.floor(prio), 0), 9)
+end
+
+-- The flow of a job: the 16 bytes of its id.
+local function flow_of(h)
+  return (string.gsub(string.gsub(tostring(h.f), '-', ''), '%x%x', function(two)
+    return string.char(tonumber(two, 16))
+  end))
+end
+
+-- Whether a blocked job belongs to a flow that has not been committed: nobody sees it.
+local function drafted(m, h)
+  if m.st ~= 'flow' then
+    return false
+  end
+  local state = call('HGET', P .. 'fw:' .. flow_of(h), 'state')
+  return state == 'draft' or state == 'dropped'
 end

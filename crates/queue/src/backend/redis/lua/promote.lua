@@ -1,8 +1,11 @@
 -- Makes due jobs available, earliest first: scheduled, retryable -> available (tail).
+-- Then flows go on, where other scripts left something of them to do.
 -- ARGV: time, limit. Returns ok, how many, and when the next is due or ''.
 call('ZREM', due, '')
-touch('HLEN', jobs, meta, ghost, n)
-touch('SCARD', queues)
+touch('HLEN', jobs, meta, ghost, n, fin, gn, uniq, serial, parked, prog)
+touch('SCARD', queues, cancels)
+touch('LLEN', todo)
+touch('ZCARD', flows, flook, watch, fls)
 local ids = call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(ids) do
   local rec, m = call('HGET', jobs, id), memo(id)
@@ -14,4 +17,9 @@ for _, id in ipairs(ids) do
     remember(id, m)
   end
 end
-return done({ 'ok', #ids, call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or '' })
+tend()
+local reply = done({ 'ok', #ids, call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or '' })
+if call('EXISTS', todo) == 1 then
+  reply[3] = text(now)
+end
+return reply

@@ -3,7 +3,8 @@
 -- Invariant: a list holds one retention, so its head goes first; fls says when.
 call('ZREM', lease, '')
 touch('HLEN', fin, n, workers, jobs, uniq)
-touch('ZCARD', seen, watch, locks)
+touch('ZCARD', seen, watch, locks, flook)
+touch('LLEN', todo)
 local left, gone = tonumber(ARGV[2]), 0
 for _, list in ipairs(call('ZRANGEBYSCORE', fls, '-inf', now, 'LIMIT', 0, 100)) do
   local queue, state, keep = string.match(string.sub(list, #P + 1), '^fl:([^:]+):(%a+):(%d+)$')
@@ -36,5 +37,17 @@ call('ZREMRANGEBYSCORE', watch, '-inf', now)
 for _, worker in ipairs(call('ZRANGEBYSCORE', seen, '-inf', now - HOUR, 'LIMIT', 0, 100)) do
   call('HDEL', workers, worker)
   call('ZREM', seen, worker)
+end
+-- Flows, when their time has come: what was kept long enough and drafts that nobody commits
+-- go, the others are looked over.
+for _, root in ipairs(call('ZRANGEBYSCORE', flook, '-inf', now, 'LIMIT', 0, 20)) do
+  local w = P .. 'fw:' .. root
+  local state, finished = unpack(call('HMGET', w, 'state', 'finished'))
+  local alive = state == 'running' or state == 'cancelled'
+  if state == 'draft' then
+    call('HSET', w, 'state', 'dropped')
+  end
+  call('RPUSH', todo, (alive and not finished and 's' or 'p') .. root .. root .. '-0')
+  call('ZADD', flook, now + 60000, root)
 end
 return done({ 'ok', gone })

@@ -17,7 +17,7 @@ local function pull(id, state, m, h, queue, prio)
     count(queue, 'parked', -1)
     call('HINCRBY', parked, tostring(h.n), -1)
     call('LREM', P .. 'pk:' .. tostring(h.n), 1, id)
-  else
+  elseif m.st ~= 'flow' then
     call('ZREM', due, id)
   end
 end

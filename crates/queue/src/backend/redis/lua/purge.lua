@@ -8,8 +8,11 @@ touch('SCARD', cancels, queues)
 local queue, left, gone = ARGV[2], tonumber(ARGV[3]), 0
 
 local function drop(id, rec, m)
-  forget(id, rec, m)
+  local _, _, _, h = forget(id, rec, m)
   call('ZREM', watch, id)
+  if type(h.f) == 'string' then
+    follow(id, flow_of(h), 'cancelled', 'purged', m)
+  end
   gone = gone + 1
 end
 
@@ -39,16 +42,16 @@ local scan = ARGV[4] == 'due' and call('ZSCAN', due, ARGV[5], 'COUNT', 500)
 for i = 1, #scan[2], 2 do
   local id = scan[2][i]
   local rec, m = call('HGET', jobs, id), memo(id)
-  local blocked = m.st == 'serial' or m.st == 'parked'
+  local blocked = m.st == 'serial' or m.st == 'parked' or m.st == 'flow'
   local h = rec and (blocked or ARGV[4] == 'due') and header(rec)
-  if h and place(m, h) == queue and gone < left then
+  if h and place(m, h) == queue and gone < left and not drafted(m, h) then
     if m.st == 'serial' then
       call('LREM', P .. 'sw:' .. tostring(h.s), 1, id)
     elseif m.st == 'parked' then
       call('LREM', P .. 'pk:' .. tostring(h.n), 1, id)
       call('HINCRBY', parked, tostring(h.n), -1)
       count(queue, 'parked', -1)
-    else
+    elseif m.st ~= 'flow' then
       call('ZREM', due, id)
     end
     count(queue, blocked and 'blocked' or m.st == 'retryable' and 'retryable' or 'scheduled', -1)

@@ -26,7 +26,7 @@ for i = 3, #ARGV do
     local state, at, token = stand(id, m, held)
     local told = #ARGV == 3 and m.o
     local worker = token and string.match(call('HGET', batch, token) or '', ' (.*)$')
-    reply[#reply + 1] = { state, rec, call('HGET', meta, id) or '', at or '', token or '',
+    reply[#reply + 1] = m.st == 'flow' and drafted(m, header(rec)) and '' or { state, rec, call('HGET', meta, id) or '', at or '', token or '',
       token and call('ZSCORE', lease, token) or '', worker or '', call('HGET', prog, id) or '',
       told and call('HGET', steps, id) or '', told and call('HGET', steps, id .. 'c') or '' }
     if ARGV[2] == '1' then

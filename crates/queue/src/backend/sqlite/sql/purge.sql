@@ -6,4 +6,4 @@ DELETE FROM jobs WHERE id IN (
     UNION ALL
     SELECT id FROM (SELECT id FROM jobs WHERE queue = ?1 AND state = 4 ORDER BY ord LIMIT ?2)
     LIMIT ?2
-) RETURNING state, serial_key
+) RETURNING state, serial_key, id, flow

@@ -2,3 +2,4 @@
 DELETE FROM jobs
 WHERE id IN (SELECT unhex(value) FROM json_each(?1))
   AND state = 2 AND token = ?2 AND watched = 0 AND serial_key IS NULL AND unique_key IS NULL
+  AND flow IS NULL
