@@ -150,4 +150,4 @@ pub use policy::{Backoff, Keep, Policy};
 pub use scheduler::{Missed, Schedule, Scheduler};
 pub use state::State;
 pub use unique::Unique;
-pub use worker::{Context, Running, StopReason, Worker, shutdown_signal};
+pub use worker::{Context, Group, Running, StopReason, Worker, shutdown_signal};

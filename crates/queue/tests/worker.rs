@@ -4,7 +4,7 @@
 use legwork::backend::{Controlled, JobView};
 use legwork::testing::server::TestServer;
 use legwork::{
-    Backoff, Client, Context, Failure, Job, JobId, Keep, Policy, Running, Scheduler, State, WaitError, Worker,
+    Backoff, Client, Context, Failure, Group, Job, JobId, Keep, Policy, Running, Scheduler, State, WaitError, Worker,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -79,6 +79,19 @@ async fn handle(job: Do, cx: Context) -> Result<u32, Failure> {
         _ => {}
     }
     Ok(cx.attempt())
+}
+
+/// A job that no test enqueues.
+#[derive(Serialize, Deserialize)]
+struct Other {}
+
+impl Job for Other {
+    const NAME: &'static str = "other";
+    type Output = ();
+}
+
+async fn other(_: Other, _: Context) -> Result<(), Failure> {
+    Ok(())
 }
 
 async fn start(jobs: &Client) -> Running {
@@ -173,7 +186,7 @@ async fn a_running_job_can_be_called_off(jobs: Client) {
 async fn what_a_worker_does_not_know_is_parked_for_one_that_does(jobs: Client) {
     let id = jobs.enqueue(job("succeed")).await.unwrap().id;
     let newer = jobs.enqueue(job("succeed")).version(2).await.unwrap().id;
-    let ignorant = Worker::new(jobs.clone(), ()).queue("default", 2).start().await.unwrap();
+    let ignorant = Worker::new(jobs.clone(), ()).handle(other).queue("default", 2).start().await.unwrap();
     let parked = seen(&jobs, id, |job| job.parked).await;
     assert_eq!((parked.state, parked.attempts), (State::Blocked, 0));
     let why = jobs.snapshot().await.unwrap().why(&parked);
@@ -356,6 +369,19 @@ async fn mistakes_are_told_at_the_start() {
     assert_eq!(none.err().unwrap().to_string(), "concurrency of default: 0 is not 1 to 10000");
     let bad = Worker::new(jobs.clone(), ()).queue("a b", 1).start().await;
     assert!(bad.err().unwrap().is_invalid());
+    let nothing = Worker::new(jobs.clone(), ()).queue("default", 1).start().await;
+    assert_eq!(nothing.err().unwrap().to_string(), "worker: needs at least one handler; add one with handle");
+    let of = |group| Worker::new(jobs.clone(), ()).handle(handle).queue("mail", 1).group(group).start();
+    for (group, line) in [
+        (Group::strict("g", 1, ["x", "mail"]), r#"group g: the queue "mail" is named twice"#),
+        (Group::strict("g", 1, ["x", "x"]), r#"group g: the queue "x" is named twice"#),
+        (Group::strict("mail", 1, ["x"]), "group mail: the name is used twice"),
+        (Group::strict("g", 1, []), "group g: a group needs at least one queue"),
+        (Group::strict("g", 10_001, ["x"]), "concurrency of g: 10001 is not 1 to 10000"),
+        (Group::weighted("g", 1, [("x", 0)]), "group g: the weight 0 of x is not 1 to 1000"),
+    ] {
+        assert_eq!(of(group).await.err().unwrap().to_string(), line);
+    }
     let never = Scheduler::new(jobs).cron("never", "0 0 30 2 *", job(""));
     assert!(never.err().unwrap().to_string().contains("never fires"));
 }

@@ -46,7 +46,7 @@ pub(super) async fn tell(client: &Client, out: &mut Out) -> Done {
         failed: total(|q| q.failed),
         workers: seen.workers.len(),
         running: seen.workers.iter().map(|w| w.running).sum(),
-        concurrency: seen.workers.iter().flat_map(|w| &w.queues).map(|(_, n)| n).sum(),
+        concurrency: seen.workers.iter().flat_map(|w| &w.groups).map(|g| g.permits).sum(),
         queues: seen.queues.values().map(queue).collect(),
     };
     if out.json {

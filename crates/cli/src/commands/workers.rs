@@ -4,7 +4,7 @@ use super::Done;
 use crate::out::{Color, Out, coloured};
 use crate::words::{relative, shown, span};
 use comfy_table::{Attribute, Cell};
-use legwork::backend::WorkerView;
+use legwork::backend::{GroupView, WorkerState, WorkerView};
 use legwork::{Client, Snapshot};
 
 pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
@@ -24,7 +24,7 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
 }
 
 fn wide(seen: &Snapshot, out: &mut Out) {
-    let heading = ["HOST:PID", "STATE", "RUNS", "QUEUES", "UP", "SEEN", "HANDLES", "WORKER"];
+    let heading = ["HOST:PID", "STATE", "RUNS", "GROUPS", "UP", "SEEN", "HANDLES", "WORKER"];
     let mut table = out.table(&heading);
     // On a terminal one a line; in a pipe a worker is one line.
     let between = if out.width.is_some() { "\n" } else { "," };
@@ -33,7 +33,7 @@ fn wide(seen: &Snapshot, out: &mut Out) {
             Cell::new(place(worker)),
             state(worker),
             Cell::new(runs(worker)),
-            Cell::new(queues(worker).join(between)),
+            Cell::new(groups(worker).join(between)),
             Cell::new(span(seen.now_ms - worker.started_ms)),
             Cell::new(relative(worker.seen_ms, seen.now_ms)),
             Cell::new(names(worker).join(between)),
@@ -57,7 +57,7 @@ fn narrow(seen: &Snapshot, out: &mut Out) {
         table.add_row([Cell::new("state"), state(worker)]);
         table.add_row(["runs", &format!("{} jobs", runs(worker))]);
         table.add_row(["at", &format!("{}, up {up}, seen {beat}", place(worker))]);
-        table.add_row(["queues", &queues(worker).join(", ")]);
+        table.add_row(["groups", &groups(worker).join(", ")]);
         table.add_row(["handles", &names(worker).join(", ")]);
         out.print(table, &[0]);
     }
@@ -68,19 +68,38 @@ fn place(worker: &WorkerView) -> String {
 }
 
 fn state(worker: &WorkerView) -> Cell {
-    match worker.stopping {
-        true => coloured("stopping", Some(Color::Yellow)),
-        false => coloured("running", Some(Color::Green)),
+    match worker.state {
+        WorkerState::Running if worker.ready => coloured("running", Some(Color::Green)),
+        // Up, and yet it has not looked for work with success of late.
+        WorkerState::Running => coloured("not ready", Some(Color::Red)),
+        other => coloured(other.as_str(), Some(Color::Yellow)),
     }
 }
 
 fn runs(worker: &WorkerView) -> String {
-    let permits: usize = worker.queues.iter().map(|(_, n)| n).sum();
+    let permits: usize = worker.groups.iter().map(|group| group.permits).sum();
     format!("{} of {permits}", worker.running)
 }
 
-fn queues(worker: &WorkerView) -> Vec<String> {
-    worker.queues.iter().map(|(queue, n)| format!("{}:{n}", shown(queue))).collect()
+/// `mail:4` for a queue alone, `mail:8 (password > news)` in strict order, `io:32 (high 6 : low 1)`
+/// by weight.
+fn groups(worker: &WorkerView) -> Vec<String> {
+    worker.groups.iter().map(group).collect()
+}
+
+fn group(group: &GroupView) -> String {
+    let head = format!("{}:{}", shown(&group.name), group.permits);
+    match &group.queues[..] {
+        [(only, _)] if *only == group.name => head,
+        queues if group.strict => {
+            let names: Vec<_> = queues.iter().map(|(queue, _)| shown(queue)).collect();
+            format!("{head} ({})", names.join(" > "))
+        }
+        queues => {
+            let names: Vec<_> = queues.iter().map(|(queue, n)| format!("{} {n}", shown(queue))).collect();
+            format!("{head} ({})", names.join(" : "))
+        }
+    }
 }
 
 fn names(worker: &WorkerView) -> Vec<String> {

@@ -320,7 +320,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// let worker = WorkerView { id: "w1".into(), queues: vec![("default".into(), 4)], ..WorkerView::default() };
+    /// let worker = WorkerView { id: "w1".into(), host: "here".into(), ..WorkerView::default() };
     /// jobs.backend().beat(&worker).await?;
     /// assert!(jobs.backend().workers().await?[0].seen_ms > 0);
     /// # Ok(()) }
@@ -333,7 +333,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// # let worker = WorkerView { id: "w1".into(), queues: vec![("default".into(), 4)], ..WorkerView::default() };
+    /// # let worker = WorkerView { id: "w1".into(), host: "here".into(), ..WorkerView::default() };
     /// jobs.backend().beat(&worker).await?;
     /// jobs.backend().leave("w1").await?;
     /// assert!(jobs.backend().workers().await?.is_empty());

@@ -313,7 +313,8 @@ impl QueueView {
 /// # let jobs = Client::connect("sqlite::memory:").await?;
 /// # let running = Worker::new(jobs.clone(), ()).handle(|_: Ping, _| async { Ok(()) }).start().await?;
 /// let worker = &jobs.workers().await?[0];
-/// assert_eq!(worker.queues, [("default".to_owned(), 16)]);
+/// assert_eq!((worker.groups[0].name.as_str(), worker.groups[0].permits), ("default", 16));
+/// assert!(worker.serves("default"));
 /// assert_eq!(worker.definitions[0].name, "ping");
 /// # running.stop().await;
 /// # Ok(()) }
@@ -331,17 +332,70 @@ pub struct WorkerView {
     /// Its last beat, milliseconds since the epoch; set by the backend.
     #[serde(default)]
     pub seen_ms: i64,
-    /// Its queues, each with its concurrency.
-    pub queues: Vec<(String, usize)>,
+    /// Its groups of queues.
+    pub groups: Vec<GroupView>,
     /// How many jobs it runs right now.
     pub running: usize,
-    /// Whether it has been told to stop.
-    pub stopping: bool,
+    /// Whether it takes jobs.
+    pub state: WorkerState,
+    /// Whether each of its groups has looked for work with success of late.
+    pub ready: bool,
     /// How many of its handlers block their thread past their time and cannot be ended.
     #[serde(default)]
     pub stuck: usize,
     /// What it handles.
     pub definitions: Vec<Definition>,
+}
+
+impl WorkerView {
+    /// Whether it takes jobs of this queue; a quiet worker does, later. Shown above.
+    pub fn serves(&self, queue: &str) -> bool {
+        let mut queues = self.groups.iter().flat_map(|group| &group.queues);
+        self.state != WorkerState::Stopping && queues.any(|(name, _)| name == queue)
+    }
+}
+
+/// Whether a worker takes jobs: a part of [`WorkerView`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// It does.
+    #[default]
+    Running,
+    /// Not for the time being; it finishes what it holds.
+    Quiet,
+    /// Never again; it finishes what it holds, as far as it gets, and ends.
+    Stopping,
+}
+
+impl WorkerState {
+    /// As it is written: `running`, `quiet` or `stopping`.
+    ///
+    /// ```
+    /// assert_eq!(legwork::backend::WorkerState::Quiet.as_str(), "quiet");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WorkerState::Running => "running",
+            WorkerState::Quiet => "quiet",
+            WorkerState::Stopping => "stopping",
+        }
+    }
+}
+
+/// Queues that share permits: a part of [`WorkerView`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// Its name, unique in the worker.
+    pub name: String,
+    /// How many of its jobs may run at a time.
+    pub permits: usize,
+    /// How many run right now; more than `permits` for a while after it was made smaller.
+    pub running: usize,
+    /// Whether its queues are served in strict order rather than by weight.
+    pub strict: bool,
+    /// Its queues in order, each with its weight.
+    pub queues: Vec<(String, u32)>,
 }
 
 /// A job name that a worker handles: a part of [`WorkerView`].

@@ -253,7 +253,7 @@ impl Snapshot {
         if self.workers.is_empty() {
             return Some("no worker is running".into());
         }
-        let served = self.workers.iter().any(|w| !w.stopping && w.queues.iter().any(|(q, _)| q == queue));
+        let served = self.workers.iter().any(|w| w.serves(queue));
         (!served).then(|| format!("no worker serves the queue {queue}"))
     }
 

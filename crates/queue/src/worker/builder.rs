@@ -1,5 +1,6 @@
 //! A worker about to start: what it handles, which queues it serves, how it keeps time.
 
+use super::group::{Group, Pool};
 use super::handler::Handler;
 use super::running::{Health, Running};
 use super::shutdown::shutdown_signal;
@@ -34,7 +35,7 @@ pub struct Worker<S = ()> {
     client: Client,
     state: S,
     handlers: HashMap<String, Handler<S>>,
-    queues: Vec<(String, usize)>,
+    groups: Vec<Group>,
     mistake: Option<Error>,
     settings: Settings,
 }
@@ -65,7 +66,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             maintain: true,
             max_stuck: None,
         };
-        Worker { client, state, handlers: HashMap::new(), queues: Vec::new(), mistake: None, settings }
+        Worker { client, state, handlers: HashMap::new(), groups: Vec::new(), mistake: None, settings }
     }
 
     /// Adds a handler: any `async fn(payload, Context<S>) -> Result<Output, Failure>`. A panic
@@ -115,17 +116,35 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// worker.run_until(async {}).await?;
     /// # Ok(()) }
     /// ```
-    pub fn queue(mut self, queue: &str, concurrency: usize) -> Worker<S> {
-        let doubled = self.queues.iter().any(|(name, _)| name == queue);
-        let checked = crate::check_queue_name(queue).and(match concurrency {
-            1..=10_000 if !doubled => Ok(()),
-            1..=10_000 => Err(Error::invalid(format!("worker: the queue {queue:?} is named twice"))),
-            n => Err(Error::invalid(format!("concurrency of {queue}: {n} is not 1 to 10000"))),
-        });
-        if let Err(e) = checked {
+    pub fn queue(self, queue: &str, concurrency: usize) -> Worker<S> {
+        self.group(Group::strict(queue, concurrency, [queue]))
+    }
+
+    /// Serves several queues with one number of permits: in strict order, or in shares by
+    /// weight. Each group has permits of its own, so that a flood in one leaves the others
+    /// alone. A queue belongs to one group; [`Worker::queue`] makes a group of one, named as
+    /// its queue. A mistake in a group fails the start.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ())
+    ///     .handle(ping)
+    ///     .group(Group::strict("mail", 8, ["password", "newsletter"]))
+    ///     .group(Group::weighted("io", 32, [("high", 6), ("default", 3), ("low", 1)]))
+    ///     .queue("reports", 1);
+    /// worker.run_until(async {}).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn group(mut self, group: Group) -> Worker<S> {
+        if let Err(e) = group.check(&self.groups) {
             self.mistake.get_or_insert(e);
         }
-        self.queues.push((queue.into(), concurrency));
+        self.groups.push(group);
         self
     }
 
@@ -241,43 +260,44 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// ```
     ///
     /// # Errors
-    /// A mistake in the worker's building (a name handled twice, a bad queue), or a
+    /// A mistake in the worker's building (no handler, a name handled twice, a bad queue), or a
     /// backend that cannot be reached.
     pub async fn start(mut self) -> Result<Running> {
         if let Some(mistake) = self.mistake.take() {
             return Err(mistake);
         }
-        if self.queues.is_empty() {
+        if self.handlers.is_empty() {
+            return Err(Error::invalid("worker: needs at least one handler; add one with handle"));
+        }
+        if self.groups.is_empty() {
             let mut queues: Vec<_> = self.definitions().into_iter().map(|d| d.policy.queue).collect();
             queues.sort();
             queues.dedup();
-            self.queues = queues.into_iter().map(|q| (q, CONCURRENCY)).collect();
+            self.groups = queues.iter().map(|q| Group::strict(q, CONCURRENCY, [q.as_str()])).collect();
         }
         self.warn_of_unserved();
         let mut view = self.view();
         let backend = self.client.backend().clone();
         view.started_ms = backend.now().await?;
-        backend.beat(&view).await?;
-
-        let health = Arc::new(Health::new(view.id.clone(), self.settings.poll));
+        let (lanes, pools) = self.lanes();
+        let health = Arc::new(Health::new(view.id.clone(), self.settings.poll, pools));
         let (settles, inbox) = mpsc::channel(4_096);
-        let lanes = self.queues.iter().map(|(queue, n)| Lane::new(queue, *n)).collect();
         let engine = Arc::new(Engine {
             client: self.client,
             backend,
             state: self.state,
             handlers: self.handlers,
-            lanes,
+            lanes: lanes.into(),
             held: Arc::default(),
             settles,
             health: health.clone(),
             settings: self.settings,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
-            freed: Arc::default(),
         });
         let (stop, abort) = (engine.stop.clone(), engine.abort.clone());
         let drain = self.settings.drain;
+        engine.backend.beat(&engine.health.view(&view)).await?;
         let beating = heartbeat::start(&engine, view)?;
         let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
         let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
@@ -319,13 +339,22 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         all
     }
 
+    fn lanes(&self) -> (Vec<Lane>, Vec<Pool>) {
+        let (mut lanes, mut pools) = (Vec::new(), Vec::new());
+        for group in &self.groups {
+            let first = lanes.len();
+            lanes.extend(group.queues.iter().map(|(queue, _)| Lane::new(queue, pools.len())));
+            pools.push(Pool::new(group, first..lanes.len()));
+        }
+        (lanes, pools)
+    }
+
     fn view(&self) -> WorkerView {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         WorkerView {
             id: crate::JobId::new().to_string(),
             host: host.trim().into(),
             pid: std::process::id(),
-            queues: self.queues.clone(),
             definitions: self.definitions(),
             ..WorkerView::default()
         }
@@ -334,7 +363,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     fn warn_of_unserved(&self) {
         for definition in self.definitions() {
             let queue = &definition.policy.queue;
-            if !self.queues.iter().any(|(name, _)| name == queue) {
+            if !self.groups.iter().flat_map(|g| &g.queues).any(|(name, _)| name == queue) {
                 tracing::warn!(
                     name = definition.name,
                     queue,

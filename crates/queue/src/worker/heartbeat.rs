@@ -5,12 +5,12 @@
 use super::held::Held;
 use super::running::Health;
 use super::{Engine, Lane, Settings};
-use crate::backend::{Backend, WorkerView};
+use crate::backend::{Backend, WorkerState, WorkerView};
 use crate::{Client, Error, Result, maintain};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// The wait between two tries while the backend does not answer.
@@ -37,7 +37,6 @@ pub(super) struct Beat {
     pub(super) lanes: Arc<[Lane]>,
     pub(super) health: Arc<Health>,
     pub(super) settings: Settings,
-    pub(super) freed: Arc<Notify>,
     pub(super) abort: CancellationToken,
     /// Where the handlers run.
     pub(super) handlers: tokio::runtime::Handle,
@@ -50,7 +49,6 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
         client: engine.client.clone(),
         held: engine.held.clone(),
         lanes: engine.lanes.clone(),
-        freed: engine.freed.clone(),
         abort: engine.abort.clone(),
         handlers: tokio::runtime::Handle::current(),
         health: engine.health.clone(),
@@ -136,9 +134,11 @@ impl Beat {
 
     async fn show_life(&self, backend: &dyn Backend) {
         loop {
-            let mut view = self.view.clone();
-            view.running = self.health.running.load(Ordering::Relaxed);
-            view.stopping = self.stopping.is_cancelled();
+            let mut view = self.health.view(&self.view);
+            let stopping = self.stopping.is_cancelled();
+            if stopping {
+                view.state = WorkerState::Stopping;
+            }
             view.stuck = self.lanes.iter().map(|l| l.stuck.load(Ordering::Relaxed)).sum();
             if let Err(e) = backend.beat(&view).await {
                 tracing::debug!(error = %e, "no beat");
@@ -146,7 +146,7 @@ impl Beat {
             tokio::select! {
                 () = tokio::time::sleep(self.settings.beat) => {}
                 // Told at once that this worker takes no more.
-                () = self.stopping.cancelled(), if !view.stopping => {}
+                () = self.stopping.cancelled(), if !stopping => {}
             }
         }
     }

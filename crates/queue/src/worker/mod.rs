@@ -3,16 +3,20 @@
 //! leases in batches, `heartbeat` renews them from a thread of its own
 //! and `watch` looks from there after what runs, `shutdown` says when.
 
+mod ask;
 mod builder;
 mod context;
+mod group;
 mod handler;
 mod heartbeat;
 mod held;
 mod hold;
 mod lease;
+mod permits;
 mod run;
 mod running;
 mod settle;
+mod share;
 mod shutdown;
 mod span;
 mod steps;
@@ -22,6 +26,7 @@ mod watch;
 
 pub use builder::Worker;
 pub use context::Context;
+pub use group::Group;
 pub use running::Running;
 pub use shutdown::shutdown_signal;
 pub use stopping::StopReason;
@@ -35,7 +40,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// How a worker keeps time.
@@ -65,15 +70,13 @@ struct Engine<S> {
     stop: CancellationToken,
     /// Drop what still runs and hand it back.
     abort: CancellationToken,
-    /// A permit or a whole job came free.
-    freed: Arc<Notify>,
 }
 
 /// One queue of this worker.
 struct Lane {
     queue: String,
-    concurrency: usize,
-    permits: Arc<Semaphore>,
+    /// The group it belongs to, by its number.
+    pool: usize,
     /// Jobs leased and not yet settled.
     inside: AtomicUsize,
     /// Moving average of a run in nanoseconds; 0 while unknown.
@@ -83,11 +86,10 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(queue: &str, concurrency: usize) -> Lane {
+    fn new(queue: &str, pool: usize) -> Lane {
         Lane {
             queue: queue.into(),
-            concurrency,
-            permits: Arc::new(Semaphore::new(concurrency)),
+            pool,
             inside: AtomicUsize::new(0),
             speed: AtomicU64::new(0),
             stuck: AtomicUsize::new(0),

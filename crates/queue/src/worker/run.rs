@@ -1,7 +1,7 @@
 //! The life of one leased job, top to bottom.
 
 use super::hold::{Hold, Stuck, Why};
-use super::lease::Turn;
+use super::permits::{Permit, Turn};
 use super::span::{about, span};
 use super::steps::Memory;
 use super::terms::{Terms, chance};
@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 /// A result larger than this is not kept.
@@ -69,18 +68,18 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
 
 impl super::Lane {
     /// A handler that was given up has ended after all.
-    fn came_back<S>(&self, engine: &Engine<S>, permit: Option<OwnedSemaphorePermit>, stuck: Stuck) {
+    fn came_back<S>(&self, engine: &Engine<S>, permit: Option<Permit>, stuck: Stuck) {
         self.stuck.fetch_sub(1, Ordering::SeqCst);
         if stuck.replaced {
             // There is another one in its place.
-            permit.into_iter().for_each(OwnedSemaphorePermit::forget);
+            permit.into_iter().for_each(Permit::forget);
         } else {
             drop(permit);
             self.inside.fetch_sub(1, Ordering::SeqCst);
             engine.health.unreplaced.fetch_sub(1, Ordering::SeqCst);
         }
         tracing::warn!("a handler that blocked its thread has ended; what it said is not heard");
-        engine.freed.notify_waiters();
+        engine.health.freed.notify_waiters();
     }
 }
 

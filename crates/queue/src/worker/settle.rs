@@ -57,6 +57,6 @@ impl<S> Engine<S> {
                 self.lanes[lane].inside.fetch_sub(1, Ordering::SeqCst);
             }
         }
-        self.freed.notify_waiters();
+        self.health.freed.notify_waiters();
     }
 }

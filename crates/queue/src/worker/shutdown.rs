@@ -3,9 +3,13 @@
 /// Ready at the first SIGTERM or Ctrl-C.
 ///
 /// ```no_run
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
-/// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
-/// legwork::Worker::new(jobs, ()).queue("default", 4).run_until(legwork::shutdown_signal()).await
+/// # use legwork::*; use serde::{Serialize, Deserialize};
+/// # #[derive(Serialize, Deserialize)] struct Ping;
+/// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+/// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// Worker::new(jobs, ()).handle(ping).run_until(shutdown_signal()).await
 /// # }
 /// ```
 pub async fn shutdown_signal() {

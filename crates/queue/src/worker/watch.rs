@@ -65,12 +65,13 @@ impl Beat {
     /// permit, so that nobody waits for a thread that may never come back.
     async fn take_over(&self, backend: &dyn Backend, token: Token, id: JobId, at: usize, hold: &Hold) {
         let (lane, Some(terms)) = (&self.lanes[at], hold.terms()) else { return };
+        let permits = &self.health.pools[lane.pool].permits;
         let replace = || {
             let stuck = lane.stuck.fetch_add(1, Ordering::SeqCst);
-            let replaced = stuck < self.settings.max_stuck.unwrap_or(lane.concurrency);
+            let replaced = stuck < self.settings.max_stuck.unwrap_or(permits.size());
             if replaced {
                 lane.inside.fetch_sub(1, Ordering::SeqCst);
-                lane.permits.add_permits(1);
+                permits.replace();
             } else {
                 self.health.unreplaced.fetch_add(1, Ordering::SeqCst);
             }
@@ -90,7 +91,7 @@ impl Beat {
             }
         }
         self.held.remove(token, id);
-        self.freed.notify_waiters();
+        self.health.freed.notify_waiters();
     }
 }
 

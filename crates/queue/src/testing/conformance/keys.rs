@@ -16,7 +16,13 @@ pub(super) fn worker(id: &str, handles: &[(&str, u32)]) -> WorkerView {
         host: "a \"host\"".into(),
         pid: 4_711,
         started_ms: START_MS,
-        queues: vec![("q".into(), 8), ("é".into(), 1)],
+        groups: vec![GroupView {
+            name: "é".into(),
+            permits: 8,
+            running: 3,
+            strict: true,
+            queues: vec![("q".into(), 1)],
+        }],
         running: 3,
         definitions: handles.iter().map(define).collect(),
         ..WorkerView::default()
