@@ -242,7 +242,8 @@ async fn workers_are_listed_with_what_they_handle() {
     let worker = world.worker().await;
     let all = world.json(&["workers"]);
     assert_eq!((&all[0]["id"], &all[0]["pid"]), (&worker.id().into(), &std::process::id().into()));
-    assert_eq!(all[0]["queues"], serde_json::json!([["acts", 4]]));
+    let group = serde_json::json!({"name": "acts", "permits": 4, "running": 0, "strict": true, "queues": [["acts", 1]]});
+    assert_eq!((&all[0]["groups"][0], &all[0]["state"]), (&group, &"running".into()));
     assert_eq!(all[0]["definitions"][0]["name"], "act.out");
     let ran = world.cli(&["workers"]);
     for part in [worker.id(), "running", "0 of 4", "acts:4", "act.out"] {

@@ -261,7 +261,8 @@ impl Health {
             running: self.running.load(Ordering::Relaxed),
             groups: self.pools.iter().map(Pool::view).collect(),
             state: if self.is_quiet() { WorkerState::Quiet } else { WorkerState::Running },
-            ready: self.is_ready(),
+            // One that has only just begun has not failed to look yet.
+            ready: self.is_ready() || self.started.elapsed() < self.fresh,
             ..ground.clone()
         }
     }
