@@ -63,6 +63,9 @@ pub struct Envelope {
     pub keep_ms: Option<i64>,
     /// The flow that it is a node of.
     pub flow: Option<JobId>,
+    /// Do not start an attempt after this instant, milliseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<i64>,
     /// When a client made it, for ids that do not tell, in milliseconds since the epoch.
     pub created_ms: Option<i64>,
     /// The trace that it is a part of.
@@ -103,6 +106,8 @@ struct Header {
     t: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     k: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    x: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     m: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,6 +152,7 @@ impl Envelope {
             timeout_ms: None,
             keep_ms: None,
             flow: None,
+            expires_ms: None,
             created_ms: None,
             trace: None,
             packed: Vec::new(),
@@ -212,12 +218,13 @@ impl Envelope {
             q: (self.queue != "default").then(|| self.queue.clone()),
             p: (self.priority != 5).then_some(self.priority),
             u: self.unique.clone(),
-            o: Wire::of(self.scope),
+            o: self.unique.as_ref().and_then(|_| Wire::of(self.scope)),
             s: self.serial.clone(),
             a: self.max_attempts,
             c: self.max_crashes,
             t: self.timeout_ms,
             k: self.keep_ms,
+            x: self.expires_ms,
             m: self.created_ms,
             tr: self.trace.map(Trace::write),
             z: self.packed.clone(),
@@ -266,6 +273,7 @@ impl Envelope {
             max_crashes: header.c,
             timeout_ms: header.t,
             keep_ms: header.k,
+            expires_ms: header.x,
             created_ms: header.m,
             trace: header.tr.as_deref().and_then(Trace::read),
             packed: header.z,

@@ -125,6 +125,7 @@ mod name;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 mod policy;
+mod rules;
 #[cfg(feature = "cron")]
 mod scheduler;
 #[cfg(test)]
@@ -146,6 +147,7 @@ pub use job::Job;
 pub use middleware::Middleware;
 pub use name::{check_job_name, check_queue_name};
 pub use policy::{Backoff, Keep, Policy};
+pub use rules::QueueRules;
 #[cfg(feature = "cron")]
 pub use scheduler::{Missed, Schedule, Scheduler};
 pub use state::State;

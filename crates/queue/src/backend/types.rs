@@ -240,6 +240,14 @@ pub struct Settle {
     pub keyed: bool,
 }
 
+/// The reason of a job that was discarded because its time to start had passed: no attempt is
+/// spent, and it does not count as a failure.
+///
+/// ```
+/// assert_eq!(legwork::backend::EXPIRED, "expired");
+/// ```
+pub const EXPIRED: &str = "expired";
+
 /// What happened to a leased job. One whose cancellation had been requested becomes
 /// `cancelled` (kept an hour) by every outcome that would have it run again.
 ///
@@ -277,9 +285,9 @@ pub enum Outcome {
         /// The wait in milliseconds.
         wait_ms: i64,
     },
-    /// An attempt is spent; `discarded`.
+    /// An attempt is spent (none with the reason [`EXPIRED`]: it was not begun); `discarded`.
     Discard {
-        /// One word: `failed`, `exhausted`, `undecodable`, `crashed` or `operator`.
+        /// One word: `failed`, `exhausted`, `undecodable`, `crashed`, `expired` or `operator`.
         reason: String,
         /// Why.
         error: String,

@@ -57,32 +57,52 @@ async fn drive(backend: Arc<dyn Backend>, patience: Duration, mut inbox: mpsc::R
             orders.push(order);
         }
         seq += 1;
-        send(&*backend, patience, &lane, seq, orders).await;
+        let Some(orders) = send(&*backend, patience, &lane, seq, orders).await else {
+            continue;
+        };
+        // A queue is full: only those whose jobs it is to take are refused.
+        for order in orders {
+            seq += 1;
+            send(&*backend, patience, &lane, seq, vec![order]).await;
+        }
     }
 }
 
-async fn send(backend: &dyn Backend, patience: Duration, lane: &str, seq: u64, orders: Vec<Order>) {
-    let (mut jobs, mut waiting) = (Vec::new(), Vec::new());
-    for mut order in orders {
-        waiting.push((order.jobs.len(), order.answer));
-        jobs.append(&mut order.jobs);
-    }
+/// Sends orders in one call; gives them back where the call was refused and they may fare
+/// better one by one.
+async fn send(
+    backend: &dyn Backend,
+    patience: Duration,
+    lane: &str,
+    seq: u64,
+    mut orders: Vec<Order>,
+) -> Option<Vec<Order>> {
+    let sizes: Vec<usize> = orders.iter().map(|order| order.jobs.len()).collect();
+    let jobs = orders.iter_mut().flat_map(|order| std::mem::take(&mut order.jobs)).collect();
     let batch = EnqueueBatch { lane: lane.into(), seq, jobs, guard: Guard::None, flow: None };
     let answer = patiently(patience, || backend.enqueue(&batch)).await;
     match answer {
         Ok(all) => {
             let mut all = all.jobs().into_iter();
-            for (count, answer) in waiting {
+            for (order, count) in orders.into_iter().zip(sizes) {
                 // A caller that stopped waiting still has its job enqueued.
-                let _ = answer.send(Ok(all.by_ref().take(count).collect()));
+                let _ = order.answer.send(Ok(all.by_ref().take(count).collect()));
             }
         }
+        Err(e) if e.is_refused() && orders.len() > 1 => {
+            let mut jobs = batch.jobs.into_iter();
+            for (order, count) in orders.iter_mut().zip(sizes) {
+                order.jobs = jobs.by_ref().take(count).collect();
+            }
+            return Some(orders);
+        }
         Err(e) => {
-            for (_, answer) in waiting {
-                let _ = answer.send(Err(e.again()));
+            for order in orders {
+                let _ = order.answer.send(Err(e.again()));
             }
         }
     }
+    None
 }
 
 /// Repeats a call that is safe to repeat while the backend does not answer.

@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The longest delay taken: ten years.
 const MAX_DELAY: Duration = Duration::from_secs(3_652 * 86_400);
 
+/// The end of the year 9999, in milliseconds.
+const LAST_INSTANT: u128 = 253_402_300_799_000;
+
 /// The answer to an enqueue.
 ///
 /// ```
@@ -50,6 +53,7 @@ pub struct Enqueue<J = (), T = Client> {
     pub(crate) envelope: Result<Envelope>,
     pub(crate) due: Due,
     pub(crate) chosen: bool,
+    expires_in: Option<Duration>,
     job: PhantomData<fn() -> J>,
 }
 
@@ -112,10 +116,7 @@ impl Client {
     /// Checks an envelope, lets the middlewares at it, and makes it ready to be sent.
     pub(crate) fn new_job(&self, mut envelope: Envelope, due: Due, chosen: bool) -> Result<NewJob> {
         check(&envelope, self.options().max_payload)?;
-        let due = match envelope.scope.conflict {
-            Conflict::Debounce { wait_ms, .. } if due == Due::Now => Due::In(wait_ms),
-            _ => due,
-        };
+        let due = debounced(&envelope, due);
         self.chain().enqueue(&mut envelope)?;
         if !self.chain().is_empty() {
             check(&envelope, self.options().max_payload)?;
@@ -123,6 +124,16 @@ impl Client {
         middleware::carry(&mut envelope, due);
         let record = envelope.encode();
         Ok(NewJob { envelope, record, due, chosen })
+    }
+}
+
+/// When a job is due: what is debounced waits, unless said otherwise.
+pub(crate) fn debounced(envelope: &Envelope, due: Due) -> Due {
+    match envelope.scope.conflict {
+        Conflict::Debounce { wait_ms, .. } if due == Due::Now && envelope.unique.is_some() => {
+            Due::In(wait_ms)
+        }
+        _ => due,
     }
 }
 
@@ -181,7 +192,7 @@ fn receipt(id: JobId, answer: Enqueued) -> Receipt {
 
 impl<J, T> Enqueue<J, T> {
     pub(crate) fn new(target: T, envelope: Result<Envelope>) -> Enqueue<J, T> {
-        Enqueue { target, envelope, due: Due::Now, chosen: false, job: PhantomData }
+        Enqueue { target, envelope, due: Due::Now, chosen: false, expires_in: None, job: PhantomData }
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
@@ -276,7 +287,7 @@ impl<J, T> Enqueue<J, T> {
     /// ```
     pub fn at(mut self, instant: SystemTime) -> Self {
         let ms = instant.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
-        if ms > 253_402_300_799_000 {
+        if ms > LAST_INSTANT {
             self.envelope = Err(Error::invalid("at: an instant after the year 9999 is not allowed"));
         } else {
             self.due = Due::At(ms as i64);
@@ -391,6 +402,53 @@ impl<J, T> Enqueue<J, T> {
         self.edit(|e| e.timeout_ms = Some(timeout.as_millis() as u64))
     }
 
+    /// Not to be started after this instant of the backend's clock: a job that a worker meets
+    /// later is discarded with the reason `expired`; no attempt is spent. An attempt that has
+    /// begun goes on; a retry after the instant expires. One after the year 9999 fails the
+    /// `.await`.
+    ///
+    /// ```
+    /// # use legwork::*; use std::time::{Duration, SystemTime};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let tonight = SystemTime::now() + Duration::from_secs(3_600);
+    /// jobs.enqueue_raw("remind", "{}").expires_at(tonight).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn expires_at(mut self, instant: SystemTime) -> Self {
+        self.expires_in = None;
+        let ms = instant.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+        self.try_edit(|e| {
+            if ms > LAST_INSTANT {
+                return Err(Error::invalid("expires_at: an instant after the year 9999 is not allowed"));
+            }
+            e.expires_ms = Some(ms as i64);
+            Ok(())
+        })
+    }
+
+    /// As [`Enqueue::expires_at`], this long after the enqueue; more than ten years fails the
+    /// `.await`. The backend is asked for its time.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// let id = jobs.enqueue_raw("remind", "{}").expires_in(std::time::Duration::from_secs(60)).await?.id;
+    /// assert!(jobs.job(id).await?.unwrap().envelope.envelope().unwrap().expires_ms.is_some());
+    /// # Ok(()) }
+    /// ```
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        self.expires_in = Some(time);
+        self.try_edit(|e| match time > MAX_DELAY {
+            true => Err(Error::invalid("expires_in: more than ten years is not allowed")),
+            // By this clock, where no backend is asked.
+            false => {
+                e.expires_ms = Some(crate::clock::system_ms().saturating_add(crate::clock::span_ms(time)));
+                Ok(())
+            }
+        })
+    }
+
     /// Another retention than the policy's for a job that succeeded or was cancelled.
     ///
     /// ```
@@ -440,9 +498,14 @@ impl<J: 'static> IntoFuture for Enqueue<J> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Enqueue { target: client, envelope, due, chosen, .. } = self;
+        let Enqueue { target: client, envelope, due, chosen, expires_in, .. } = self;
         Box::pin(async move {
-            let job = client.new_job(envelope?, due, chosen)?;
+            let mut envelope = envelope?;
+            if let Some(time) = expires_in {
+                let now = driver::patiently(client.inner.options.patience, || client.inner.backend.now());
+                envelope.expires_ms = Some(now.await?.saturating_add(crate::clock::span_ms(time)));
+            }
+            let job = client.new_job(envelope, due, chosen)?;
             let id = job.envelope.id;
             let answers = client.inner.driver.enqueue(vec![job]).await?;
             let answer = answers.into_iter().next().ok_or_else(|| Error::corrupt("enqueue: no answer"))?;

@@ -15,7 +15,7 @@ pub use wait::WaitError;
 
 pub(crate) use driver::patiently;
 #[cfg(feature = "outbox")]
-pub(crate) use enqueue::check;
+pub(crate) use enqueue::{check, debounced};
 pub(crate) use enqueue::typed;
 
 use crate::backend::Backend;

@@ -88,6 +88,7 @@ impl<'t, J: 'static, C: Target + ?Sized> IntoFuture for Enqueue<J, Within<'t, C>
         let Enqueue { target, envelope, due, .. } = self;
         Box::pin(async move {
             let mut envelope = envelope?;
+            let due = crate::client::debounced(&envelope, due);
             crate::middleware::carry(&mut envelope, due);
             check(&envelope, MAX_PAYLOAD)?;
             let record = String::from_utf8(envelope.encode())

@@ -348,6 +348,7 @@ mod tests {
         for release in [Release::Finished, Release::Started, Release::Waiting, Release::After(7)] {
             for conflict in [Conflict::Existing, Conflict::Replace, debounced] {
                 let mut envelope = Envelope::new("a.job", "1").unwrap();
+                envelope.unique = Some("k".into());
                 envelope.scope = Scope { release, conflict };
                 let back = Envelope::decode(envelope.id, &envelope.encode()).unwrap();
                 assert_eq!(back.scope, envelope.scope);

@@ -149,7 +149,8 @@ fn admit<S: Clone + Send + Sync + 'static>(
     let holds = engine.held.add(batch.token, lane, deadline, last_chance, ids);
     for (job, hold) in batch.jobs.into_iter().zip(holds) {
         let turn = Turn::at(&engine.health.pools[engine.lanes[lane].pool].permits);
-        let life = run::life(engine.clone(), lane, batch.token, job, hold, last_chance, turn);
+        let by = run::Leased { token: batch.token, now_ms: batch.now_ms, asked };
+        let life = run::life(engine.clone(), lane, by, job, hold, last_chance, turn);
         tracker.spawn(life);
     }
 }

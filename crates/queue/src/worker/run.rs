@@ -6,7 +6,8 @@ use super::span::{about, span};
 use super::steps::Memory;
 use super::terms::{Terms, chance};
 use super::{Context, Engine, context};
-use crate::backend::{LeasedJob, Outcome, Settle, Token};
+use crate::backend::{EXPIRED, LeasedJob, Outcome, Settle, Token};
+use crate::clock::span_ms;
 use crate::failure::panicked;
 use crate::measure::{count, observe};
 use crate::middleware::{self, Run, Unreadable};
@@ -16,25 +17,52 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// A result larger than this is not kept.
 const MAX_RESULT: usize = 1 << 20;
+
+/// Under what a job is leased.
+pub(super) struct Leased {
+    pub(super) token: Token,
+    /// The backend's time when it granted the lease, and this worker's before it asked.
+    pub(super) now_ms: i64,
+    pub(super) asked: Instant,
+}
+
+impl Leased {
+    /// Whether an instant of the backend's clock has passed. The worker's own clock, which may
+    /// be wrong, only counts on from the lease: a job leased ahead waits for its permit.
+    fn is_past(&self, instant: Option<i64>) -> bool {
+        instant.is_some_and(|ms| self.now_ms.saturating_add(span_ms(self.asked.elapsed())) > ms)
+    }
+}
+
+impl<S> Engine<S> {
+    /// The outcome of a job whose time to start has passed.
+    fn expired(&self, envelope: &Envelope) -> Outcome {
+        tracing::info!(id = %envelope.id, name = envelope.name, "its time to start has passed; discarded as expired");
+        count!("legwork_jobs_expired_total", 1, "name" => envelope.name);
+        let keep = self.handlers.get(&envelope.name).map(|h| h.definition.policy.keep_discarded);
+        let keep_ms = keep.unwrap_or(Policy::default().keep_discarded).as_ms();
+        Outcome::Discard { reason: EXPIRED.into(), error: String::new(), keep_ms }
+    }
+}
 
 /// Waits for a permit, runs the handler, and hands the outcome to the settler. A job
 /// whose lease was lost is not settled at all: it is somebody else's now.
 pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     engine: Arc<Engine<S>>,
     lane: usize,
-    token: Token,
+    by: Leased,
     job: LeasedJob,
     hold: Arc<Hold>,
     last_chance: bool,
     turn: Turn,
 ) {
     let lane = &engine.lanes[lane];
-    let id = job.id;
+    let (id, token) = (job.id, by.token);
     let envelope = Envelope::decode(id, &job.record);
     let keyed = envelope.as_ref().is_ok_and(Envelope::keyed);
     let permit = tokio::select! {
@@ -47,6 +75,7 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
         (None, _) => interrupted(&hold),
         (Some(_), _) if last_chance && !engine.isolate(token).await => Some(later()),
         (Some(_), Err(e)) => Some(undecodable(&Policy::default(), e.to_string())),
+        (Some(_), Ok(envelope)) if by.is_past(envelope.expires_ms) => Some(engine.expired(&envelope)),
         (Some(_), Ok(envelope)) => {
             let (span, trace) = span(engine.client.chain(), &job, &envelope);
             let attempt = attempt(&engine, token, &job, envelope, &hold, lane);

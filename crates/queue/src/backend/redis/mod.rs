@@ -15,6 +15,7 @@ mod link;
 mod scripts;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
+mod trim;
 mod wake;
 
 pub use config::Config;
@@ -208,6 +209,11 @@ impl Redis {
         match reply.word.as_str() {
             "ok" => plan.answers(&decode::bytes(reply.next()?)?).map(Taken::Jobs),
             "old" => Err(Error::invalid("seq: this lane has been answered for a later call already")),
+            "full" => {
+                let queue = decode::text(reply.next()?)?;
+                let (waiting, limit) = (decode::number(reply.next()?)?, decode::number(reply.next()?)?);
+                Err(crate::rules::full(&queue, waiting, limit))
+            }
             _ => Ok(Taken::Changed),
         }
     }
@@ -404,7 +410,8 @@ impl Backend for Redis {
             let mut call = self.script(&scripts::PRUNE, 0);
             call.arg(limit);
             let mut reply = decode::Reply::of(self.run(&scripts::PRUNE, &call).await?)?;
-            Ok(decode::number(reply.next()?)? as usize)
+            let gone = decode::number(reply.next()?)? as usize;
+            Ok(gone + self.trim(limit.saturating_sub(gone)).await?)
         })
     }
 

@@ -25,10 +25,12 @@ scripts! {
     AUDIT = "unique" "audit_tools" "audit_flow" "audit_live" "audit_unique" "audit";
     BEAT = "push" "beat";
     CONTROL = "push" "unique" "finish" "flow" "release" "find" "pull" "redrive" "steer" "control";
-    ENQUEUE = "push" "unique" "find" "pull" "replace" "taken" "enqueue";
+    DROP = "drop";
+    ENQUEUE = "push" "unique" "find" "pull" "replace" "taken" "full" "enqueue";
     EXTEND = "extend";
     FLOWS = "find" "flows";
     IDS = "ids";
+    KEPT = "kept";
     LEASE = "push" "unique" "finish" "flow" "release" "open" "take" "lease";
     NOTE = "note";
     PAUSE = "pause";

@@ -1,6 +1,7 @@
 //! Taking jobs in.
 
 use super::fault::Sql;
+use super::rules::{Full, full};
 use super::settings::holds;
 use super::tx::{Tx, job_id};
 use super::unique::{barred, limits, number, replace};
@@ -25,7 +26,7 @@ pub(super) struct Row {
     pub(super) unique: Option<String>,
     pub(super) scope: Scope,
     pub(super) serial: Option<String>,
-    chosen: bool,
+    pub(super) chosen: bool,
 }
 
 impl Row {
@@ -72,28 +73,35 @@ impl Enqueue {
 }
 
 impl Verb for Enqueue {
-    type Answer = Taken;
+    type Answer = Result<Taken, Full>;
 
-    async fn apply(&self, tx: &mut Tx) -> Sql<Taken> {
+    async fn apply(&self, tx: &mut Tx) -> Sql<Result<Taken, Full>> {
         if matches!(self.guard, Guard::Slot { .. }) {
-            return Ok(match holds(tx, &self.guard).await? {
+            // Before the guard, which takes the slot.
+            if let Some(full) = full(tx, &self.rows).await? {
+                return Ok(Err(full));
+            }
+            return Ok(Ok(match holds(tx, &self.guard).await? {
                 true => Taken::Jobs(insert(tx, &self.rows).await?),
                 false => Taken::Changed,
-            });
+            }));
         }
         let asked = "SELECT answer FROM lanes WHERE lane = ? AND seq = ?";
         let before = sqlx::query_scalar::<_, Vec<u8>>(asked).bind(&self.lane).bind(self.seq);
         if let Some(answer) = before.fetch_optional(&mut *tx.conn).await? {
-            return unpack(&answer).map(Taken::Jobs);
+            return unpack(&answer).map(|all| Ok(Taken::Jobs(all)));
         }
         if !holds(tx, &self.guard).await? {
-            return Ok(Taken::Changed);
+            return Ok(Ok(Taken::Changed));
+        }
+        if let Some(full) = full(tx, &self.rows).await? {
+            return Ok(Err(full));
         }
         let answers = insert(tx, &self.rows).await?;
         let keep = sqlx::query("INSERT OR REPLACE INTO lanes (lane, seq, answer, at_ms) VALUES (?, ?, ?, ?)");
         let keep = keep.bind(&self.lane).bind(self.seq).bind(pack(&answers)).bind(tx.now);
         keep.execute(&mut *tx.conn).await?;
-        Ok(Taken::Jobs(answers))
+        Ok(Ok(Taken::Jobs(answers)))
     }
 }
 

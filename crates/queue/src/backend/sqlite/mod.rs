@@ -17,6 +17,7 @@ mod flow_tend;
 mod lease;
 mod open;
 mod read;
+mod rules;
 mod settings;
 mod settle;
 mod steps;
@@ -112,7 +113,10 @@ impl Backend for Sqlite {
         if batch.jobs.is_empty() && !matches!(batch.guard, Guard::Slot { .. }) {
             return Box::pin(async { Ok(Taken::Jobs(Vec::new())) });
         }
-        Box::pin(async { self.writer.call(enqueue::Enqueue::of(batch)).await })
+        Box::pin(async {
+            let taken = self.writer.call(enqueue::Enqueue::of(batch)).await?;
+            taken.map_err(|rules::Full(queue, waiting, limit)| crate::rules::full(&queue, waiting, limit))
+        })
     }
 
     fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>> {

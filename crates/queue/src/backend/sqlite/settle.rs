@@ -8,7 +8,7 @@ use super::fault::Sql;
 use super::lease::{HOUR_MS, REQUESTED};
 use super::tx::{End, Ending, Job, Tx, push_hex};
 use super::writer::Verb;
-use crate::backend::{Outcome, Settle, Settled};
+use crate::backend::{EXPIRED, Outcome, Settle, Settled};
 use crate::{Envelope, JobId, State};
 use std::collections::HashMap;
 
@@ -142,7 +142,9 @@ async fn apply(tx: &mut Tx, mut job: Job, outcome: &Outcome) -> Sql<()> {
             tx.delay(&job, State::Scheduled, due_ms).await
         }
         Outcome::Discard { reason, error, keep_ms } => {
-            fail(tx, &mut job, error).await?;
+            if reason != EXPIRED {
+                fail(tx, &mut job, error).await?;
+            }
             let ending = Ending { keep_ms: *keep_ms, reason: Some(reason), result: None };
             tx.finish(&job, State::Discarded, ending).await
         }

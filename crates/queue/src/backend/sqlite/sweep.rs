@@ -153,6 +153,7 @@ impl Verb for Prune {
                 }
             }
         }
+        went += super::rules::trim(tx, self.0.saturating_sub(went)).await?;
         super::flow_tend::look(tx).await?;
         forget_the_rest(tx).await?;
         Ok(went)

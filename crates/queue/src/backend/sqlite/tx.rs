@@ -139,6 +139,11 @@ impl Tx {
         }
     }
 
+    /// By how many jobs a state has changed that are not written yet.
+    pub(super) fn changed(&self, queue: &str, state: State) -> i64 {
+        self.changes.get(queue).map_or(0, |change| change.jobs[state as usize])
+    }
+
     pub(super) fn processed(&mut self, queue: &str, n: usize) {
         self.change(queue).processed += n as i64;
     }

@@ -20,6 +20,7 @@ mod lease;
 mod moves;
 mod notes;
 mod retention;
+mod rules;
 mod schedules;
 mod settle;
 mod unique;
@@ -232,6 +233,20 @@ macro_rules! conformance_cases {
             a_redrive_within_its_own_time
             no_end_leaks_a_key_of_any_scope
             a_replacement_races_a_lease
+        }
+        rules {
+            a_full_queue_refuses_the_whole_call
+            what_waits_counts_and_nothing_else
+            what_is_there_already_needs_no_room
+            a_full_queue_takes_back_its_own
+            a_limit_is_lifted
+            a_slot_of_a_full_queue_is_not_taken
+            so_many_are_kept_of_each_state
+            an_age_shortens_and_never_lengthens
+            so_many_bytes_are_kept
+            rules_spare_what_somebody_waits_for
+            rules_are_kept_in_steps
+            an_expired_job_spends_nothing
         }
         control {
             cancel_in_every_state

@@ -6,7 +6,8 @@
 --     UNIQUE name NUL key, or ''; DUE now in at; ODD 1 where the header does not tell the place
 -- Returns ok and one letter a j: '.' taken in, '=' and the id that stands in its place, or
 --   '~' and the id of the waiting job that has become this one;
---   old (a seq that went back), no (the guard does not hold).
+--   old (a seq that went back), no (the guard does not hold);
+--   full, queue, how many wait, limit.
 -- Invariant: a lane's last call, repeated, answers as it did and does nothing. No write comes
 -- before the first HSET, so that a full Redis refuses the whole.
 touch('HLEN', jobs, meta, uniq, n, ghost, fin, slast)
@@ -43,6 +44,10 @@ if unique then
   touch('ZCARD', locks, lease)
 end
 
+local refusal = full(ops)
+if refusal then
+  return refusal
+end
 local answers = {}
 for _, op in ipairs(ops) do
   local plain, at, queue, prio = unpack(op)

@@ -53,7 +53,7 @@ local function finish(id, rec, m, queue, state, keep, why, result)
   if state == 'succeeded' then
     done_steps, cursor = nil, nil
   end
-  if call('ZREM', watch, id) == 1 then
+  if call('ZADD', watch, 'XX', 'CH', now + 60000, id) == 1 then
     keep = math.max(keep, 60000)
   end
   if keep > 0 then

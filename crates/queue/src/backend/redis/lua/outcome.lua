@@ -13,11 +13,12 @@ local function settle(queue, token, id, rec, outcome, ms, said, reason)
   if outcome ~= 'succeeded' then
     call('HSET', P .. 'x:' .. token, id, outcome)
   end
-  if outcome == 'succeeded' or outcome == 'retry' or outcome == 'discard' then
+  local failed = outcome == 'retry' or (outcome == 'discard' and reason ~= 'expired')
+  if outcome == 'succeeded' or failed then
     m.a = (m.a or 0) + 1
-    count(queue, outcome == 'succeeded' and 'processed' or 'failed', 1)
+    count(queue, failed and 'failed' or 'processed', 1)
   end
-  if outcome == 'retry' or outcome == 'discard' then
+  if failed then
     blame(m, m.a, said)
   elseif outcome == 'crash' then
     m.c, m.k = (m.c or 0) + 1, true
