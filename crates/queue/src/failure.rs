@@ -18,7 +18,7 @@ pub struct Failure {
     pub(crate) message: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Verdict {
     Retry,
     RetryIn(Duration),

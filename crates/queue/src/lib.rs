@@ -153,3 +153,5 @@ pub use scheduler::{Missed, Schedule, Scheduler};
 pub use state::State;
 pub use unique::Unique;
 pub use worker::{Context, Group, Running, StopReason, Worker, shutdown_signal};
+#[cfg(unix)]
+pub use worker::{Isolation, is_child};

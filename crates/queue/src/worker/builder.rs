@@ -1,5 +1,6 @@
 //! A worker about to start: what it handles, which queues it serves, how it keeps time.
 
+use super::blocking::Threads;
 use super::group::{Group, Pool};
 use super::handler::Handler;
 use super::running::{Health, Running};
@@ -36,8 +37,12 @@ pub struct Worker<S = ()> {
     state: S,
     handlers: HashMap<String, Handler<S>>,
     groups: Vec<Group>,
-    mistake: Option<Error>,
+    pub(super) mistake: Option<Error>,
     settings: Settings,
+    pub(super) threads: Arc<Threads>,
+    pub(super) blocking: Option<usize>,
+    #[cfg(unix)]
+    pub(super) children: Arc<super::isolated::Children>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Worker<S> {
@@ -66,7 +71,18 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             maintain: true,
             max_stuck: None,
         };
-        Worker { client, state, handlers: HashMap::new(), groups: Vec::new(), mistake: None, settings }
+        Worker {
+            client,
+            state,
+            handlers: HashMap::new(),
+            groups: Vec::new(),
+            mistake: None,
+            settings,
+            threads: Arc::new(Threads::new()),
+            blocking: None,
+            #[cfg(unix)]
+            children: Arc::default(),
+        }
     }
 
     /// Adds a handler: any `async fn(payload, Context<S>) -> Result<Output, Failure>`. A panic
@@ -85,16 +101,20 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// assert!(error.to_string().contains("handled twice"));
     /// # Ok(()) }
     /// ```
-    pub fn handle<J, F, Fut>(mut self, handler: F) -> Worker<S>
+    pub fn handle<J, F, Fut>(self, handler: F) -> Worker<S>
     where
         J: Job,
         F: Fn(J, Context<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<J::Output, Failure>> + Send + 'static,
     {
+        self.add::<J>(Handler::new::<J, F, Fut>(handler))
+    }
+
+    pub(super) fn add<J: Job>(mut self, handler: Handler<S>) -> Worker<S> {
         if let Err(e) = crate::check_job_name(J::NAME) {
             self.mistake.get_or_insert(e);
         }
-        if self.handlers.insert(J::NAME.into(), Handler::new::<J, F, Fut>(handler)).is_some() {
+        if self.handlers.insert(J::NAME.into(), handler).is_some() {
             let line = format!("worker: the job name {:?} is handled twice", J::NAME);
             self.mistake.get_or_insert(Error::invalid(line));
         }
@@ -275,6 +295,12 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             queues.dedup();
             self.groups = queues.iter().map(|q| Group::strict(q, CONCURRENCY, [q.as_str()])).collect();
         }
+        let permits: usize = self.groups.iter().map(|group| group.permits).sum();
+        self.threads.resize(self.blocking.unwrap_or(permits));
+        #[cfg(unix)]
+        if super::isolated::is_child() {
+            super::isolated::serve(self.client, self.state, self.handlers).await
+        }
         self.warn_of_unserved();
         let mut view = self.view();
         let backend = self.client.backend().clone();
@@ -294,6 +320,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             settings: self.settings,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
+            threads: self.threads,
         });
         let (stop, abort) = (engine.stop.clone(), engine.abort.clone());
         let drain = self.settings.drain;

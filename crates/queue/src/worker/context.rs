@@ -47,11 +47,18 @@ pub(super) struct Inner {
     pub(super) stopping: CancellationToken,
     pub(super) trace: Option<TraceParent>,
     pub(super) memory: Memory,
+    /// The parent of a child process.
+    #[cfg(unix)]
+    pub(super) relay: Option<Arc<dyn super::isolated::Relay>>,
 }
 
 impl Inner {
     /// Writes down under the fence; repeated while there is patience, which is safe.
     pub(super) async fn note(&self, note: &Note, patience: Duration) -> Result<Settled> {
+        #[cfg(unix)]
+        if let Some(parent) = self.relay() {
+            return parent.note(note).await;
+        }
         let backend = self.client.backend();
         crate::client::patiently(patience, || backend.note(self.token, self.id, note)).await
     }

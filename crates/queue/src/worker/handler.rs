@@ -1,6 +1,7 @@
 //! A handler without its types: bytes in, bytes out.
 
 use super::Context;
+use super::blocking::Threads;
 use crate::backend::Definition;
 use crate::middleware::{Run, Unreadable};
 use crate::{Envelope, Failure, Job};
@@ -13,6 +14,8 @@ type Call<S> = dyn Fn(&Envelope, Context<S>) -> Result<Run<'static>, Unreadable>
 pub(super) struct Handler<S> {
     pub(super) definition: Definition,
     call: Arc<Call<S>>,
+    /// Instead, in the parent of isolated jobs.
+    elsewhere: Option<Arc<Call<S>>>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Handler<S> {
@@ -26,14 +29,53 @@ impl<S: Clone + Send + Sync + 'static> Handler<S> {
             let running = handler(decode::<J>(envelope)?, cx);
             Ok(Box::pin(async move { encode::<J>(&running.await?) }) as Run<'static>)
         };
-        let definition = Definition { name: J::NAME.into(), version: J::VERSION, policy: J::policy() };
-        Handler { definition, call: Arc::new(call) }
+        Handler { definition: definition::<J>(), call: Arc::new(call), elsewhere: None }
+    }
+
+    /// One that blocks, on a thread of its own kind.
+    pub(super) fn blocking<J, F>(handler: F, threads: Arc<Threads>) -> Handler<S>
+    where
+        J: Job,
+        F: Fn(J, Context<S>) -> Result<J::Output, Failure> + Send + Sync + 'static,
+    {
+        let handler = Arc::new(handler);
+        let call = move |envelope: &Envelope, cx: Context<S>| {
+            let (job, handler, threads) = (decode::<J>(envelope)?, handler.clone(), threads.clone());
+            let (span, runtime) = (tracing::Span::current(), tokio::runtime::Handle::current());
+            let work = move || {
+                let _runtime = runtime.enter();
+                span.in_scope(|| encode::<J>(&handler(job, cx)?))
+            };
+            Ok(Box::pin(async move { threads.run(work).await }) as Run<'static>)
+        };
+        Handler { definition: definition::<J>(), call: Arc::new(call), elsewhere: None }
+    }
+
+    /// The same in a child process; what a payload is wrong in is found here.
+    #[cfg(unix)]
+    pub(super) fn isolated<J: Job>(mut self, children: Arc<super::isolated::Children>) -> Handler<S> {
+        self.elsewhere = Some(Arc::new(move |envelope: &Envelope, cx: Context<S>| {
+            decode::<J>(envelope)?;
+            let (children, envelope) = (children.clone(), envelope.clone());
+            Ok(Box::pin(async move { children.run(envelope, cx.inner).await }) as Run<'static>)
+        }));
+        self
+    }
+
+    /// As [`Handler::begin`], in this very process.
+    #[cfg(unix)]
+    pub(super) fn begin_here(&self, envelope: &Envelope, cx: Context<S>) -> Result<Run<'static>, Unreadable> {
+        (self.call)(envelope, cx)
     }
 
     /// Begins an attempt; an error means that the payload is not what the type wants.
     pub(super) fn begin(&self, envelope: &Envelope, cx: Context<S>) -> Result<Run<'static>, Unreadable> {
-        (self.call)(envelope, cx)
+        (self.elsewhere.as_ref().unwrap_or(&self.call))(envelope, cx)
     }
+}
+
+fn definition<J: Job>() -> Definition {
+    Definition { name: J::NAME.into(), version: J::VERSION, policy: J::policy() }
 }
 
 /// The payload as its type, led through every version between its own and the type's.

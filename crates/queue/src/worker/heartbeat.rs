@@ -2,6 +2,7 @@
 //! runtime and a connection of its own: a handler that blocks every thread of the worker's
 //! runtime does not lose its lease, and a stopped process does.
 
+use super::blocking::Threads;
 use super::held::Held;
 use super::running::Health;
 use super::{Engine, Lane, Settings};
@@ -37,6 +38,7 @@ pub(super) struct Beat {
     pub(super) lanes: Arc<[Lane]>,
     pub(super) health: Arc<Health>,
     pub(super) settings: Settings,
+    threads: Arc<Threads>,
     pub(super) abort: CancellationToken,
     /// Where the handlers run.
     pub(super) handlers: tokio::runtime::Handle,
@@ -49,6 +51,7 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
         client: engine.client.clone(),
         held: engine.held.clone(),
         lanes: engine.lanes.clone(),
+        threads: engine.threads.clone(),
         abort: engine.abort.clone(),
         handlers: tokio::runtime::Handle::current(),
         health: engine.health.clone(),
@@ -139,7 +142,8 @@ impl Beat {
             if stopping {
                 view.state = WorkerState::Stopping;
             }
-            view.stuck = self.lanes.iter().map(|l| l.stuck.load(Ordering::Relaxed)).sum();
+            view.stuck = self.threads.stuck()
+                + self.lanes.iter().map(|l| l.stuck.load(Ordering::Relaxed)).sum::<usize>();
             if let Err(e) = backend.beat(&view).await {
                 tracing::debug!(error = %e, "no beat");
             }

@@ -19,7 +19,7 @@ pub(super) struct Hold {
 }
 
 /// Why a running job is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Why {
     /// The lease is gone, as the backend said: somebody else may run it by now.
     Lost,

@@ -4,6 +4,7 @@
 //! and `watch` looks from there after what runs, `shutdown` says when.
 
 mod ask;
+mod blocking;
 mod builder;
 mod context;
 mod group;
@@ -11,6 +12,8 @@ mod handler;
 mod heartbeat;
 mod held;
 mod hold;
+#[cfg(unix)]
+mod isolated;
 mod lease;
 mod permits;
 mod run;
@@ -27,12 +30,15 @@ mod watch;
 pub use builder::Worker;
 pub use context::Context;
 pub use group::Group;
+#[cfg(unix)]
+pub use isolated::{Isolation, is_child};
 pub use running::Running;
 pub use shutdown::shutdown_signal;
 pub use stopping::StopReason;
 
 use crate::Client;
 use crate::backend::{Backend, Settle};
+use blocking::Threads;
 use handler::Handler;
 use held::Held;
 use running::Health;
@@ -70,6 +76,8 @@ struct Engine<S> {
     stop: CancellationToken,
     /// Drop what still runs and hand it back.
     abort: CancellationToken,
+    /// Threads for handlers that block.
+    threads: Arc<Threads>,
 }
 
 /// One queue of this worker.

@@ -144,6 +144,8 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         stopping: engine.stop.clone(),
         trace: middleware::current(),
         memory: Memory::default(),
+        #[cfg(unix)]
+        relay: None,
     };
     let inner = Arc::new(inner);
     let cx = Context { state: engine.state.clone(), inner: inner.clone() };

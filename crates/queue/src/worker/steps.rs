@@ -5,7 +5,7 @@ use super::Context;
 use super::context::Inner;
 use super::hold::Why;
 use super::lock;
-use crate::backend::{JobView, Note, Settled};
+use crate::backend::{Note, Settled, StepView};
 use crate::{Failure, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,17 +46,21 @@ struct Cursor {
 }
 
 impl Told {
-    pub(super) fn of(job: JobView) -> Told {
-        let steps = job.steps.into_iter().map(|step| (step.name, step.value)).collect();
-        Told { steps, cursor: job.cursor }
+    pub(super) fn of(steps: Vec<StepView>, cursor: Option<Box<RawValue>>) -> Told {
+        let steps = steps.into_iter().map(|step| (step.name, step.value)).collect();
+        Told { steps, cursor }
     }
 }
 
 impl Inner {
     async fn told(&self) -> Result<&Told, Failure> {
         let ask = async || {
+            #[cfg(unix)]
+            if let Some(parent) = self.relay() {
+                return parent.told().await;
+            }
             let job = self.get().await?;
-            Ok::<_, crate::Error>(job.map(Told::of).unwrap_or_default())
+            Ok::<_, crate::Error>(job.map(|job| Told::of(job.steps, job.cursor)).unwrap_or_default())
         };
         Ok(self.memory.told.get_or_try_init(ask).await?)
     }
