@@ -126,6 +126,15 @@ Example: legwork pause strava --for 15m")]
     #[command(after_help = "Example: legwork workers")]
     Workers,
 
+    /// Tells workers to take no more jobs, to go on, to stop, or to resize a group
+    #[command(
+        subcommand,
+        after_help = "\
+An order is kept until the worker has followed it, within about two seconds.
+Example: legwork worker resize mail 8 --all --wait"
+    )]
+    Worker(WorkerOrder),
+
     /// Lists which versions of which payloads are queued, and who could run them
     #[command(after_help = "\
 Parked jobs wait for a worker that knows their name and version, or has the key to them.
@@ -148,6 +157,40 @@ Example: legwork versions --json")]
         /// The shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkerOrder {
+    /// Takes no more jobs and finishes what it holds
+    Quiet(Who),
+    /// Takes jobs again
+    Resume(Who),
+    /// Takes no more, drains, and ends
+    Stop(Who),
+    /// Gives a group of queues another number of permits
+    Resize {
+        /// The group: its own name, or that of a queue served alone
+        #[arg(value_name = "GROUP", value_parser = parse::queue)]
+        group: String,
+        /// How many of its jobs may run at a time, 1 to 10000
+        #[arg(value_name = "PERMITS", value_parser = parse::permits, allow_hyphen_values = true)]
+        permits: usize,
+        #[command(flatten)]
+        who: Who,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Who {
+    /// The workers' ids
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) ids: Vec<String>,
+    /// All workers that run; of a resize, all that have the group
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Waits until they have followed, for at most this long (60s unless said)
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "60s", require_equals = true, value_parser = parse::delay)]
+    pub(crate) wait: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]

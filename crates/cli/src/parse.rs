@@ -32,6 +32,10 @@ pub(crate) fn limit(text: &str) -> Parsed<usize> {
     number("limit", text, 1, 1_000).map(|n| n as usize)
 }
 
+pub(crate) fn permits(text: &str) -> Parsed<usize> {
+    number("permits", text, 1, 10_000).map(|n| n as usize)
+}
+
 pub(crate) fn priority(text: &str) -> Parsed<u8> {
     number("priority", text, 0, 9).map(|n| n as u8)
 }

@@ -1,5 +1,6 @@
 //! Groups of queues: order, shares, isolation, and what steers a worker while it runs.
 
+use legwork::backend::Order;
 use legwork::testing::server::TestServer;
 use legwork::{Client, Context, Failure, Group, Job, JobId, State, Worker};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ on_both! {
     fast_jobs_are_not_caught_behind_slow_ones_of_their_group
     a_smaller_group_loses_no_job_and_a_larger_one_starts_at_once
     a_quiet_worker_takes_nothing_and_finishes_what_it_holds
+    orders_are_followed_from_afar
 }
 
 /// Runs when its turn comes, says so, and ends when it may.
@@ -272,4 +274,40 @@ async fn a_quiet_worker_takes_nothing_and_finishes_what_it_holds(jobs: Client) {
     all_succeed(&jobs, &more).await;
     until("it is ready again", || worker.is_ready()).await;
     worker.stop().await;
+}
+
+async fn orders_are_followed_from_afar(jobs: Client) {
+    let world = World::new();
+    let worker = world.worker(&jobs).queue("q", 2).start().await.unwrap();
+    let ids = enqueue(&jobs, "q", 6, false).await;
+    until("two run", || world.inside() == 2).await;
+    let order = async |order: Order| {
+        let told = Instant::now();
+        jobs.order(worker.id(), &order).await.unwrap();
+        loop {
+            let seen = jobs.workers().await.unwrap();
+            if order.is_followed(&seen[0]) {
+                break;
+            }
+            assert!(told.elapsed() < Duration::from_secs(10), "{order:?} is not followed: {seen:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    order(Order::Resize { group: "q".into(), permits: 3 }).await;
+    until("three run", || world.inside() == 3).await;
+    order(Order::Quiet).await;
+    world.go.add_permits(3);
+    until("all three have ended", || world.inside() == 0).await;
+    assert_eq!(world.began().len(), 3);
+    order(Order::Resume).await;
+    until("it takes jobs again", || world.inside() == 3).await;
+    assert!(jobs.order("nobody", &Order::Stop).await.unwrap_err().is_not_found());
+    let none = Order::Resize { group: "mail".into(), permits: 1 };
+    assert!(jobs.order(worker.id(), &none).await.unwrap_err().is_invalid());
+    jobs.order(worker.id(), &Order::Stop).await.unwrap();
+    worker.stopping().cancelled().await;
+    world.go.add_permits(3);
+    all_succeed(&jobs, &ids).await;
+    worker.stop().await;
+    assert!(jobs.workers().await.unwrap().is_empty());
 }

@@ -44,6 +44,7 @@ enum Wrong {
     PromoteIgnoresTheLimit,
     FireIgnoresTheExpectation,
     BeatReleasesAnyVersion,
+    BeatForgetsOrders,
     PauseShortens,
     QueuesMiscount,
     WatchIsNotHeeded,
@@ -170,7 +171,7 @@ impl Mutant {
         Ok(batches)
     }
 
-    async fn beat_wrongly(&self, worker: &WorkerView) -> Result<()> {
+    async fn beat_wrongly(&self, worker: &WorkerView) -> Result<Vec<Order>> {
         let mut worker = worker.clone();
         if self.is(Wrong::BeatReleasesAnyVersion) {
             worker.definitions.iter_mut().for_each(|d| d.version = 99);
@@ -180,7 +181,14 @@ impl Mutant {
                 policy: Policy::default(),
             });
         }
-        self.real.beat(&worker).await
+        let orders = self.real.beat(&worker).await?;
+        if self.is(Wrong::BeatForgetsOrders) {
+            // As if told at once, before the worker has come to it.
+            for (name, _) in [(worker.id.clone(), ()), (format!("{} é", worker.id), ())] {
+                self.real.put(Setting::Worker, &name, None).await?;
+            }
+        }
+        Ok(orders)
     }
 }
 
@@ -299,12 +307,8 @@ impl Backend for Mutant {
         })
     }
 
-    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, ()> {
+    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, Vec<Order>> {
         Box::pin(self.beat_wrongly(worker))
-    }
-
-    fn leave<'a>(&'a self, worker: &'a str) -> Fut<'a, ()> {
-        self.real.leave(worker)
     }
 
     fn workers(&self) -> Fut<'_, Vec<WorkerView>> {
@@ -384,6 +388,7 @@ mutants! {
     extend_that_tells_of_no_request: ExtendTellsOfNoRequest cancels a_request_wakes_the_worker;
     promote_without_a_limit: PromoteIgnoresTheLimit moves promotion_goes_by_due_instants;
     fire_without_compare_and_set: FireIgnoresTheExpectation schedules a_wrong_expectation_fires_nothing;
+    beat_that_forgets_orders: BeatForgetsOrders inspection orders_hold_until_they_are_followed;
     beat_that_releases_any_version: BeatReleasesAnyVersion keys a_parked_job_waits_for_its_name_and_version;
     pause_that_shortens: PauseShortens lease a_longer_pause_stays;
     queues_that_miscount: QueuesMiscount enqueue a_job_is_available_at_once;

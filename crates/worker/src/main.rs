@@ -45,7 +45,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         println!("runnerly-worker listens on http://{}", listener.local_addr()?);
         tokio::spawn(serve_health(listener, recorder, running.readiness()));
     }
-    shutdown_signal().await;
+    tokio::select! {
+        () = shutdown_signal() => {}
+        () = running.stopping().cancelled() => {}
+    }
     running.stop().await;
     Ok(())
 }

@@ -9,6 +9,7 @@ mod queues;
 mod schedules;
 mod stats;
 mod versions;
+mod worker;
 mod workers;
 
 use crate::args::{Args, Command};
@@ -60,6 +61,7 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Resume(queue) => queues::resume(client, &queue.name, out).await,
         Command::Purge { queue, yes } => queues::purge(client, &queue.name, yes, out).await,
         Command::Workers => workers::list(client, out).await,
+        Command::Worker(order) => worker::order(client, order, out).await,
         Command::Versions => versions::list(client, out).await,
         Command::Schedules => schedules::list(client, out).await,
         Command::Stats => stats::tell(client, out).await,

@@ -131,3 +131,33 @@ async fn a_purge_asks_first() {
     assert_eq!(world.cli(&["purge", "default", "--yes"]).good(), "0 jobs removed from default\n");
     assert_eq!(world.state(other).await, State::Available);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_follow_orders() {
+    let world = World::new().await;
+    let ran = world.cli(&["worker", "quiet", "--all"]);
+    assert_eq!(ran.bad(1), "no worker is running that this order could mean");
+    let worker = world.worker().await;
+    let id = worker.id().to_owned();
+    let told = world.json(&["worker", "resize", "acts", "2", "--all", "--wait"]);
+    assert_eq!(told, serde_json::json!([{"id": id, "outcome": "followed"}]));
+    let all = world.json(&["workers"]);
+    assert_eq!(all[0]["groups"][0]["permits"], 2);
+    let ran = world.cli(&["worker", "quiet", &id, "--wait=20s"]);
+    assert_eq!(ran.good(), format!("{id}  has followed\n"));
+    assert!(worker.is_quiet() && world.cli(&["workers"]).good().contains("quiet"));
+    assert_eq!(world.json(&["worker", "resume", &id, "--wait"])[0]["outcome"], "followed");
+    assert!(!worker.is_quiet());
+    for (args, code, line) in [
+        (vec!["resize", "mail", "2", id.as_str()], 1, "1 of 1 have not followed"),
+        (vec!["quiet", "nobody"], 1, "1 of 1 have not followed"),
+        (vec!["resize", "acts", "0", "--all"], 2, "permits"),
+        (vec!["stop"], 2, "ID"),
+    ] {
+        let ran = world.cli(&[vec!["worker"], args].concat());
+        assert!(ran.bad(code).contains(line), "{ran:?}");
+    }
+    assert_eq!(world.json(&["worker", "stop", "--all", "--wait"])[0]["outcome"], "followed");
+    assert_eq!(world.cli(&["workers"]).good(), "no worker is running\n");
+    worker.stop().await;
+}

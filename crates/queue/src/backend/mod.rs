@@ -16,11 +16,13 @@
 //!    ids that an application chose.
 
 mod flows;
+mod orders;
 mod types;
 mod views;
 mod wide;
 pub use crate::unique::{Conflict, Release, Scope};
 pub use flows::*;
+pub use orders::*;
 pub use types::*;
 pub use views::*;
 
@@ -313,33 +315,27 @@ pub trait Backend: Send + Sync + 'static {
     /// ```
     fn queues(&self) -> Fut<'_, Vec<QueueView>>;
 
-    /// A worker's sign of life, with what it handles. Jobs parked for a name and version
-    /// that it handles become available again.
+    /// A worker's sign of life, with what it handles; answers with the [`Order`]s that it has
+    /// not followed yet. One that it has come to is over. Jobs parked for a name and version
+    /// that it handles become available again. With `leaving` it is forgotten, and so are
+    /// orders to it.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// let worker = WorkerView { id: "w1".into(), host: "here".into(), ..WorkerView::default() };
+    /// let mut worker = WorkerView { id: "w1".into(), host: "here".into(), ..WorkerView::default() };
+    /// assert!(jobs.backend().beat(&worker).await?.is_empty());
+    /// jobs.order("w1", &Order::Quiet).await?;
+    /// assert_eq!(jobs.backend().beat(&worker).await?, [Order::Quiet]);
+    /// worker.state = WorkerState::Quiet;
+    /// assert!(jobs.backend().beat(&worker).await?.is_empty());
+    /// worker.leaving = true;
     /// jobs.backend().beat(&worker).await?;
-    /// assert!(jobs.backend().workers().await?[0].seen_ms > 0);
-    /// # Ok(()) }
-    /// ```
-    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, ()>;
-
-    /// Forgets a worker that has ended in good order.
-    ///
-    /// ```
-    /// # use legwork::{*, backend::*};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-    /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// # let worker = WorkerView { id: "w1".into(), host: "here".into(), ..WorkerView::default() };
-    /// jobs.backend().beat(&worker).await?;
-    /// jobs.backend().leave("w1").await?;
     /// assert!(jobs.backend().workers().await?.is_empty());
     /// # Ok(()) }
     /// ```
-    fn leave<'a>(&'a self, worker: &'a str) -> Fut<'a, ()>;
+    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, Vec<Order>>;
 
     /// The workers seen within the last hour, with the instant of their last beat.
     ///

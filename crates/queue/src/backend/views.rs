@@ -343,6 +343,9 @@ pub struct WorkerView {
     /// How many of its handlers block their thread past their time and cannot be ended.
     #[serde(default)]
     pub stuck: usize,
+    /// Whether it ends now, and is to be forgotten.
+    #[serde(skip)]
+    pub leaving: bool,
     /// What it handles.
     pub definitions: Vec<Definition>,
 }

@@ -5,6 +5,7 @@ mod control;
 mod driver;
 mod enqueue;
 mod inspect;
+mod orders;
 mod versions;
 mod wait;
 

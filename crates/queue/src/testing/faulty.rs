@@ -182,8 +182,7 @@ verbs! {
     get(id: JobId, watch: bool) -> Fut<'_, Option<JobView>>;
     list<'a>(filter: &'a Filter) -> Fut<'a, Vec<JobView>>;
     queues() -> Fut<'_, Vec<QueueView>>;
-    beat<'a>(worker: &'a WorkerView) -> Fut<'a, ()>;
-    leave<'a>(worker: &'a str) -> Fut<'a, ()>;
+    beat<'a>(worker: &'a WorkerView) -> Fut<'a, Vec<Order>>;
     workers() -> Fut<'_, Vec<WorkerView>>;
     put<'a>(kind: Setting, name: &'a str, value: Option<&'a str>) -> Fut<'a, Option<Entry>>;
     settings(kind: Setting) -> Fut<'_, Settings>;

@@ -323,16 +323,15 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             threads: self.threads,
         });
         let (stop, abort) = (engine.stop.clone(), engine.abort.clone());
-        let drain = self.settings.drain;
         engine.backend.beat(&engine.health.view(&view)).await?;
         let beating = heartbeat::start(&engine, view)?;
         let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
         let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
-        Ok(Running { stop, abort, fetcher, health, drain })
+        Ok(Running { stop, abort, fetcher, health })
     }
 
-    /// Starts the worker, runs until `shutdown` is ready, then drains. A second
-    /// SIGTERM or Ctrl-C while it drains ends it at once.
+    /// Starts the worker, runs until `shutdown` is ready or it is ordered to stop, then drains.
+    /// A second SIGTERM or Ctrl-C while it drains ends it at once.
     ///
     /// ```
     /// # use legwork::*; use serde::{Serialize, Deserialize};
@@ -351,7 +350,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// As [`Worker::start`].
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let running = self.start().await?;
-        shutdown.await;
+        tokio::select! { () = shutdown => {}, () = running.stop.cancelled() => {} }
         let abort = running.abort.clone();
         tokio::select! {
             () = running.stop() => {}

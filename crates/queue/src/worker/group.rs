@@ -98,7 +98,7 @@ impl Group {
     }
 }
 
-pub(super) fn check_permits(group: &str, permits: usize) -> Result<()> {
+pub(crate) fn check_permits(group: &str, permits: usize) -> Result<()> {
     match permits {
         1..=MAX_PERMITS => Ok(()),
         n => Err(Error::invalid(format!("concurrency of {group}: {n} is not 1 to {MAX_PERMITS}"))),

@@ -6,7 +6,7 @@ use super::blocking::Threads;
 use super::held::Held;
 use super::running::Health;
 use super::{Engine, Lane, Settings};
-use crate::backend::{Backend, WorkerState, WorkerView};
+use crate::backend::{Backend, Order, Setting, WorkerState, WorkerView};
 use crate::{Client, Error, Result, maintain};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The wait between two tries while the backend does not answer.
 const RETRY: Duration = Duration::from_millis(200);
+/// How often orders are looked for.
+const LOOK: Duration = Duration::from_secs(1);
 /// At most this many leases in one call.
 const STEP: usize = 1_000;
 
@@ -135,22 +137,56 @@ impl Beat {
         }
     }
 
+    /// Says at once when this worker takes no more, and looks every second whether it is
+    /// meant by an order.
     async fn show_life(&self, backend: &dyn Backend) {
         loop {
-            let mut view = self.health.view(&self.view);
+            let (beaten, mut view) = (Instant::now(), self.health.view(&self.view));
             let stopping = self.stopping.is_cancelled();
             if stopping {
                 view.state = WorkerState::Stopping;
             }
             view.stuck = self.threads.stuck()
                 + self.lanes.iter().map(|l| l.stuck.load(Ordering::Relaxed)).sum::<usize>();
-            if let Err(e) = backend.beat(&view).await {
-                tracing::debug!(error = %e, "no beat");
+            match backend.beat(&view).await {
+                Ok(orders) if !orders.is_empty() && !stopping => {
+                    orders.into_iter().for_each(|order| self.obey(order));
+                    // Shown at once, which is how an order is known to be followed.
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                }
+                Ok(_) => {}
+                Err(e) => tracing::debug!(error = %e, "no beat"),
             }
-            tokio::select! {
-                () = tokio::time::sleep(self.settings.beat) => {}
-                // Told at once that this worker takes no more.
-                () = self.stopping.cancelled(), if !stopping => {}
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK.min(self.settings.beat)) => {}
+                    () = self.stopping.cancelled(), if !stopping => break,
+                }
+                let changed = !stopping && self.health.is_quiet() != (view.state == WorkerState::Quiet);
+                if changed || beaten.elapsed() >= self.settings.beat || self.is_meant(backend).await {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Whether an order to this worker is kept: a look that writes nothing.
+    async fn is_meant(&self, backend: &dyn Backend) -> bool {
+        let Ok(orders) = backend.settings(Setting::Worker).await else { return false };
+        orders.entries.iter().any(|order| order.name.starts_with(&self.view.id))
+    }
+
+    fn obey(&self, order: Order) {
+        tracing::info!(?order, "an order");
+        match order {
+            Order::Quiet => self.health.set_quiet(true),
+            Order::Resume => self.health.set_quiet(false),
+            Order::Stop => self.stopping.cancel(),
+            Order::Resize { group, permits } => {
+                if let Err(e) = self.health.resize(&group, permits) {
+                    tracing::warn!(error = %e, "an order that cannot be followed");
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use super::ask::Ask;
 use super::permits::Turn;
 use super::{Engine, heartbeat, run};
 use crate::Envelope;
-use crate::backend::{Batch, LeasedJob, Token};
+use crate::backend::{Batch, LeasedJob, Token, WorkerView};
 use crate::measure::count;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,18 +18,29 @@ pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(
     settler: tokio::task::JoinHandle<()>,
     beating: heartbeat::Beating,
 ) {
-    let tracker = TaskTracker::new();
-    fetch(&engine, &tracker).await;
-    tracker.close();
-    tokio::select! {
-        () = tracker.wait() => {}
-        // What is stuck in its thread has been given up by the watch, and may never end.
-        () = async { engine.abort.cancelled().await; engine.all_settled().await } => {}
-    }
-    engine.all_settled().await;
+    let work = async {
+        let tracker = TaskTracker::new();
+        fetch(&engine, &tracker).await;
+        tracker.close();
+        tokio::select! {
+            () = tracker.wait() => {}
+            // What is stuck in its thread has been given up by the watch, and may never end.
+            () = async { engine.abort.cancelled().await; engine.all_settled().await } => {}
+        }
+        engine.all_settled().await;
+    };
+    let patience = async {
+        engine.stop.cancelled().await;
+        tokio::time::sleep(engine.settings.drain).await;
+        engine.abort.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! { () = work => {}, () = patience => {} }
     settler.abort();
     beating.stop().await;
-    let leave = engine.backend.leave(&engine.health.id);
+    let end = WorkerView { id: engine.health.id.clone(), leaving: true, ..WorkerView::default() };
+    let end = engine.health.view(&end);
+    let leave = engine.backend.beat(&end);
     let _ = tokio::time::timeout(Duration::from_secs(2), leave).await;
 }
 

@@ -30,6 +30,7 @@ mod watch;
 pub use builder::Worker;
 pub use context::Context;
 pub use group::Group;
+pub(crate) use group::check_permits;
 #[cfg(unix)]
 pub use isolated::{Isolation, is_child};
 pub use running::Running;

@@ -32,7 +32,6 @@ pub struct Running {
     pub(super) abort: CancellationToken,
     pub(super) fetcher: tokio::task::JoinHandle<()>,
     pub(super) health: Arc<Health>,
-    pub(super) drain: Duration,
 }
 
 /// What a worker does at this moment, for `/readyz`, for its beat and for whoever steers it.
@@ -69,11 +68,30 @@ impl Running {
     /// ```
     pub async fn stop(self) {
         self.stop.cancel();
-        let mut fetcher = self.fetcher;
-        if tokio::time::timeout(self.drain, &mut fetcher).await.is_err() {
-            self.abort.cancel();
-            let _ = fetcher.await;
-        }
+        let _ = self.fetcher.await;
+    }
+
+    /// Fires when the worker is told to stop, also from afar ([`crate::Client::order`]): it
+    /// drains by itself then, and [`Running::stop`] waits for that.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::Order}; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// # async fn ping(_: Ping, _: Context<()>) -> Result<(), Failure> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await?;
+    /// jobs.order(worker.id(), &Order::Stop).await?;
+    /// tokio::select! {
+    ///     () = worker.stopping().cancelled() => {}
+    ///     () = shutdown_signal() => {}
+    /// }
+    /// worker.stop().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stop
     }
 
     /// Takes no more jobs and finishes what it holds, until [`Running::resume`]: before a

@@ -22,7 +22,7 @@ pub use config::Config;
 
 use super::{
     Action, Backend, Batch, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard,
-    JobView, LeaseRequest, MAX_STEPS, Note, Pause, Promoted, QueueView, Reaped, Setting, Settings, Settle,
+    JobView, LeaseRequest, MAX_STEPS, Note, Order, Pause, Promoted, QueueView, Reaped, Setting, Settings, Settle,
     Settled, Steer, StepView, Taken, Token, WorkerView,
 };
 use crate::{Clock, Error, JobId, Result};
@@ -288,14 +288,23 @@ impl Redis {
         }
     }
 
-    async fn sign(&self, worker: &WorkerView) -> Result<()> {
+    async fn sign(&self, worker: &WorkerView) -> Result<Vec<Order>> {
         let json = serde_json::to_vec(worker).map_err(|e| Error::invalid(format!("worker: {e}")))?;
         let mut call = self.script(&scripts::BEAT, 0);
-        call.arg(&worker.id).arg(json);
+        let orders = worker.orders();
+        call.arg(&worker.id).arg(if worker.leaving { Vec::new() } else { json }).arg(orders.len());
+        for (name, value) in orders {
+            call.arg(name).arg(value);
+        }
         for definition in &worker.definitions {
             call.arg(&definition.name).arg(definition.version);
         }
-        self.run(&scripts::BEAT, &call).await.map(drop)
+        let mut rest = decode::Reply::of(self.run(&scripts::BEAT, &call).await?)?.rest();
+        let mut left = Vec::new();
+        while let (Some(name), Some(value)) = (rest.next(), rest.next()) {
+            left.extend(Order::of(&decode::text(name)?, &decode::text(value)?));
+        }
+        Ok(left)
     }
 
     async fn store(&self, kind: Setting, name: &str, value: Option<&str>) -> Result<Option<Entry>> {
@@ -440,15 +449,8 @@ impl Backend for Redis {
         Box::pin(self.all_queues())
     }
 
-    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, ()> {
+    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, Vec<Order>> {
         Box::pin(self.sign(worker))
-    }
-
-    fn leave<'a>(&'a self, worker: &'a str) -> Fut<'a, ()> {
-        Box::pin(async move {
-            self.link.ask(cmd("HDEL").arg(self.keys(0).named("workers")).arg(worker)).await?;
-            self.link.ask(cmd("ZREM").arg(self.keys(0).named("seen")).arg(worker)).await.map(drop)
-        })
     }
 
     fn workers(&self) -> Fut<'_, Vec<WorkerView>> {

@@ -57,7 +57,7 @@ async fn every_verb(redis: &Redis) -> Result<()> {
     redis.prune(9).await?;
     redis.steer("other", Steer::Pause(Pause::Forever)).await?;
     redis.beat(&WorkerView { id: "w".into(), ..WorkerView::default() }).await?;
-    redis.leave("w").await?;
+    redis.beat(&WorkerView { id: "w".into(), leaving: true, ..WorkerView::default() }).await?;
     redis.settings(Setting::Schedule).await?;
     redis.list(&Filter { limit: 9, ..Filter::default() }).await?;
     redis.queues().await?;

@@ -190,12 +190,8 @@ impl Backend for Sqlite {
         Box::pin(self.look(async move |mut conn| read::queues(&mut conn, now).await))
     }
 
-    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, ()> {
+    fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, Vec<Order>> {
         Box::pin(self.writer.call(workers::Beat(worker.clone())))
-    }
-
-    fn leave<'a>(&'a self, worker: &'a str) -> Fut<'a, ()> {
-        Box::pin(self.writer.call(workers::Leave(worker.into())))
     }
 
     fn workers(&self) -> Fut<'_, Vec<WorkerView>> {

@@ -177,5 +177,9 @@ async fn forget_the_rest(tx: &mut Tx) -> Sql<()> {
     ] {
         sqlx::query(forget).bind(before).execute(&mut *tx.conn).await?;
     }
+    // Orders to workers that are no more.
+    let orphans = "DELETE FROM settings WHERE kind = 'worker'
+        AND substr(name, 1, instr(name || ' ', ' ') - 1) NOT IN (SELECT id FROM workers)";
+    sqlx::query(orphans).execute(&mut *tx.conn).await?;
     Ok(())
 }

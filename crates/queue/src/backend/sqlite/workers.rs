@@ -3,7 +3,8 @@
 use super::fault::{Sql, broken};
 use super::tx::{End, Tx, job_id};
 use super::writer::Verb;
-use crate::backend::WorkerView;
+use super::settings::Put;
+use crate::backend::{Order, Setting, WorkerView};
 
 /// At most this many parked jobs of a name come back with one beat.
 const MAX_UNPARKED: i64 = 1_000;
@@ -11,9 +12,15 @@ const MAX_UNPARKED: i64 = 1_000;
 pub(super) struct Beat(pub(super) WorkerView);
 
 impl Verb for Beat {
-    type Answer = ();
+    type Answer = Vec<Order>;
 
-    async fn apply(&self, tx: &mut Tx) -> Sql<()> {
+    async fn apply(&self, tx: &mut Tx) -> Sql<Vec<Order>> {
+        let left = orders(tx, &self.0).await?;
+        if self.0.leaving {
+            let leave = sqlx::query("DELETE FROM workers WHERE id = ?").bind(&self.0.id);
+            leave.execute(&mut *tx.conn).await?;
+            return Ok(left);
+        }
         let view = serde_json::to_string(&self.0).map_err(broken)?;
         let beat = sqlx::query("INSERT OR REPLACE INTO workers (id, view, seen_ms) VALUES (?, ?, ?)");
         beat.bind(&self.0.id).bind(view).bind(tx.now).execute(&mut *tx.conn).await?;
@@ -28,17 +35,22 @@ impl Verb for Beat {
                 }
             }
         }
-        Ok(())
+        Ok(left)
     }
 }
 
-pub(super) struct Leave(pub(super) String);
-
-impl Verb for Leave {
-    type Answer = ();
-
-    async fn apply(&self, tx: &mut Tx) -> Sql<()> {
-        let leave = sqlx::query("DELETE FROM workers WHERE id = ?").bind(&self.0);
-        leave.execute(&mut *tx.conn).await.map(drop)
+/// The orders that the worker has not followed yet; those that it has go.
+async fn orders(tx: &mut Tx, worker: &WorkerView) -> Sql<Vec<Order>> {
+    let mut left = Vec::new();
+    let find = "SELECT name, value FROM settings WHERE kind = 'worker'";
+    let all: Vec<(String, String)> = sqlx::query_as(find).fetch_all(&mut *tx.conn).await?;
+    for (name, now) in if all.is_empty() { Vec::new() } else { worker.orders() } {
+        let Some((_, wanted)) = all.iter().find(|(n, _)| *n == name) else { continue };
+        if *wanted == now || worker.leaving {
+            Put(Setting::Worker, name, None).apply(tx).await?;
+        } else {
+            left.extend(Order::of(&name, wanted));
+        }
     }
+    Ok(left)
 }

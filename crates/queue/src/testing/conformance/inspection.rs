@@ -116,6 +116,53 @@ pub(super) async fn the_oldest_available_job_is_known(h: &Harness) {
     assert_eq!(h.queue("q").await.oldest_ms, Some(5_000));
 }
 
+pub(super) async fn orders_hold_until_they_are_followed(h: &Harness) {
+    let (mut first, second) = (worker("w1", &[]), worker("w2", &[]));
+    let order = async |id: &str, order: Order| {
+        let (name, value) = order.entry(id);
+        h.other.put(Setting::Worker, &name, Some(&value)).await.unwrap();
+    };
+    let beat = async |worker: &WorkerView| h.backend.beat(worker).await.unwrap();
+    assert!(beat(&first).await.is_empty() && beat(&second).await.is_empty());
+    let smaller = Order::Resize { group: "é".into(), permits: 2 };
+    order("w1", Order::Quiet).await;
+    order("w1", smaller.clone()).await;
+    for _ in 0..2 {
+        assert_eq!(beat(&first).await, [Order::Quiet, smaller.clone()], "until it is so");
+        assert!(beat(&second).await.is_empty(), "it is not meant");
+    }
+    first.state = WorkerState::Quiet;
+    assert_eq!(beat(&first).await, [smaller], "one is followed");
+    first.groups[0].permits = 2;
+    assert!(beat(&first).await.is_empty());
+    assert!(h.other.settings(Setting::Worker).await.unwrap().entries.is_empty(), "and over");
+    // The last one holds, and one that came meanwhile is not taken for the one followed.
+    order("w1", Order::Quiet).await;
+    order("w1", Order::Resume).await;
+    assert_eq!(beat(&first).await, [Order::Resume]);
+    order("w1", Order::Stop).await;
+    first.state = WorkerState::Running;
+    assert_eq!(beat(&first).await, [Order::Stop]);
+}
+
+pub(super) async fn orders_go_with_their_worker(h: &Harness) {
+    let order = async |id: &str| h.backend.put(Setting::Worker, id, Some("quiet")).await.unwrap();
+    let left = async || h.other.settings(Setting::Worker).await.unwrap().entries.len();
+    let first = worker("w1", &[]);
+    h.backend.beat(&first).await.unwrap();
+    order("w1").await;
+    h.backend.beat(&WorkerView { leaving: true, ..first }).await.unwrap();
+    assert_eq!(left().await, 0, "it has left");
+    h.backend.beat(&worker("w2", &[])).await.unwrap();
+    order("w2").await;
+    h.backend.prune(10).await.unwrap();
+    assert_eq!(left().await, 1, "it may yet come back");
+    h.pass(3_600_001);
+    h.backend.prune(10).await.unwrap();
+    h.backend.prune(10).await.unwrap();
+    assert_eq!(left().await, 0, "it has not been seen for an hour");
+}
+
 pub(super) async fn workers_are_seen_until_they_leave(h: &Harness) {
     let (mut first, second) = (worker("w1", &[("a.job", 2)]), worker("w'2\"", &[]));
     h.backend.beat(&first).await.unwrap();
@@ -132,9 +179,10 @@ pub(super) async fn workers_are_seen_until_they_leave(h: &Harness) {
         all
     };
     assert_eq!(seen().await, [second, first.clone()]);
-    h.backend.leave("w'2\"").await.unwrap();
+    let gone = WorkerView { leaving: true, ..worker("w'2\"", &[]) };
+    h.backend.beat(&gone).await.unwrap();
     assert_eq!(seen().await, [first]);
-    h.backend.leave("w'2\"").await.unwrap();
+    h.backend.beat(&gone).await.unwrap();
     h.pass(3_599_000);
     assert_eq!(seen().await.len(), 1);
     h.pass(2_000);

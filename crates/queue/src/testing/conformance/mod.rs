@@ -325,6 +325,8 @@ macro_rules! conformance_cases {
             a_queue_that_had_jobs_is_remembered
             the_oldest_available_job_is_known
             workers_are_seen_until_they_leave
+            orders_hold_until_they_are_followed
+            orders_go_with_their_worker
             a_job_that_is_not_there
             a_broken_record_survives_every_verb
             a_broken_record_waits_and_is_purged

@@ -2,7 +2,7 @@
 -- ARGV: time, limit. Returns ok, how many jobs went.
 -- Invariant: a list holds one retention, so its head goes first; fls says when.
 call('ZREM', lease, '')
-touch('HLEN', fin, n, workers, jobs, uniq)
+touch('HLEN', fin, n, workers, jobs, uniq, slast, P .. 'set:worker')
 touch('ZCARD', seen, watch, locks, flook)
 touch('LLEN', todo)
 local left, gone = tonumber(ARGV[2]), 0
@@ -34,6 +34,13 @@ for _, key in ipairs(call('ZRANGEBYSCORE', locks, '-inf', now, 'LIMIT', 0, 500))
   end
 end
 call('ZREMRANGEBYSCORE', watch, '-inf', now)
+local orders = P .. 'set:worker'
+for _, name in ipairs(call('HKEYS', orders)) do
+  if call('HEXISTS', workers, string.match(name, '^[^ ]*')) == 0 then
+    call('HDEL', orders, name)
+    call('HDEL', slast, 'worker\0' .. name)
+  end
+end
 for _, worker in ipairs(call('ZRANGEBYSCORE', seen, '-inf', now - HOUR, 'LIMIT', 0, 100)) do
   call('HDEL', workers, worker)
   call('ZREM', seen, worker)
