@@ -9,6 +9,7 @@ use crate::unique::Wire;
 use crate::{Error, JobId, Keep};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// The largest payload that a client takes unless told otherwise: 256 KiB.
 ///
@@ -53,6 +54,12 @@ pub struct Envelope {
     pub scope: Scope,
     /// At most one job with this key runs at a time.
     pub serial: Option<String>,
+    /// Words by which it is found; indexed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Keys and values by which it is found; indexed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
     /// Overrides the policy's number of attempts.
     pub max_attempts: Option<u32>,
     /// Overrides the number of crashes.
@@ -98,6 +105,10 @@ struct Header {
     o: Option<Wire>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     s: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    g: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    d: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     a: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,6 +158,8 @@ impl Envelope {
             unique: None,
             scope: Scope::default(),
             serial: None,
+            tags: Vec::new(),
+            meta: BTreeMap::new(),
             max_attempts: None,
             max_crashes: None,
             timeout_ms: None,
@@ -187,6 +200,21 @@ impl Envelope {
         self.unique.is_some() || self.serial.is_some() || self.flow.is_some()
     }
 
+    /// What the index of a backend finds it by. No client lets a control character through;
+    /// one in a record of somebody else's is not indexed.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn terms(&self) -> Vec<String> {
+        let plain = |text: &&String| !text.contains(char::is_control);
+        let tags = self.tags.iter().filter(plain).map(|tag| format!("g:{tag}"));
+        let pairs = self.meta.iter().filter(|(key, value)| plain(key) && plain(value));
+        tags.chain(pairs.map(|(key, value)| format!("d:{key}\0{value}"))).collect()
+    }
+
+    /// Whether it has words to be found by, so that an index must follow it.
+    pub(crate) fn is_indexed(&self) -> bool {
+        !self.tags.is_empty() || !self.meta.is_empty()
+    }
+
     /// How long a succeeded or cancelled job is kept, given its policy's word.
     pub(crate) fn keep(&self, policy: Keep) -> i64 {
         self.keep_ms.unwrap_or_else(|| policy.as_ms())
@@ -220,6 +248,8 @@ impl Envelope {
             u: self.unique.clone(),
             o: self.unique.as_ref().and_then(|_| Wire::of(self.scope)),
             s: self.serial.clone(),
+            g: self.tags.clone(),
+            d: self.meta.clone(),
             a: self.max_attempts,
             c: self.max_crashes,
             t: self.timeout_ms,
@@ -269,6 +299,8 @@ impl Envelope {
             unique: header.u,
             scope: header.o.map(Wire::scope).unwrap_or_default(),
             serial: header.s,
+            tags: header.g,
+            meta: header.d,
             max_attempts: header.a,
             max_crashes: header.c,
             timeout_ms: header.t,
@@ -292,11 +324,14 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(
             priority in 0u8..=9, version in 1u32..9, keep in proptest::option::of(0i64..1_000_000),
-            unique in proptest::option::of("[ -~]{1,40}"), text in ".{0,60}"
+            unique in proptest::option::of("[ -~]{1,40}"), text in ".{0,60}",
+            tags in proptest::collection::vec("[^\\pC]{1,9}", 0..3),
+            meta in proptest::collection::btree_map("[a-z]{1,4}", ".{0,9}", 0..3)
         ) {
             let payload = serde_json::to_string(&text).unwrap();
             let mut e = Envelope::new("a.b", &payload).unwrap();
             (e.priority, e.version, e.keep_ms, e.unique) = (priority, version, keep, unique);
+            (e.tags, e.meta) = (tags, meta);
             let back = Envelope::decode(e.id, &e.encode()).unwrap();
             prop_assert_eq!(format!("{:?}", e), format!("{:?}", back));
         }

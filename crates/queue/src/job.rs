@@ -123,4 +123,39 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     fn serial(&self) -> Option<String> {
         None
     }
+
+    /// The tags of this payload, by which the job is found; an enqueue may add others.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Sync { athlete: u64 }
+    /// impl Job for Sync {
+    ///     const NAME: &'static str = "sync";
+    ///     type Output = ();
+    ///     fn tags(&self) -> Vec<String> { vec!["strava".into()] }
+    /// }
+    /// assert_eq!(Sync { athlete: 7 }.tags(), ["strava"]);
+    /// ```
+    fn tags(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The metadata of this payload, keys with their values, by which the job is found; an
+    /// enqueue may add others.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Sync { athlete: u64 }
+    /// impl Job for Sync {
+    ///     const NAME: &'static str = "sync";
+    ///     type Output = ();
+    ///     fn meta(&self) -> Vec<(String, String)> { vec![("athlete".into(), self.athlete.to_string())] }
+    /// }
+    /// assert_eq!(Sync { athlete: 7 }.meta()[0].1, "7");
+    /// ```
+    fn meta(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }

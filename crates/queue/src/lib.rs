@@ -116,6 +116,7 @@ mod envelope;
 mod error;
 mod failure;
 mod flow;
+mod fingerprint;
 mod id;
 mod job;
 pub mod maintain;
@@ -136,12 +137,15 @@ mod unique;
 pub mod testing;
 mod worker;
 
-pub use client::{Client, ClientOptions, Enqueue, Lookup, Receipt, Snapshot, VersionView, Versions, WaitError};
+pub use client::{
+    Acted, Client, ClientOptions, Enqueue, ErrorGroup, Lookup, Receipt, Snapshot, VersionView, Versions, WaitError,
+};
 pub use clock::{Clock, ManualClock};
 pub use envelope::{Envelope, MAX_PAYLOAD};
 pub use error::{Error, Result};
 pub use failure::Failure;
 pub use flow::{Flow, FlowView, Node, Results, Started, Step};
+pub use fingerprint::fingerprint;
 pub use id::JobId;
 pub use job::Job;
 pub use middleware::Middleware;

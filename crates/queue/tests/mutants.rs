@@ -47,6 +47,8 @@ enum Wrong {
     BeatForgetsOrders,
     PauseShortens,
     QueuesMiscount,
+    SearchStopsAfterAPage,
+    SearchIgnoresTheError,
     WatchIsNotHeeded,
     PurgeIgnoresTheLimit,
     ControlCancelsWhatIsLeased,
@@ -127,7 +129,11 @@ impl Mutant {
     }
 
     async fn leased(&self) -> Result<Vec<JobView>> {
-        self.real.list(&Filter { state: Some(State::Leased), limit: 1_000, ..Filter::default() }).await
+        Ok(self
+            .real
+            .search(&Filter { state: Some(State::Leased), limit: 1_000, ..Filter::default() })
+            .await?
+            .jobs)
     }
 
     async fn hand_back(&self, view: &JobView) -> Result<()> {
@@ -293,8 +299,21 @@ impl Backend for Mutant {
         self.real.get(id, watch && !self.is(Wrong::WatchIsNotHeeded))
     }
 
-    fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>> {
-        self.real.list(filter)
+    fn search<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Page> {
+        Box::pin(async move {
+            let mut page = self.real.search(filter).await?;
+            if self.is(Wrong::SearchStopsAfterAPage) {
+                page.cursor = None;
+            }
+            if self.is(Wrong::SearchIgnoresTheError) {
+                page = self.real.search(&Filter { error: None, ..filter.clone() }).await?;
+            }
+            Ok(page)
+        })
+    }
+
+    fn terms<'a>(&'a self, from: &'a str, limit: usize) -> Fut<'a, Vec<Term>> {
+        self.real.terms(from, limit)
     }
 
     fn queues(&self) -> Fut<'_, Vec<QueueView>> {
@@ -392,6 +411,8 @@ mutants! {
     beat_that_releases_any_version: BeatReleasesAnyVersion keys a_parked_job_waits_for_its_name_and_version;
     pause_that_shortens: PauseShortens lease a_longer_pause_stays;
     queues_that_miscount: QueuesMiscount enqueue a_job_is_available_at_once;
+    search_that_stops_after_a_page: SearchStopsAfterAPage search every_source_is_paged;
+    search_that_ignores_the_error: SearchIgnoresTheError search jobs_are_found_by_their_newest_error;
     watch_that_is_not_heeded: WatchIsNotHeeded retention a_watched_job_stays_a_minute;
     purge_without_a_limit: PurgeIgnoresTheLimit control purge_removes_what_waits_in_steps;
     control_that_cancels_under_a_lease: ControlCancelsWhatIsLeased control cancel_in_every_state;

@@ -11,7 +11,8 @@ use legwork::{Client, Snapshot, State};
 
 pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
     let limit = which.limit;
-    let filter = Filter { state: which.state, queue: which.queue, name: which.name, limit };
+    let filter =
+        Filter { state: which.state, queue: which.queue, name: which.name, limit, ..Filter::default() };
     let page = client.jobs(&filter).await?;
     let seen = client.snapshot().await?;
     if out.json {

@@ -17,12 +17,14 @@
 
 mod flows;
 mod orders;
+mod search;
 mod types;
 mod views;
 mod wide;
 pub use crate::unique::{Conflict, Release, Scope};
 pub use flows::*;
 pub use orders::*;
+pub use search::*;
 pub use types::*;
 pub use views::*;
 
@@ -290,7 +292,14 @@ pub trait Backend: Send + Sync + 'static {
     /// ```
     fn get(&self, id: JobId, watch: bool) -> Fut<'_, Option<JobView>>;
 
-    /// A page of jobs, newest first where the state has an order of its own.
+    /// A page of the jobs that fit a filter. However many jobs there are, a bounded number is
+    /// looked at, so a page may be short or empty although more follow: the cursor tells.
+    /// Finished jobs come with the newest end first, scheduled and retryable ones soonest
+    /// first, those found by the index newest first, others in no order.
+    ///
+    /// From the first page to the last, a job that exists and fits throughout is found at least
+    /// once; with a state it must stay in it, without one it must not be put back when it has
+    /// finished.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
@@ -298,10 +307,27 @@ pub trait Backend: Send + Sync + 'static {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
     /// let filter = Filter { name: Some("a.job".into()), limit: 10, ..Filter::default() };
-    /// assert_eq!(jobs.backend().list(&filter).await?.len(), 1);
+    /// assert_eq!(jobs.backend().search(&filter).await?.jobs.len(), 1);
     /// # Ok(()) }
     /// ```
-    fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>>;
+    ///
+    /// # Errors
+    /// Invalid for a limit of 0, more than 1,000 ids, and a cursor of another filter.
+    fn search<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Page>;
+
+    /// What the index finds jobs by: up to `limit` terms from this one on, in the order of
+    /// their bytes.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// jobs.enqueue_raw("a.job", "{}").tag("nightly").await?;
+    /// let term = &jobs.backend().terms("g:", 10).await?[0];
+    /// assert_eq!((term.term.as_str(), term.count), ("g:nightly", 1));
+    /// # Ok(()) }
+    /// ```
+    fn terms<'a>(&'a self, from: &'a str, limit: usize) -> Fut<'a, Vec<Term>>;
 
     /// Every queue that has or had jobs, or is paused, with counts by state.
     ///

@@ -419,6 +419,10 @@ pub enum Action {
     /// Derives again what a flow's nodes wait for, from what is recorded of them, so that a flow
     /// that was stuck goes on. A job that is no flow is missing to it.
     Mend,
+    /// As `Retry`, for what waits; final jobs: refused.
+    Hurry,
+    /// As `Retry`, for final jobs; any other: refused.
+    Redrive,
 }
 
 /// The answer to [`Backend::control`](super::Backend::control); shown with [`Action`].

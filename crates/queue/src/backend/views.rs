@@ -16,6 +16,30 @@ pub struct ErrorRecord {
     pub error: String,
 }
 
+impl ErrorRecord {
+    /// What it shares with other errors of its cause; see [`fingerprint`](crate::fingerprint).
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
+    /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000, most: 1 };
+    /// # let token = jobs.backend().lease(&ask).await?[0].token;
+    /// # let outcome = Outcome::Retry { wait_ms: 0, error: "run 7 is gone".into() };
+    /// # jobs.backend().settle(&[Settle { token, id, outcome, keyed: false }]).await?;
+    /// let job = jobs.job(id).await?.unwrap();
+    /// assert_eq!(job.errors[0].fingerprint(), fingerprint("run 8 is gone"));
+    /// # Ok(()) }
+    /// ```
+    pub fn fingerprint(&self) -> String {
+        crate::fingerprint(&self.error)
+    }
+}
+
+/// The error of a job whose worker was lost while it held it alone.
+pub(crate) const LOST: &str = "its worker was lost while it ran";
+
 /// The errors remembered per job: the newest this many.
 ///
 /// ```
@@ -225,25 +249,6 @@ pub struct LeaseView {
     pub token: Token,
     /// When it ends unless extended, milliseconds since the epoch.
     pub expires_ms: i64,
-}
-
-/// Which jobs to list; `None` means any. At most `limit`.
-///
-/// ```
-/// use legwork::{State, backend::Filter};
-/// let newest = Filter { state: Some(State::Discarded), limit: 20, ..Filter::default() };
-/// # let _ = newest;
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only in this state.
-    pub state: Option<State>,
-    /// Only in this queue.
-    pub queue: Option<String>,
-    /// Only of this name.
-    pub name: Option<String>,
-    /// At most this many.
-    pub limit: usize,
 }
 
 /// A queue as people inspect it.

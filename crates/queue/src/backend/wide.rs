@@ -13,6 +13,21 @@ impl dyn Backend {
         self.steer(queue, Steer::Purge(limit)).await
     }
 
+    /// The first jobs that fit a filter, page by page: at most `most`.
+    pub(crate) async fn list(&self, filter: &Filter, most: usize) -> Result<Vec<JobView>> {
+        let (mut filter, mut found) = (filter.clone(), Vec::new());
+        while found.len() < most {
+            filter.limit = (most - found.len()).min(MOST);
+            let page = self.search(&filter).await?;
+            found.extend(page.jobs);
+            filter.cursor = page.cursor;
+            if filter.cursor.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// A job, registering interest in its end.
     pub(crate) async fn watch(&self, id: JobId) -> Result<Option<JobView>> {
         self.get(id, true).await

@@ -145,6 +145,7 @@ pub(crate) fn typed<J: Job>(job: &J) -> Result<Envelope> {
     let mut envelope = Envelope::from_raw(J::NAME, payload);
     envelope.version = J::VERSION;
     envelope.serial = job.serial();
+    (envelope.tags, envelope.meta) = (job.tags(), job.meta().into_iter().collect());
     apply(&mut envelope, &J::policy());
     if let Some(unique) = job.unique() {
         unique.apply(&mut envelope)?;
@@ -173,6 +174,7 @@ pub(crate) fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
             check_key(field, key)?;
         }
     }
+    super::labels::check(envelope)?;
     let (size, most) = (envelope.payload.get().len(), max_payload.min(16 << 20));
     if size > most {
         return Err(Error::invalid(format!(
@@ -195,7 +197,7 @@ impl<J, T> Enqueue<J, T> {
         Enqueue { target, envelope, due: Due::Now, chosen: false, expires_in: None, job: PhantomData }
     }
 
-    fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
+    pub(super) fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
         if let Ok(envelope) = &mut self.envelope {
             change(envelope);
         }

@@ -1,7 +1,7 @@
 //! Looking at jobs, queues, workers and schedules, and saying why nothing moves.
 
 use super::Client;
-use crate::backend::{Definition, Filter, JobView, QueueView, ScheduleView, WorkerView};
+use crate::backend::{Definition, JobView, QueueView, ScheduleView, WorkerView};
 use crate::{Envelope, JobId, Result, State};
 use std::collections::BTreeMap;
 
@@ -62,24 +62,6 @@ impl Client {
     /// When the backend cannot be reached.
     pub async fn job(&self, id: JobId) -> Result<Option<JobView>> {
         Ok(self.inner.backend.get(id, false).await?.map(|job| self.shown(job)))
-    }
-
-    /// Jobs that a filter lets through.
-    ///
-    /// ```
-    /// # use legwork::{*, backend::Filter};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-    /// # let jobs = Client::connect("sqlite::memory:").await?;
-    /// let failed = Filter { state: Some(State::Discarded), limit: 50, ..Filter::default() };
-    /// assert!(jobs.jobs(&failed).await?.is_empty());
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// When the backend cannot be reached.
-    pub async fn jobs(&self, filter: &Filter) -> Result<Vec<JobView>> {
-        let jobs = self.inner.backend.list(filter).await?;
-        Ok(jobs.into_iter().map(|job| self.shown(job)).collect())
     }
 
     /// A job as people see it: opened by the middlewares, as far as they can.

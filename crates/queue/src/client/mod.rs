@@ -7,11 +7,14 @@ mod enqueue;
 mod inspect;
 mod orders;
 mod versions;
+mod labels;
+mod search;
 mod wait;
 
 pub use enqueue::{Enqueue, Receipt};
 pub use inspect::{Lookup, Snapshot};
 pub use versions::{VersionView, Versions};
+pub use search::{Acted, ErrorGroup};
 pub use wait::WaitError;
 
 pub(crate) use driver::patiently;

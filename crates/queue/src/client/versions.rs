@@ -70,8 +70,8 @@ impl Client {
             definitions().map(|d| ((d.name.clone(), d.version), (0, 0))).collect();
         let (mut whole, mut met) = (true, HashSet::new());
         for state in State::ALL.iter().filter(|state| !state.is_final()) {
-            let filter = Filter { state: Some(*state), limit: LOOK, ..Filter::default() };
-            let jobs = self.inner.backend.list(&filter).await?;
+            let filter = Filter { state: Some(*state), ..Filter::default() };
+            let jobs = self.inner.backend.list(&filter, LOOK).await?;
             whole &= jobs.len() < LOOK;
             // One that moves on in the meantime is met twice.
             for job in jobs.into_iter().filter(|job| met.insert(job.id)) {

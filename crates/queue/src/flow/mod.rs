@@ -142,7 +142,7 @@ impl Step {
         Step { id, label: String::new(), envelope, due: Due::Now }
     }
 
-    fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Step {
+    pub(crate) fn edit(mut self, change: impl FnOnce(&mut Envelope)) -> Step {
         if let Ok(envelope) = &mut self.envelope {
             change(envelope);
         }

@@ -180,7 +180,8 @@ verbs! {
     control<'a>(id: JobId, action: Action) -> Fut<'a, Controlled>;
     steer<'a>(queue: &'a str, steer: Steer) -> Fut<'a, usize>;
     get(id: JobId, watch: bool) -> Fut<'_, Option<JobView>>;
-    list<'a>(filter: &'a Filter) -> Fut<'a, Vec<JobView>>;
+    search<'a>(filter: &'a Filter) -> Fut<'a, Page>;
+    terms<'a>(from: &'a str, limit: usize) -> Fut<'a, Vec<Term>>;
     queues() -> Fut<'_, Vec<QueueView>>;
     beat<'a>(worker: &'a WorkerView) -> Fut<'a, Vec<Order>>;
     workers() -> Fut<'_, Vec<WorkerView>>;

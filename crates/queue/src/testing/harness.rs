@@ -364,7 +364,8 @@ impl Harness {
 
     /// The ids that a filter lists, sorted.
     pub async fn listed(&self, filter: Filter) -> Vec<JobId> {
-        let mut ids: Vec<_> = self.backend.list(&filter).await.expect("list").iter().map(|v| v.id).collect();
+        let mut ids: Vec<_> =
+            self.backend.list(&filter, filter.limit).await.expect("list").iter().map(|v| v.id).collect();
         ids.sort();
         ids
     }
@@ -397,8 +398,8 @@ impl Harness {
         for queue in self.backend.queues().await.expect("queues") {
             for state in State::ALL {
                 let filter =
-                    Filter { state: Some(state), queue: Some(queue.name.clone()), name: None, limit: 20_000 };
-                let listed = self.backend.list(&filter).await.expect("list");
+                    Filter { state: Some(state), queue: Some(queue.name.clone()), ..Filter::default() };
+                let listed = self.backend.list(&filter, 20_000).await.expect("list");
                 let count = queue.count(state);
                 assert_eq!(count, listed.len() as u64, "{state} jobs of {} counted and listed", queue.name);
                 for view in listed.iter().take(50) {

@@ -98,7 +98,7 @@ impl<'a> Jobs<'a> {
 fn is_plain(job: &NewJob) -> bool {
     let e = &job.envelope;
     let now = matches!(job.due, Due::Now) || matches!(job.due, Due::In(ms) if ms <= 0);
-    now && !job.chosen && e.unique.is_none() && e.serial.is_none() && !is_odd(job)
+    now && !job.chosen && e.unique.is_none() && e.serial.is_none() && !e.is_indexed() && !is_odd(job)
 }
 
 /// Whether the record does not begin as an encoded envelope does, so that the place of the
@@ -110,8 +110,8 @@ fn is_odd(job: &NewJob) -> bool {
 fn single(cmd: &mut Cmd, job: &NewJob) {
     let e = &job.envelope;
     cmd.arg("j").arg(e.id.as_bytes().as_slice());
-    // The mark of jobs with keys; also before a record that begins with it by chance.
-    if e.unique.is_some() || e.serial.is_some() || job.record.starts_with(b"*") {
+    // The mark of jobs with keys or tags; also before a record that begins with it by chance.
+    if e.unique.is_some() || e.serial.is_some() || e.is_indexed() || job.record.starts_with(b"*") {
         cmd.arg([b"*", job.record.as_slice()].concat());
     } else {
         cmd.arg(job.record.as_slice());
@@ -211,16 +211,23 @@ fn one(cmd: &mut Cmd, item: &Settle) {
         Outcome::Succeeded { result, keep_ms } => {
             write("succeeded", keep(*keep_ms), result.as_deref().unwrap_or_default(), "");
         }
-        Outcome::Retry { wait_ms, error } => write("retry", keep(*wait_ms), cut(error), ""),
+        Outcome::Retry { wait_ms, error } => write("retry", keep(*wait_ms), &blamed(error), ""),
         Outcome::Snooze { wait_ms } => write("snooze", keep(*wait_ms), "", ""),
-        Outcome::Discard { reason, error, keep_ms } => write("discard", keep(*keep_ms), cut(error), reason),
+        Outcome::Discard { reason, error, keep_ms } => {
+            write("discard", keep(*keep_ms), &blamed(error), reason);
+        }
         Outcome::Cancel { reason, keep_ms } => write("cancel", keep(*keep_ms), "", cut(reason)),
         Outcome::HandBack => write("handback", 0, "", ""),
         Outcome::Crash { error, max, keep_ms } => {
-            write("crash", keep(*keep_ms), cut(error), &max.to_string());
+            write("crash", keep(*keep_ms), &blamed(error), &max.to_string());
         }
         Outcome::Park => write("park", 0, "", ""),
     }
+}
+
+/// An error behind its fingerprint, by which the index finds the job.
+pub(super) fn blamed(error: &str) -> String {
+    format!("{}{}", crate::fingerprint(error), cut(error))
 }
 
 /// An error's first 4 KiB.

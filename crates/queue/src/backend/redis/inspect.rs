@@ -1,15 +1,10 @@
 //! What people look at: jobs, queues, workers, schedules.
 
 use super::{Redis, decode, scripts};
-use crate::backend::{Entry, Filter, JobView, QueueView, Setting, Settings, WorkerView};
+use crate::backend::{Entry, JobView, QueueView, Setting, Settings, WorkerView};
 use crate::{Envelope, Error, JobId, Result, State};
 use redis::{Value, cmd};
 use std::collections::{BTreeMap, HashMap};
-
-/// A list looks at no more than this many jobs for one page.
-const MOST_SEEN: usize = 20_000;
-/// How many jobs are read at once.
-const PAGE: usize = 200;
 
 impl Redis {
     /// Jobs by id, as they stand; `watch` keeps the end of each for a minute.
@@ -25,41 +20,6 @@ impl Redis {
         let rest = decode::Reply::of(self.run(&scripts::VIEW, &call).await?)?.rest();
         let views = ids.iter().zip(rest).map(|(id, value)| decode::view(*id, value));
         Ok(views.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
-    }
-
-    pub(super) async fn page(&self, filter: &Filter) -> Result<Vec<JobView>> {
-        let mut found: Vec<JobView> = Vec::new();
-        for state in filter.state.map_or(State::ALL.to_vec(), |state| vec![state]) {
-            let mut skip = 0;
-            while skip < MOST_SEEN {
-                let enough = found.iter().filter(|job| job.state == state).count() >= filter.limit;
-                let ids =
-                    if enough { Vec::new() } else { self.ids(state, filter.queue.as_deref(), skip).await? };
-                let views = self.view(&ids, false).await?;
-                // A job may have moved since its id was read: it is listed as what it is now.
-                found.extend(views.into_iter().map(JobView::brief).filter(|job| fits(job, state, filter)));
-                if ids.len() < PAGE {
-                    break;
-                }
-                skip += PAGE;
-            }
-        }
-        let made = |job: &JobView| {
-            job.envelope.envelope().and_then(Envelope::made_ms).or_else(|| job.id.created_ms())
-        };
-        if filter.state.is_none() {
-            found.sort_by_key(|job| std::cmp::Reverse((made(job), job.id)));
-            found.dedup_by_key(|job| job.id);
-        }
-        found.truncate(filter.limit);
-        Ok(found)
-    }
-
-    async fn ids(&self, state: State, queue: Option<&str>, skip: usize) -> Result<Vec<JobId>> {
-        let mut call = self.script(&scripts::IDS, 0);
-        call.arg(state.as_str()).arg(queue.unwrap_or_default()).arg(skip).arg(PAGE);
-        let rest = decode::Reply::of(self.run(&scripts::IDS, &call).await?)?.rest();
-        rest.map(|value| decode::id(&decode::bytes(value)?)).collect()
     }
 
     pub(super) async fn all_queues(&self) -> Result<Vec<QueueView>> {
@@ -117,13 +77,6 @@ impl Redis {
         }
         Ok(all)
     }
-}
-
-fn fits(job: &JobView, state: State, filter: &Filter) -> bool {
-    job.state == state
-        && filter.name.as_deref().is_none_or(|name| job.envelope.name() == name)
-        && (filter.queue.as_deref().is_none_or(|queue| job.envelope.queue() == queue)
-            || job.envelope.envelope().is_none())
 }
 
 /// A setting from its parts; `mark` is `LAST:FIRED`.

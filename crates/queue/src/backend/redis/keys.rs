@@ -4,7 +4,7 @@
 
 /// The fixed keys of a shard, in the order in which `lua/prelude.lua` unpacks them, each
 /// with the type that Redis gives it.
-pub(super) const FIXED: [(&str, &str); 28] = [
+pub(super) const FIXED: [(&str, &str); 30] = [
     ("jobs", "hash"),    // id -> record: the truth that a job lives
     ("meta", "hash"),    // id -> JSON, for jobs that left the fast path
     ("due", "zset"),     // id -> when a scheduled or retryable job is due
@@ -33,6 +33,8 @@ pub(super) const FIXED: [(&str, &str); 28] = [
     ("flows", "zset"),   // flow -> when it was made
     ("flook", "zset"),   // flow -> when the sweep looks at it again
     ("todo", "list"),    // what is left to do of flows; see lua/flow.lua
+    ("terms", "zset"),   // what the index finds jobs by
+    ("idx", "hash"),     // id -> its terms in the index
 ];
 
 /// The keys of one shard of a namespace.

@@ -13,6 +13,7 @@ mod inspect;
 mod keys;
 mod link;
 mod scripts;
+mod search;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 mod trim;
@@ -22,8 +23,8 @@ pub use config::Config;
 
 use super::{
     Action, Backend, Batch, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard,
-    JobView, LeaseRequest, MAX_STEPS, Note, Order, Pause, Promoted, QueueView, Reaped, Setting, Settings, Settle,
-    Settled, Steer, StepView, Taken, Token, WorkerView,
+    JobView, LOST, LeaseRequest, MAX_STEPS, Note, Order, Page, Pause, Promoted, QueueView, Reaped, Setting,
+    Settings, Settle, Settled, Steer, StepView, Taken, Term, Token, WorkerView,
 };
 use crate::{Clock, Error, JobId, Result};
 use keys::Keys;
@@ -257,6 +258,8 @@ impl Redis {
             Action::Discard => "discard",
             Action::Retry => "retry",
             Action::Mend => "mend",
+            Action::Hurry => "hurry",
+            Action::Redrive => "redrive",
         });
         let mut reply = decode::Reply::of(self.run(&scripts::CONTROL, &call).await?)?;
         Ok(match reply.word.as_str() {
@@ -410,6 +413,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let mut call = self.script(&scripts::REAP, 0);
             call.arg(limit.min(1_000)).arg(u8::from(outage)).arg(encode::ms(ttl_ms));
+            call.arg(encode::blamed(LOST));
             decode::reaped(self.run(&scripts::REAP, &call).await?)
         })
     }
@@ -441,8 +445,12 @@ impl Backend for Redis {
         Box::pin(async move { Ok(self.view(&[id], watch).await?.pop()) })
     }
 
-    fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>> {
-        Box::pin(self.page(filter))
+    fn search<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Page> {
+        Box::pin(self.find(filter))
+    }
+
+    fn terms<'a>(&'a self, from: &'a str, limit: usize) -> Fut<'a, Vec<Term>> {
+        Box::pin(self.terms_from(from, limit))
     }
 
     fn queues(&self) -> Fut<'_, Vec<QueueView>> {

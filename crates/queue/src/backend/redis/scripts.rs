@@ -22,26 +22,31 @@ macro_rules! scripts {
 }
 
 scripts! {
-    AUDIT = "unique" "audit_tools" "audit_flow" "audit_live" "audit_unique" "audit";
+    AUDIT = "unique" "audit_tools" "audit_flow" "audit_live" "audit_unique" "audit_index" "audit";
     BEAT = "push" "beat";
-    CONTROL = "push" "unique" "finish" "flow" "release" "find" "pull" "redrive" "steer" "control";
-    DROP = "drop";
-    ENQUEUE = "push" "unique" "find" "pull" "replace" "taken" "full" "enqueue";
+    CONTROL = "push" "unique" "index" "finish" "flow" "release" "find" "pull" "redrive" "steer" "control";
+    DROP = "index" "drop";
+    ENQUEUE = "push" "unique" "index" "tagged" "find" "pull" "replace" "taken" "full" "enqueue";
     EXTEND = "extend";
     FLOWS = "find" "flows";
-    IDS = "ids";
+    IDS_AVAILABLE = "ids_available";
+    IDS_FINAL = "order" "ids_final";
+    IDS_LEASED = "ids_leased";
+    IDS_RANKED = "order" "ids_ranked";
+    IDS_SCANNED = "ids_scanned";
     KEPT = "kept";
-    LEASE = "push" "unique" "finish" "flow" "release" "open" "take" "lease";
+    LEASE = "push" "unique" "index" "finish" "flow" "release" "open" "take" "lease";
     NOTE = "note";
     PAUSE = "pause";
-    PROMOTE = "push" "unique" "finish" "flow" "release" "find" "pull" "tend" "mend" "promote";
-    PRUNE = "push" "unique" "prune";
-    PURGE = "push" "unique" "finish" "flow" "release" "purge";
+    PROMOTE = "push" "unique" "index" "finish" "flow" "release" "find" "pull" "tend" "mend" "promote";
+    PRUNE = "push" "unique" "index" "prune";
+    PURGE = "push" "unique" "index" "finish" "flow" "release" "purge";
     PUT = "put";
     QUEUES = "queues";
-    REAP = "push" "unique" "finish" "flow" "release" "reap";
+    REAP = "push" "unique" "index" "finish" "flow" "release" "reap";
     SETTINGS = "settings";
-    SETTLE = "push" "unique" "finish" "flow" "release" "succeed" "outcome" "fence" "settle";
-    STAGE = "push" "unique" "finish" "flow" "release" "commit" "stage";
+    SETTLE = "push" "unique" "index" "finish" "flow" "release" "succeed" "outcome" "fence" "settle";
+    STAGE = "push" "unique" "index" "finish" "flow" "release" "tagged" "commit" "stage";
+    TERMS = "terms";
     VIEW = "find" "view";
 }

@@ -59,7 +59,7 @@ async fn every_verb(redis: &Redis) -> Result<()> {
     redis.beat(&WorkerView { id: "w".into(), ..WorkerView::default() }).await?;
     redis.beat(&WorkerView { id: "w".into(), leaving: true, ..WorkerView::default() }).await?;
     redis.settings(Setting::Schedule).await?;
-    redis.list(&Filter { limit: 9, ..Filter::default() }).await?;
+    redis.search(&Filter::default()).await?;
     redis.queues().await?;
     while redis.steer("default", Steer::Purge(100)).await? > 0 {}
     Ok(())

@@ -12,6 +12,7 @@ const RULES: &[&str] = &[
     include_str!("sql/audit_serial.sql"),
     include_str!("sql/audit_unique.sql"),
     include_str!("sql/audit_flows.sql"),
+    include_str!("sql/audit_index.sql"),
     "SELECT 'the file: ' || integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
 ];
 

@@ -21,7 +21,9 @@ impl Verb for Control {
         match self.1 {
             Action::Cancel => cancel(tx, &job).await,
             Action::Discard => discard(tx, &job).await,
-            Action::Retry => retry(tx, &job).await,
+            Action::Hurry if job.state.is_final() => Ok(Controlled::Refused(job.state)),
+            Action::Redrive if !job.state.is_final() => Ok(Controlled::Refused(job.state)),
+            Action::Retry | Action::Hurry | Action::Redrive => retry(tx, &job).await,
             Action::Mend => Ok(Controlled::Missing),
         }
     }

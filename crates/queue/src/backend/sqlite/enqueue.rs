@@ -27,6 +27,9 @@ pub(super) struct Row {
     pub(super) scope: Scope,
     pub(super) serial: Option<String>,
     pub(super) chosen: bool,
+    /// What the index finds it by.
+    pub(super) terms: Vec<String>,
+    pub(super) made_ms: Option<i64>,
 }
 
 impl Row {
@@ -44,6 +47,8 @@ impl Row {
             scope: if e.unique.is_some() { e.scope } else { Scope::default() },
             serial: e.serial.clone(),
             chosen: job.chosen,
+            terms: e.terms(),
+            made_ms: e.made_ms(),
         }
     }
 
@@ -137,7 +142,24 @@ fn unpack(mut bytes: &[u8]) -> Sql<Vec<Enqueued>> {
 }
 
 /// Takes jobs in, in order; one answer each.
-pub(super) async fn insert(tx: &mut Tx, mut rows: &[Row]) -> Sql<Vec<Enqueued>> {
+pub(super) async fn insert(tx: &mut Tx, rows: &[Row]) -> Sql<Vec<Enqueued>> {
+    let answers = put(tx, rows).await?;
+    for (row, answer) in rows.iter().zip(&answers) {
+        match answer {
+            Enqueued::Created if !row.terms.is_empty() => {
+                tx.index(row.id, row.made_ms.unwrap_or(tx.now), &row.terms).await?;
+            }
+            Enqueued::Replaced(id) => {
+                let made = id.created_ms().or(row.made_ms).unwrap_or(tx.now);
+                tx.index_again(*id, made, &row.terms).await?;
+            }
+            _ => {}
+        }
+    }
+    Ok(answers)
+}
+
+async fn put(tx: &mut Tx, mut rows: &[Row]) -> Sql<Vec<Enqueued>> {
     let mut answers = Vec::with_capacity(rows.len());
     while !rows.is_empty() {
         let size = CHUNKS.into_iter().find(|n| *n <= rows.len()).unwrap_or(1);

@@ -97,6 +97,9 @@ impl Stage {
             });
             insert.build().execute(&mut *tx.conn).await?;
         }
+        for row in self.rows.iter().filter(|row| !row.terms.is_empty()) {
+            tx.index(row.id, row.made_ms.unwrap_or(tx.now), &row.terms).await?;
+        }
         for given in &self.step.given {
             let (node, first) = (&given.node, self.first(tx).await?);
             let outcome = node.state.map_or(State::Discarded as i64, |state| state as i64);
@@ -153,6 +156,9 @@ async fn commit(tx: &mut Tx, root: JobId) -> Sql<()> {
     if jobs.execute(&mut *tx.conn).await?.rows_affected() as usize != all {
         return Err(broken("a draft of a flow has lost nodes"));
     }
+    let indexed = "UPDATE jobs SET indexed = 1 WHERE id IN (SELECT n.id FROM flow_nodes AS n \
+        JOIN terms AS t ON t.id = n.id WHERE n.flow = ?)";
+    sqlx::query(indexed).bind(bytes).execute(&mut *tx.conn).await?;
     for (queue, n) in sizes {
         tx.count(&queue, None, Some(State::Blocked), n as usize);
     }

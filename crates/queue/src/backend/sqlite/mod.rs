@@ -14,10 +14,12 @@ mod flow;
 mod flow_read;
 mod flow_stage;
 mod flow_tend;
+mod index;
 mod lease;
 mod open;
 mod read;
 mod rules;
+mod search;
 mod settings;
 mod settle;
 mod steps;
@@ -29,7 +31,7 @@ mod workers;
 mod writer;
 
 use super::*;
-use crate::Clock;
+use crate::{Clock, Error};
 use fault::Sql;
 use open::Place;
 use sqlx::pool::PoolConnection;
@@ -181,8 +183,19 @@ impl Backend for Sqlite {
         })
     }
 
-    fn list<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Vec<JobView>> {
-        Box::pin(self.look(async move |mut conn| read::list(&mut conn, filter).await))
+    fn search<'a>(&'a self, filter: &'a Filter) -> Fut<'a, Page> {
+        Box::pin(async move {
+            let wrong = || Error::invalid("cursor: not one that a search has given");
+            let place = filter.place("sqlite")?;
+            let place = place.map(|at| search::Place::of(&at).ok_or_else(wrong)).transpose()?;
+            let found = self.look(async move |mut conn| search::page(&mut conn, filter, place).await);
+            let (page, behind) = found.await?;
+            Ok(Page { cursor: behind.map(|at| filter.cursor("sqlite", &at.bytes())), ..page })
+        })
+    }
+
+    fn terms<'a>(&'a self, from: &'a str, limit: usize) -> Fut<'a, Vec<Term>> {
+        Box::pin(self.look(async move |mut conn| search::terms(&mut conn, from, limit).await))
     }
 
     fn queues(&self) -> Fut<'_, Vec<QueueView>> {

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_steps.sql"),
     include_str!("migrations/0010_unique.sql"),
     include_str!("migrations/0020_flows.sql"),
+    include_str!("migrations/0070_search.sql"),
 ];
 
 /// The version of the schema that this program writes.

@@ -2,9 +2,7 @@
 
 use super::fault::{Sql, broken};
 use super::tx::{job_id, state};
-use crate::backend::{
-    ErrorRecord, Filter, JobView, LeaseView, QueueView, Record, StepView, Token, WorkerView,
-};
+use crate::backend::{ErrorRecord, JobView, LeaseView, QueueView, Record, StepView, Token, WorkerView};
 use crate::{Envelope, JobId, State};
 use serde_json::value::RawValue;
 use sqlx::sqlite::SqliteRow;
@@ -18,44 +16,8 @@ pub(super) async fn get(conn: &mut SqliteConnection, id: JobId) -> Sql<Option<Jo
     find.build().fetch_optional(conn).await?.as_ref().map(view).transpose()
 }
 
-/// A page of jobs: what runs next first, what ended last first, the newest ids first.
-pub(super) async fn list(conn: &mut SqliteConnection, filter: &Filter) -> Sql<Vec<JobView>> {
-    let mut find = QueryBuilder::new(include_str!("sql/view.sql"));
-    find.push(match filter.state {
-        None => " WHERE true",
-        Some(State::Scheduled) => " WHERE j.state = 0 AND j.state IN (0, 3)",
-        Some(State::Available) => " WHERE j.state = 1",
-        // By way of the batches: leased jobs have no index of their own.
-        Some(State::Leased) => " WHERE j.state = 2 AND j.id IN (",
-        Some(State::Retryable) => " WHERE j.state = 3 AND j.state IN (0, 3)",
-        Some(State::Blocked) => " WHERE j.state = 4",
-        Some(State::Succeeded) => " WHERE j.state = 5 AND j.state >= 5",
-        Some(State::Discarded) => " WHERE j.state = 6 AND j.state >= 5",
-        Some(State::Cancelled) => " WHERE j.state = 7 AND j.state >= 5",
-    });
-    if filter.state == Some(State::Leased) {
-        find.push(include_str!("sql/leased.sql")).push(")");
-    }
-    if let Some(queue) = &filter.queue {
-        find.push(" AND j.queue = ").push_bind(queue);
-    }
-    if let Some(name) = &filter.name {
-        find.push(" AND j.name = ").push_bind(name);
-    }
-    find.push(match filter.state {
-        None => " ORDER BY j.id DESC",
-        Some(State::Scheduled | State::Retryable) => " ORDER BY j.due_ms, j.id",
-        Some(State::Available) => " ORDER BY j.queue, j.priority, j.ord",
-        Some(State::Leased) => " ORDER BY j.token DESC, j.ord",
-        Some(State::Blocked) => " ORDER BY j.queue, j.ord",
-        Some(_) => " ORDER BY j.finished_ms DESC, j.id DESC",
-    });
-    find.push(" LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
-    find.build().fetch_all(conn).await?.iter().map(|row| view(row).map(JobView::brief)).collect()
-}
-
 /// A row of `view.sql`.
-fn view(row: &SqliteRow) -> Sql<JobView> {
+pub(super) fn view(row: &SqliteRow) -> Sql<JobView> {
     let id = job_id(row.try_get("id")?)?;
     let state = state(row.try_get("state")?)?;
     let errors: Option<&str> = row.try_get("errors")?;

@@ -187,7 +187,8 @@ async fn charge(tx: &mut Tx, job: &mut Job, outcome: &Outcome) -> Sql<()> {
 async fn crash(tx: &mut Tx, job: &mut Job, error: &str) -> Sql<()> {
     job.crashes = job.crashes.saturating_add(1);
     job.blow(tx.now, job.attempts.saturating_add(1), error);
-    tx.store(job, true).await
+    tx.store(job, true).await?;
+    tx.index_error(job).await
 }
 
 /// An attempt is spent.
@@ -195,5 +196,6 @@ async fn fail(tx: &mut Tx, job: &mut Job, error: &str) -> Sql<()> {
     job.attempts = job.attempts.saturating_add(1);
     job.blow(tx.now, job.attempts, error);
     tx.failed(&job.queue);
-    tx.store(job, false).await
+    tx.store(job, false).await?;
+    tx.index_error(job).await
 }

@@ -5,7 +5,7 @@ use super::fault::Sql;
 use super::lease::{HOUR_MS, REQUESTED};
 use super::tx::{End, Ending, Job, Tx, WATCHED_MS, ids_json, job_id, state};
 use super::writer::Verb;
-use crate::backend::{Promoted, Reaped};
+use crate::backend::{LOST, Promoted, Reaped};
 use crate::{Envelope, JobId, State};
 
 /// The crashes allowed where neither the job nor its policy says otherwise.
@@ -108,7 +108,7 @@ async fn lost(tx: &mut Tx, mut job: Job, alone: bool) -> Sql<Reaped> {
         state = State::Cancelled;
     } else if alone {
         job.crashes = job.crashes.saturating_add(1);
-        job.blow(tx.now, job.attempts.saturating_add(1), "its worker was lost while it ran");
+        job.blow(tx.now, job.attempts.saturating_add(1), LOST);
         let record = tx.record(job.id).await?;
         let limit = Envelope::decode(job.id, &record).ok().and_then(|e| e.max_crashes);
         if job.crashes >= limit.unwrap_or(MAX_CRASHES) {
@@ -120,6 +120,9 @@ async fn lost(tx: &mut Tx, mut job: Job, alone: bool) -> Sql<Reaped> {
         (state, ending) = (State::Cancelled, super::lease::replaced());
     }
     tx.store(&job, true).await?;
+    if alone && !job.cancel {
+        tx.index_error(&job).await?;
+    }
     match state {
         State::Available => tx.available(&job, End::Head).await?,
         _ => tx.finish(&job, state, ending).await?,

@@ -48,7 +48,7 @@ pub(super) async fn a_page_has_at_most_its_limit(h: &Harness) {
         }
     }
     let filter = Filter { limit: 3, name: Some("b.job".into()), ..Filter::default() };
-    let page = h.backend.list(&filter).await.unwrap();
+    let page = h.backend.search(&filter).await.unwrap().jobs;
     assert!(page.len() == 3 && page.iter().all(|v| v.envelope.name() == "b.job"));
 }
 
@@ -56,8 +56,7 @@ pub(super) async fn a_list_shows_what_get_shows(h: &Harness) {
     for state in State::ALL {
         h.bring(job("a.job").queue(state.as_str()), state).await;
     }
-    let filter = Filter { limit: 100, ..Filter::default() };
-    for view in h.backend.list(&filter).await.unwrap() {
+    for view in h.backend.list(&Filter::default(), 100).await.unwrap() {
         let listed = format!("{:?}", Some(&view));
         assert_eq!(listed, h.shown(view.id).await);
     }
@@ -71,7 +70,7 @@ pub(super) async fn finished_jobs_are_listed_newest_first(h: &Harness) {
         h.done(&held[n], success(60_000)).await;
     }
     let filter = Filter { state: Some(State::Succeeded), limit: 2, ..Filter::default() };
-    let page: Vec<_> = h.backend.list(&filter).await.unwrap().iter().map(|v| v.id).collect();
+    let page: Vec<_> = h.backend.list(&filter, 2).await.unwrap().iter().map(|v| v.id).collect();
     assert_eq!(page, [ids[2], ids[0]]);
 }
 
@@ -314,7 +313,7 @@ pub(super) async fn names_at_the_edge_of_their_grammar(h: &Harness) {
     for queue in ["0", "a.b-c_d", "available", "succeeded", "q:1".replace(':', "-").as_str(), &longest] {
         let id = h.put(job(&longest).queue(queue).priority(0)).await;
         assert_eq!(h.queue(queue).await.count(State::Available), 1);
-        let listed = Filter { queue: Some(queue.into()), name: Some(longest.clone()), state: None, limit: 5 };
+        let listed = Filter { queue: Some(queue.into()), name: Some(longest.clone()), ..Filter::default() };
         assert_eq!(h.listed(listed).await, [id]);
         assert_eq!(h.take(queue).await.id, id);
     }
@@ -324,10 +323,10 @@ pub(super) async fn an_audit_changes_nothing(h: &Harness) {
     for state in State::ALL {
         h.bring(job("a.job").queue(state.as_str()).unique(state.as_str()), state).await;
     }
-    let filter = Filter { limit: 100, ..Filter::default() };
+    let filter = Filter::default();
     let look = async || {
         let mut seen: Vec<_> =
-            h.backend.list(&filter).await.unwrap().iter().map(|v| format!("{v:?}")).collect();
+            h.backend.list(&filter, 100).await.unwrap().iter().map(|v| format!("{v:?}")).collect();
         seen.sort();
         (seen, format!("{:?}", h.backend.queues().await.unwrap()))
     };

@@ -22,6 +22,7 @@ mod notes;
 mod retention;
 mod rules;
 mod schedules;
+mod search;
 mod settle;
 mod unique;
 
@@ -333,6 +334,22 @@ macro_rules! conformance_cases {
             payloads_of_any_content_come_back_as_they_were
             names_at_the_edge_of_their_grammar
             an_audit_changes_nothing
+        }
+        search {
+            every_source_is_paged
+            jobs_are_found_by_tag_and_metadata
+            jobs_are_found_by_when_they_were_made
+            jobs_are_found_by_their_newest_error
+            a_replaced_job_is_found_by_what_it_is_now
+            the_jobs_of_a_flow_are_found
+            the_index_forgets_what_is_forgotten
+            jobs_that_finished_at_one_instant_are_paged
+            a_search_passes_over_no_job_that_stays
+            a_search_goes_on_where_the_last_job_has_gone
+            a_page_looks_at_a_bounded_number_of_jobs
+            a_wrong_search_is_refused
+            a_retry_of_what_waits_is_none_of_what_has_finished
+            terms_are_counted_in_order
         }
     } };
 }

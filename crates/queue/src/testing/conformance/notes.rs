@@ -151,7 +151,7 @@ pub(super) async fn a_list_shows_no_steps(h: &Harness) {
     say(h, held.as_ref().unwrap(), step("one", "1")).await;
     say(h, held.as_ref().unwrap(), Note::Cursor("1".into())).await;
     let filter = Filter { limit: 10, ..Filter::default() };
-    for view in h.backend.list(&filter).await.unwrap() {
+    for view in h.backend.list(&filter, 100).await.unwrap() {
         assert!(view.steps.is_empty() && view.cursor.is_none());
     }
     assert_eq!(told(h, id).await.0.len(), 1);

@@ -62,8 +62,8 @@ async fn play(h: &Harness, steps: &[Step]) -> Result<(), (usize, String)> {
 }
 
 async fn compare(h: &Harness, m: &mut Model, leased: bool) -> Checked {
-    let filter = Filter { limit: 10_000, ..Filter::default() };
-    let views = h.backend.list(&filter).await.map_err(|e| format!("list failed: {e:?}"))?;
+    let views =
+        h.backend.list(&Filter::default(), 10_000).await.map_err(|e| format!("list failed: {e:?}"))?;
     let queues = h.backend.queues().await.map_err(|e| format!("queues failed: {e:?}"))?;
     m.compare(&views, &queues, leased)?;
     let broken = h.backend.audit().await.map_err(|e| format!("audit failed: {e:?}"))?;

@@ -121,7 +121,8 @@ fn step(chance: &mut Chance) -> Step {
         88..90 => Step::Prune,
         90..95 => Step::Control {
             job: pick(chance),
-            action: [Action::Cancel, Action::Discard, Action::Retry][chance.below(3)],
+            action: [Action::Cancel, Action::Discard, Action::Retry, Action::Hurry, Action::Redrive]
+                [chance.below(5)],
         },
         95..97 => Step::Pause { queue, how: chance.below(4) },
         97..98 => Step::Purge { queue, limit: 1 + chance.below(5) },

@@ -108,12 +108,16 @@ fn expect_control(m: &Model, id: JobId, action: Action) -> Controlled {
         (Action::Mend, _) => Controlled::Missing,
         (Action::Cancel, State::Leased) => Controlled::Requested,
         (_, State::Leased) => Controlled::Refused(State::Leased),
-        (Action::Retry, state) if state.is_final() => match job.unique.and_then(|k| m.holder(k)) {
-            Some(holder) => Controlled::Duplicate(holder),
-            None => Controlled::Done(State::Available),
-        },
-        (Action::Retry, state) if waits_for_key => Controlled::Refused(state),
-        (Action::Retry, _) => Controlled::Done(State::Available),
+        (Action::Hurry, state) if state.is_final() => Controlled::Refused(state),
+        (Action::Redrive, state) if !state.is_final() => Controlled::Refused(state),
+        (Action::Retry | Action::Redrive, state) if state.is_final() => {
+            match job.unique.and_then(|k| m.holder(k)) {
+                Some(holder) => Controlled::Duplicate(holder),
+                None => Controlled::Done(State::Available),
+            }
+        }
+        (Action::Retry | Action::Hurry, state) if waits_for_key => Controlled::Refused(state),
+        (Action::Retry | Action::Hurry | Action::Redrive, _) => Controlled::Done(State::Available),
         (_, state) if state.is_final() => Controlled::Refused(state),
         (Action::Cancel, _) => Controlled::Done(State::Cancelled),
         (Action::Discard, _) => Controlled::Done(State::Discarded),

@@ -1,4 +1,5 @@
--- Acts on one job, or a flow. ARGV: time, id, action (cancel, discard, retry, mend).
+-- Acts on one job, or a flow. ARGV: time, id, action (cancel, discard, mend, retry; hurry is a
+-- retry of what waits, redrive of what is final).
 -- Returns done STATE, requested, missing, refused STATE, or duplicate ID.
 -- Waiting -> cancelled, discarded, available; final -> available; leased: a mark is left.
 -- Invariant: an available job that goes leaves a ghost in its list, counted so that the depth
@@ -16,7 +17,7 @@ if not rec or drafted(memo(id), header(rec)) then
     return steer_flow(id, action, flow[1], flow[2])
   elseif rec or not kept or action == 'mend' then
     return { 'missing' }
-  elseif action == 'retry' and not of_flow(kept) then
+  elseif (action == 'retry' or action == 'redrive') and not of_flow(kept) then
     return redrive(id, kept)
   end
   return { 'refused', string.match(kept, '"s":"(%a+)"') }
@@ -27,7 +28,7 @@ end
 local m, h = memo(id), header(rec)
 local queue, prio = place(m, h)
 local state = stand(id, m)
-if state == 'leased' then
+if state == 'leased' or action == 'redrive' then
   if action ~= 'cancel' then
     return { 'refused', state }
   end
@@ -36,7 +37,7 @@ if state == 'leased' then
   call('SADD', cancels, id)
   redis.pcall('PUBLISH', P .. 'wake', 'cancel')
   return { 'requested' }
-elseif action == 'retry' then
+elseif action == 'retry' or action == 'hurry' then
   if m.st == 'serial' or m.st == 'flow' then
     return { 'refused', state }
   elseif state ~= 'available' then

@@ -2,11 +2,13 @@
 -- ARGV: time, queue, state, then LIST ENTRY pairs. Returns ok, how many went.
 call('ZREM', lease, '')
 touch('HLEN', fin, n)
-local gone = 0
+local ids = {}
 for i = 4, #ARGV, 2 do
   if call('LREM', ARGV[i], 1, ARGV[i + 1]) == 1 then
-    gone = gone + call('HDEL', fin, string.sub(ARGV[i + 1], 1, 16))
+    ids[#ids + 1] = string.sub(ARGV[i + 1], 1, 16)
   end
 end
+local gone = #ids > 0 and call('HDEL', fin, unpack(ids)) or 0
+unindex(ids)
 count(ARGV[2], ARGV[3], -gone)
 return done({ 'ok', gone })

@@ -35,6 +35,9 @@ while i <= #ARGV do
   local at = plain and i + 1 or i + 3
   local queue, prio = ARGV[at], ARGV[at + 1]
   touch('LLEN', P .. 'q:' .. queue .. ':' .. prio)
+  if not plain then
+    touch('ZCARD', terms)
+  end
   ops[#ops + 1] = { plain, i, queue, prio }
   unique = unique or (not plain and ARGV[i + 5] ~= '')
   i = plain and i + 4 + 2 * ARGV[i + 3] or i + 10

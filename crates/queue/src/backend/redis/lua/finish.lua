@@ -18,6 +18,7 @@ local function keep_all(queue, state, keep, entries)
       old[i] = string.sub(entry, 1, 16)
     end
     call('HDEL', fin, unpack(old))
+    unindex(old)
     count(queue, state, -#old)
   end
 end
@@ -60,17 +61,10 @@ local function finish(id, rec, m, queue, state, keep, why, result)
     call('HSET', fin, id, cjson.encode({ s = state, at = now, q = queue, k = keep, a = m.a, c = m.c,
       sus = m.k, e = m.e, r = why, res = result, p = progress, sp = done_steps, cu = cursor }) .. '\n' .. rec)
     keep_all(queue, state, keep, { id .. text(now) })
+  else
+    unindex({ id })
   end
   if type(h.f) == 'string' then
     follow(id, flow_of(h), state, state == 'succeeded' and result or why, m)
-  end
-end
-
--- Adds to a job's errors; the newest 25 stay.
-local function blame(m, attempt, said)
-  m.e = m.e or {}
-  table.insert(m.e, { at_ms = now, attempt = attempt, error = said })
-  if #m.e > 25 then
-    table.remove(m.e, 1)
   end
 end

@@ -19,10 +19,10 @@ local function settle(queue, token, id, rec, outcome, ms, said, reason)
     count(queue, failed and 'failed' or 'processed', 1)
   end
   if failed then
-    blame(m, m.a, said)
+    charge(id, h, m, m.a, said)
   elseif outcome == 'crash' then
     m.c, m.k = (m.c or 0) + 1, true
-    blame(m, (m.a or 0) + 1, said)
+    charge(id, h, m, (m.a or 0) + 1, said)
   end
   if outcome == 'succeeded' then
     return finish(id, rec, m, queue, 'succeeded', ms, nil, said ~= '' and said or nil)

@@ -16,6 +16,7 @@ for _, list in ipairs(call('ZRANGEBYSCORE', fls, '-inf', now, 'LIMIT', 0, 100)) 
   if #old > 0 then
     call('LTRIM', list, #old, -1)
     gone = gone + call('HDEL', fin, unpack(old))
+    unindex(old)
     count(queue, state, -#old)
   end
   local head = call('LINDEX', list, 0)

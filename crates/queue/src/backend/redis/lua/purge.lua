@@ -9,6 +9,7 @@ local queue, left, gone = ARGV[2], tonumber(ARGV[3]), 0
 
 local function drop(id, rec, m)
   local _, _, _, h = forget(id, rec, m)
+  unindex({ id })
   call('ZREM', watch, id)
   if type(h.f) == 'string' then
     follow(id, flow_of(h), 'cancelled', 'purged', m)

@@ -1,12 +1,12 @@
 -- Takes back expired batches: leased -> available (head), discarded (crashed), cancelled.
--- ARGV: time, limit, outage (0 or 1), ttl
+-- ARGV: time, limit, outage (0 or 1), ttl, the error of a lost job behind its fingerprint
 -- Returns ok, then id, state, crashes of each job.
 -- Invariant: only what is still in the batch's list moves, and no attempt is spent. After an
 -- outage every lease gets one more ttl, once a ttl, and nobody is charged.
 call('ZREM', lease, '')
 touch('HLEN', jobs, meta, batch, fin, n, uniq, serial, prog, steps, ghost)
 touch('SCARD', cancels, queues)
-touch('ZCARD', locks, fls, watch)
+touch('ZCARD', locks, fls, watch, terms)
 local ttl = tonumber(ARGV[4])
 if ARGV[3] == '1' and now >= tonumber(call('GET', grace) or 0) then
   for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now + ttl)) do
@@ -24,7 +24,7 @@ local function back(queue, single, id, rec)
   m.k = true
   if single then
     m.c = (m.c or 0) + 1
-    blame(m, (m.a or 0) + 1, 'the worker that held this job was lost')
+    charge(id, h, m, (m.a or 0) + 1, ARGV[5])
   end
   if m.x then
     state = 'cancelled'

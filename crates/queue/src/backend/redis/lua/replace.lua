@@ -21,6 +21,9 @@ local function replace(id, value, rec, queue, prio, odd, put_off)
     call('ZADD', locks, 'NX', now + scope_of(new).w, unique_of(new))
   end
   call('HSET', jobs, id, rec)
+  if h.g or h.d or new.g or new.d then
+    index(id, new)
+  end
   put_off = put_off and latest and math.min(put_off, latest) or put_off
   local moved = from ~= queue or was ~= prio
   local off = put_off and put_off > now and state == 'available'

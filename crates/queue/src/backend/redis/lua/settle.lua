@@ -1,8 +1,8 @@
 -- Ends leases: leased -> succeeded, retryable, scheduled, discarded, cancelled, available, blocked.
 -- ARGV: time, plain (1 when no i follows), then
 --   s TOKEN KEEP N RESULTS id*N [result*N]    successes without keys; RESULTS 0 or 1
---   i TOKEN id OUTCOME MS TEXT REASON         one job; MS keep or wait; TEXT error or result;
---                                             of a crash, REASON is how many there may be
+--   i TOKEN id OUTCOME MS TEXT REASON         one job; MS keep or wait; TEXT result, or error
+--     behind its fingerprint (12 characters); of a crash, REASON is how many there may be
 -- Returns ok and one letter a job, in order: d done, s stale.
 -- Invariant: a job moves only if it was in the list of the batch whose token is given, and
 -- leaves that list in the same step; what left a batch is remembered for a while after its end.
@@ -12,7 +12,7 @@ touch('ZCARD', fls)
 if ARGV[2] == '0' or call('HLEN', meta) + call('HLEN', prog) + call('ZCARD', watch) > 0 then
   touch('HLEN', meta, prog, steps, uniq, serial, parked, ghost)
   touch('SCARD', cancels, queues)
-  touch('ZCARD', due, watch, locks)
+  touch('ZCARD', due, watch, locks, terms)
 end
 local answers = {}
 local i = 3

@@ -9,7 +9,7 @@
 -- before the first HSET, so that a full Redis refuses the whole.
 touch('HLEN', jobs, meta, n, ghost)
 touch('SCARD', queues)
-touch('ZCARD', flows, flook, due)
+touch('ZCARD', flows, flook, due, terms)
 touch('LLEN', todo)
 local step, root, at = tonumber(ARGV[2]), ARGV[3], 11
 local w = P .. 'fw:' .. root
@@ -43,6 +43,12 @@ if nodes > 0 then
   call('HSET', P .. 'fg:' .. root, unpack(about))
   call('RPUSH', P .. 'fn:' .. root, unpack(ids))
   call('SADD', P .. 'fo:' .. root, unpack(ids))
+  for i, id in ipairs(ids) do
+    local h = header(records[2 * i])
+    if h.g or h.d then
+      index(id, h)
+    end
+  end
 end
 for queue, size in pairs(per) do
   call('HINCRBY', w, 'n:' .. queue, size)

@@ -10,7 +10,8 @@ local function succeed(queue, keep, ids, results)
   count(queue, 'leased', -size)
   count(queue, 'processed', size)
   if not recs then
-    return call('HDEL', jobs, unpack(ids))
+    call('HDEL', jobs, unpack(ids))
+    return unindex(ids)
   end
   local plain, records, entries = {}, {}, {}
   local head = '{"s":"succeeded","at":' .. at .. ',"q":"' .. queue .. '","k":' .. text(keep) .. ',"a":1'
@@ -31,6 +32,9 @@ local function succeed(queue, keep, ids, results)
   end
   if #plain > 0 then
     call('HDEL', jobs, unpack(plain))
+    if keep == 0 then
+      unindex(plain)
+    end
   end
   if #entries > 0 then
     call('HSET', fin, unpack(records))

@@ -18,6 +18,10 @@ local function taken(at, queue, prio)
     hold(unique, id, scope)
   end
   call('HSET', jobs, id, rec)
+  local h = string.byte(rec) == 42 and header(rec) or {}
+  if h.g or h.d then
+    index(id, h)
+  end
   local m = odd and { q = queue, p = tonumber(prio) } or {}
   if at_ms > now then
     call('ZADD', due, at_ms, id)

@@ -44,6 +44,7 @@ work.p = function(root, _, _, from)
     if rec and m.st == 'flow' and draft then
       call('HDEL', jobs, id)
       call('HDEL', meta, id)
+      unindex({ id })
     elseif rec and m.st == 'flow' then
       bury(id, rec, m, place(m, header(rec)), 'discarded', 'lost')
     end
