@@ -69,6 +69,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example: legwork queues")]
     Queues,
 
+    /// The rules of a queue: how many may wait, and what is kept
+    #[command(subcommand)]
+    Queue(crate::commands::Rules),
+
     /// Lists jobs, the newest first
     #[command(after_help = "Example: legwork jobs --state discarded --queue mail --limit 10")]
     Jobs(Jobs),
@@ -230,9 +234,11 @@ pub(crate) struct Enqueue {
     /// An id of your own choosing (a UUID): enqueuing it twice makes one job
     #[arg(long, value_name = "ID", value_parser = parse::id)]
     pub(crate) id: Option<JobId>,
-    /// At most one unfinished job of this name has this key
-    #[arg(long, value_name = "KEY")]
-    pub(crate) unique: Option<String>,
+    #[command(flatten)]
+    pub(crate) unique: crate::commands::Uniqueness,
+    /// Not to be started later than this from now: 30s, 10m, 2h
+    #[arg(long, value_name = "TIME", value_parser = parse::time, allow_hyphen_values = true)]
+    pub(crate) expires_in: Option<Duration>,
     /// At most one job with this key runs at a time
     #[arg(long, value_name = "KEY")]
     pub(crate) serial: Option<String>,

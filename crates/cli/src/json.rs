@@ -1,7 +1,7 @@
 //! The shapes of the JSON output that are not a view of the library as it is.
 
 use legwork::State;
-use legwork::backend::{ErrorRecord, JobView, LeaseView, QueueView, Record};
+use legwork::backend::{ErrorRecord, JobView, LeaseView, QueueView, Record, Scope};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -40,11 +40,14 @@ enum RecordJson<'a> {
         priority: u8,
         payload: &'a RawValue,
         unique: Option<&'a str>,
+        #[serde(skip_serializing_if = "is_default")]
+        scope: Scope,
         serial: Option<&'a str>,
         max_attempts: Option<u32>,
         max_crashes: Option<u32>,
         timeout_ms: Option<u64>,
         keep_ms: Option<i64>,
+        expires_ms: Option<i64>,
         trace: Option<legwork::middleware::Trace>,
         packed: &'a [String],
         signature: Option<&'a str>,
@@ -79,6 +82,10 @@ impl<'a> JobJson<'a> {
     }
 }
 
+fn is_default(scope: &Scope) -> bool {
+    *scope == Scope::default()
+}
+
 impl<'a> RecordJson<'a> {
     fn of(record: &'a Record) -> RecordJson<'a> {
         match record {
@@ -89,11 +96,13 @@ impl<'a> RecordJson<'a> {
                 priority: e.priority,
                 payload: &e.payload,
                 unique: e.unique.as_deref(),
+                scope: e.scope,
                 serial: e.serial.as_deref(),
                 max_attempts: e.max_attempts,
                 max_crashes: e.max_crashes,
                 timeout_ms: e.timeout_ms,
                 keep_ms: e.keep_ms,
+                expires_ms: e.expires_ms,
                 trace: e.trace,
                 packed: &e.packed,
                 signature: e.signature.as_deref(),
@@ -119,6 +128,8 @@ pub(crate) struct QueueJson<'a> {
     oldest_ms: Option<i64>,
     processed: u64,
     failed: u64,
+    #[serde(skip_serializing_if = "legwork::QueueRules::is_empty")]
+    rules: legwork::QueueRules,
     /// Why nothing of it is running, where there is a reason.
     why: Option<String>,
 }
@@ -134,6 +145,7 @@ impl<'a> QueueJson<'a> {
             oldest_ms: queue.oldest_ms,
             processed: queue.processed,
             failed: queue.failed,
+            rules: queue.rules,
             why,
         }
     }

@@ -113,6 +113,54 @@ fn quoted(text: &str) -> String {
     format!("{:?}", crate::words::cut(text, 60))
 }
 
+/// A rule that is given, or lifted with `none`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Said<T>(pub(crate) Option<T>);
+
+impl<T> Said<T> {
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Said<U> {
+        Said(self.0.map(f))
+    }
+}
+
+impl Said<u64> {
+    pub(crate) fn max_waiting(text: &str) -> Parsed<Said<u64>> {
+        Said::count("max-waiting", text)
+    }
+
+    pub(crate) fn keep_count(text: &str) -> Parsed<Said<u64>> {
+        Said::count("keep-count", text)
+    }
+
+    fn count(field: &str, text: &str) -> Parsed<Said<u64>> {
+        let wrong = |_| format!("{field}: {} is not a whole number from 0, or none", quoted(text));
+        if text == "none" { Ok(Said(None)) } else { text.parse().map(|n| Said(Some(n))).map_err(wrong) }
+    }
+
+    pub(crate) fn keep_bytes(text: &str) -> Parsed<Said<u64>> {
+        const ALLOWED: &str = "is not a number of bytes, as 500000, 64KiB, 10MiB or 1GiB, or none";
+        let wrong = || format!("keep-bytes: {} {ALLOWED}", quoted(text));
+        if text == "none" {
+            return Ok(Said(None));
+        }
+        let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
+        let cut = units.iter().find_map(|(unit, n)| Some((text.strip_suffix(unit)?, *n)));
+        let (digits, unit) = cut.unwrap_or((text, 1));
+        let n: u64 = digits.parse().map_err(|_| wrong())?;
+        n.checked_mul(unit).map(|n| Said(Some(n))).ok_or_else(wrong)
+    }
+}
+
+impl Said<Duration> {
+    pub(crate) fn time(text: &str) -> Parsed<Said<Duration>> {
+        if text == "none" { Ok(Said(None)) } else { duration("keep-age", text).map(|d| Said(Some(d))) }
+    }
+}
+
+pub(crate) fn time(text: &str) -> Parsed<Duration> {
+    duration("time", text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

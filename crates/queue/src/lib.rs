@@ -115,6 +115,7 @@ pub mod cron;
 mod envelope;
 mod error;
 mod failure;
+mod guide;
 mod flow;
 mod fingerprint;
 mod id;

@@ -62,8 +62,11 @@ pub(super) async fn enqueue(client: &Client, what: Enqueue, out: &mut Out) -> Do
     if let Some(id) = what.id {
         job = job.id(id);
     }
-    if let Some(key) = what.unique {
-        job = job.unique(key);
+    if let Some(unique) = what.unique.unique() {
+        job = job.unique(unique);
+    }
+    if let Some(time) = what.expires_in {
+        job = job.expires_in(time);
     }
     if let Some(key) = what.serial {
         job = job.serial(key);
@@ -74,7 +77,7 @@ pub(super) async fn enqueue(client: &Client, what: Enqueue, out: &mut Out) -> Do
     let receipt = job.await?;
     if out.json {
         return out
-            .value(&json!({"id": receipt.id, "created": receipt.created, "name": what.name, "note": note}));
+            .value(&json!({"id": receipt.id, "created": receipt.created, "replaced": receipt.replaced, "name": what.name, "note": note}));
     }
     if let Some(note) = note {
         out.note(&note);
@@ -82,6 +85,7 @@ pub(super) async fn enqueue(client: &Client, what: Enqueue, out: &mut Out) -> Do
     let due = what.delay.map(|d| format!(", due in {}", span(d.as_millis() as i64))).unwrap_or_default();
     out.line(match receipt.created {
         true => format!("{} enqueued: {} in {queue}{due}", receipt.id, what.name),
+        false if receipt.replaced => format!("{} waits, and has the new payload now", receipt.id),
         false => format!("{} is there already; nothing was enqueued", receipt.id),
     });
     Ok(())

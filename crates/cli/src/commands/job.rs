@@ -81,7 +81,10 @@ impl Story {
             );
         }
         if let Some(key) = &envelope.unique {
-            self.say("unique key", shown(key));
+            self.say("unique key", format!("{}, {}", shown(key), envelope.scope));
+        }
+        if let Some(ms) = envelope.expires_ms {
+            self.say("expires", instant(ms));
         }
         if let Some(key) = &envelope.serial {
             self.say("serial key", shown(key));

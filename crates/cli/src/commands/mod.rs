@@ -6,6 +6,8 @@ mod job;
 mod jobs;
 mod keys;
 mod queues;
+mod rules;
+mod unique;
 mod schedules;
 mod stats;
 mod versions;
@@ -24,6 +26,9 @@ use std::time::Duration;
 /// How long to wait for a backend before it counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+pub(crate) use rules::Rules;
+pub(crate) use unique::Uniqueness;
+
 type Done = Result<(), Problem>;
 
 /// Checks what can be checked without a queue, connects, and does what was asked.
@@ -40,7 +45,7 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
     })?;
     match &mut args.command {
         Command::Enqueue(what) => enqueue::check(what)?,
-        Command::Pause(_) => {}
+        Command::Pause(_) | Command::Queue(Rules::Set(_)) => {}
         _ => must_exist(url)?,
     }
     let keys = keys::Keys::read(args.key_file.as_deref(), args.sign_key_file.as_deref())?;
@@ -51,6 +56,7 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
 async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
     match command {
         Command::Queues => queues::list(client, out).await,
+        Command::Queue(what) => rules::act(client, what, out).await,
         Command::Jobs(which) => jobs::list(client, which, out).await,
         Command::Job { id } => job::tell(client, id, out).await,
         Command::Enqueue(what) => enqueue::enqueue(client, what, out).await,

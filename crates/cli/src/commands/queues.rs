@@ -26,6 +26,9 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
         Some(width) if width < 130 => narrow(&seen, out),
         _ => wide(&seen, out),
     }
+    for queue in seen.queues.values().filter(|queue| !queue.rules.is_empty()) {
+        out.line(format!("{}: {}", queue.name, super::rules::words(&queue.rules)));
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod bad_input;
 mod enqueue;
 mod output;
 mod reading;
+mod rules;
 mod run;
 mod sealed;
 mod steering;

@@ -281,6 +281,9 @@ pub struct QueueView {
     pub processed: u64,
     /// Attempts that failed since the namespace was made.
     pub failed: u64,
+    /// Its rules, as a client tells them; a backend leaves them out.
+    #[serde(skip_serializing_if = "crate::QueueRules::is_empty")]
+    pub rules: crate::QueueRules,
 }
 
 fn paused_json<S: serde::Serializer>(paused: &Option<Option<i64>>, to: S) -> Result<S::Ok, S::Error> {

@@ -84,6 +84,12 @@ impl Client {
     /// When the backend cannot be reached.
     pub async fn queues(&self) -> Result<Vec<QueueView>> {
         let mut queues = self.inner.backend.queues().await?;
+        for (name, rules) in self.queue_rules().await? {
+            match queues.iter_mut().find(|queue| queue.name == name) {
+                Some(queue) => queue.rules = rules,
+                None => queues.push(QueueView { name, rules, ..QueueView::default() }),
+            }
+        }
         queues.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(queues)
     }
@@ -219,6 +225,10 @@ impl Snapshot {
             && let Some(unserved) = self.unserved(queue)
         {
             return Some(unserved);
+        }
+        let waiting = waits + view.count(State::Blocked);
+        if let Some(limit) = view.rules.max_waiting.filter(|limit| waiting >= *limit) {
+            return Some(format!("full: {waiting} wait, and its limit is {limit}"));
         }
         (view.parked > 0)
             .then(|| format!("{} parked for a worker that knows their name and version", view.parked))

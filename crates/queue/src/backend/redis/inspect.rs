@@ -117,6 +117,7 @@ fn queue(row: Value, counters: &HashMap<String, u64>) -> Result<QueueView> {
         oldest_ms,
         processed: counted("processed"),
         failed: counted("failed"),
+        rules: Default::default(),
         name,
     })
 }
