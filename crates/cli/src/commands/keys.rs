@@ -66,8 +66,8 @@ fn hide(value: &mut Value) -> bool {
         return true;
     }
     match value {
-        Value::Array(all) => all.iter_mut().fold(false, |any, one| hide(one) || any),
-        Value::Object(all) => all.values_mut().fold(false, |any, one| hide(one) || any),
+        Value::Array(all) => all.iter_mut().map(hide).filter(|sealed| *sealed).count() > 0,
+        Value::Object(all) => all.values_mut().map(hide).filter(|sealed| *sealed).count() > 0,
         _ => false,
     }
 }
