@@ -7,3 +7,15 @@ struct UniqueJobs;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/expiry-and-retention.md")]
 struct ExpiryAndRetention;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/middleware.md")]
+struct Middleware;
+
+#[cfg(all(doctest, feature = "compress", feature = "encrypt", feature = "sign"))]
+#[doc = include_str!("../../../docs/guide/payloads.md")]
+struct Payloads;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/versions.md")]
+struct Versions;

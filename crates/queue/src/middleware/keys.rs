@@ -7,8 +7,8 @@ use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Keys by name: the first one seals and signs, any of them opens and verifies. To rotate, put
-/// the new one first in every process that opens, then in those that enqueue, and drop the old
-/// one when `legwork versions` and the retention say that nothing of it is left.
+/// the new one behind the old in every process, then first, and drop the old one when nothing
+/// that it sealed or signed is left, neither queued nor kept.
 ///
 /// Wiped from memory when dropped; never shown.
 ///
