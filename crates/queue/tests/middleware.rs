@@ -5,7 +5,7 @@ use legwork::backend::JobView;
 use legwork::middleware::{Attempt, Compress, KeyRing, Middleware, Next, Run, Sealed, Signed, Unreadable};
 use legwork::testing::server::TestServer;
 use legwork::{
-    Backoff, Client, Context, Envelope, Failure, Job, JobId, Policy, State, Unique, WaitError, Worker,
+    Backoff, Client, Context, Envelope, Failure, Flow, Job, JobId, Policy, State, Unique, WaitError, Worker,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
@@ -40,6 +40,7 @@ on_both! {
     keys_and_ids_work_as_without
     the_largest_payload_counts_before_and_after
     a_secret_is_in_no_error
+    a_flow_hands_on_sealed_results_also_when_it_is_run_again
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -418,5 +419,45 @@ async fn a_secret_is_in_no_error(plain: Client) {
         assert_eq!(said, "payload of mail.send: not what its type wants; it was sealed, so no more is said");
         assert!(matches!(jobs.wait::<Mail>(id).await, Err(WaitError::Discarded(_))));
     }
+    worker.stop().await;
+}
+
+/// Joins the results of the mails before it.
+#[derive(Serialize, Deserialize)]
+struct Report;
+
+impl Job for Report {
+    const NAME: &'static str = "mail.report";
+    type Output = Vec<String>;
+}
+
+async fn a_flow_hands_on_sealed_results_also_when_it_is_run_again(plain: Client) {
+    let jobs = all(&plain);
+    let mut flow = Flow::group([mail("ada"), mail("bob")]);
+    let last = flow.after(&flow.ends(), Report);
+    let worker = Worker::new(jobs.clone(), ())
+        .handle(send)
+        .handle(|_: Report, cx: Context| async move { Ok(cx.results::<Mail>().all().await?) });
+    let worker = worker.start().await.unwrap();
+    let started = jobs.start(flow).await.unwrap();
+    let said = ["ada got hunter2", "bob got hunter2"];
+    assert_eq!(jobs.wait::<Report>(last.id()).await.unwrap(), said);
+    assert!(!format!("{:?}", plain.wait_raw(last.id()).await.unwrap()).contains("hunter2"));
+    let finished = async {
+        while plain.flow(started.id).await.unwrap().is_some_and(|flow| flow.head.finished_ms.is_none()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), finished).await.unwrap();
+    let without = plain.replay(started.id, last.id()).await.err().map(|e| e.to_string());
+    assert!(without.is_some_and(|said| said.contains("does not open here")), "a copy needs the key");
+    let again = jobs.replay(started.id, last.id()).await.unwrap();
+    let flow = jobs.flow(again.id).await.unwrap().unwrap();
+    let report = flow.nodes.iter().find(|node| node.name == Report::NAME).unwrap();
+    assert_eq!(
+        jobs.wait::<Report>(report.id).await.unwrap(),
+        said,
+        "what was handed over is of the flow before"
+    );
     worker.stop().await;
 }

@@ -117,6 +117,12 @@ impl Client {
     pub(crate) fn new_job(&self, mut envelope: Envelope, due: Due, chosen: bool) -> Result<NewJob> {
         check(&envelope, self.options().max_payload)?;
         let due = debounced(&envelope, due);
+        if let Some(packing) = envelope.packed.last() {
+            let why = "which does not open here, and cannot become another job's";
+            return Err(Error::invalid(format!("payload: is packed as {packing}, {why}")));
+        }
+        // Of a job that this one is a copy of.
+        envelope.signature = None;
         self.chain().enqueue(&mut envelope)?;
         if !self.chain().is_empty() {
             check(&envelope, self.options().max_payload)?;

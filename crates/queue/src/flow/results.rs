@@ -57,7 +57,7 @@ impl<T: DeserializeOwned> Results<T> {
     pub async fn next(&mut self) -> Result<Option<T>> {
         while let Some(node) = self.input().await? {
             if node.name == self.name && node.state == Some(State::Succeeded) {
-                return decode(&node).map(Some);
+                return self.decode(node).map(Some);
             }
         }
         Ok(None)
@@ -102,10 +102,14 @@ impl<T> Results<T> {
     }
 }
 
-fn decode<T: DeserializeOwned>(node: &FlowNode) -> Result<T> {
-    let text = node.result.as_ref().map_or("null", |result| result.get());
-    serde_json::from_str(text)
-        .map_err(|e| Error::corrupt(format!("result of {}: not of the expected type: {e}", node.name)))
+impl<T: DeserializeOwned> Results<T> {
+    fn decode(&self, mut node: FlowNode) -> Result<T> {
+        let opened = self.client.chain().open_node(&mut node);
+        opened.map_err(|e| Error::corrupt(format!("result of {}: {e}", node.name)))?;
+        let text = node.result.as_ref().map_or("null", |result| result.get());
+        serde_json::from_str(text)
+            .map_err(|e| Error::corrupt(format!("result of {}: not of the expected type: {e}", node.name)))
+    }
 }
 
 impl<S> Context<S> {
@@ -160,7 +164,7 @@ impl<S> Context<S> {
         let mut all = self.inputs::<J::Output>(J::NAME);
         while let Some(node) = all.input().await? {
             if node.label == label {
-                return (node.state == Some(State::Succeeded)).then(|| decode(&node)).transpose();
+                return (node.state == Some(State::Succeeded)).then(|| all.decode(node)).transpose();
             }
         }
         let line = format!("result: this job waited for none with the label {label:?}");

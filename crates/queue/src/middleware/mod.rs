@@ -162,7 +162,8 @@ pub trait Middleware: Send + Sync + 'static {
         next.run()
     }
 
-    /// Before a result is shown or waited for: undoes what `run` did to it.
+    /// Before a result is shown, waited for or handed on in a flow: undoes what `run` did to it.
+    /// In a flow nothing of the envelope but its id and name is known.
     ///
     /// ```
     /// # use legwork::{*, middleware::*}; use serde_json::value::RawValue;
@@ -380,6 +381,18 @@ impl Chain {
             true => Err(Unreadable::Unknown("sealed, and there is no key here".into())),
             false => Ok(()),
         }
+    }
+
+    /// As [`Chain::open_result`] for a node of a flow, of which there is no envelope at hand.
+    pub(crate) fn open_node(&self, node: &mut crate::backend::FlowNode) -> Result<(), Unreadable> {
+        let Some(result) = &mut node.result else { return Ok(()) };
+        let mut of = Envelope::from_raw(&node.name, RawValue::NULL.to_owned());
+        of.id = node.id;
+        #[cfg(feature = "encrypt")]
+        if node.given {
+            of.id = sealed::origin(result).unwrap_or(node.id);
+        }
+        self.open_result(&of, result)
     }
 
     /// Opens for inspection: what does not open stays as it is.

@@ -2,7 +2,7 @@
 
 use super::fields::Path;
 use super::{Attempt, KeyRing, Middleware, Next, Run, Unreadable};
-use crate::{Envelope, Error, Failure, Result};
+use crate::{Envelope, Error, Failure, JobId, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chacha20poly1305::aead::{Aead, Generate, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -198,21 +198,34 @@ fn refused(what: &str) -> Error {
     Error::new(crate::error::Kind::Refused, format!("payload: cannot be sealed: {what}"))
 }
 
-/// What a sealed value is bound to: where it stands, in which job, and for a payload also how
-/// it is to be read. Each piece with its length, so that none runs into the next.
+/// What a sealed part of a payload is bound to: where it stands, in which job, and how it is
+/// to be read.
 fn bound(job: &Envelope, place: &str) -> Vec<u8> {
+    let (identity, version) = (job.identity(), job.version.to_be_bytes());
+    let pieces = [&identity[..], job.name.as_bytes(), place.as_bytes(), &version];
+    joined(pieces.into_iter().chain(job.packed.iter().map(|p| p.as_bytes())))
+}
+
+/// What a sealed result is bound to.
+fn bound_result(id: JobId, name: &str) -> Vec<u8> {
+    joined([id.as_bytes(), name.as_bytes(), b"result"].into_iter())
+}
+
+/// Each piece with its length, so that none runs into the next.
+fn joined<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut bytes = b"legwork sealed 1".to_vec();
-    let version = job.version.to_be_bytes();
-    let as_payload = place.starts_with("payload");
-    let how: &[&[u8]] = if as_payload { &[&version] } else { &[] };
-    let inside = if as_payload { &job.packed[..] } else { &[] };
-    let identity = job.identity();
-    let pieces = [&identity[..], job.name.as_bytes(), place.as_bytes()];
-    for piece in pieces.into_iter().chain(how.iter().copied()).chain(inside.iter().map(|p| p.as_bytes())) {
+    for piece in pieces {
         bytes.extend_from_slice(&(piece.len() as u64).to_be_bytes());
         bytes.extend_from_slice(piece);
     }
     bytes
+}
+
+/// The job that a sealed result says it is of: what a flow that is run again hands on is the
+/// result of a job of the one before.
+pub(super) fn origin(result: &RawValue) -> Option<JobId> {
+    let boxed: Boxed = serde_json::from_str(result.get()).ok()?;
+    boxed.sealed.split(':').nth(1)?.parse().ok()
 }
 
 impl Middleware for Sealed {
@@ -276,9 +289,10 @@ impl Middleware for Sealed {
         }
         Box::pin(async move {
             let Some(result) = next.run().await? else { return Ok(None) };
-            let sealed = self.seal(&bound(job.envelope, "result"), result.get());
+            let id = job.envelope.id;
+            let sealed = self.seal(&bound_result(id, &job.envelope.name), result.get());
             let sealed = sealed.map_err(|e| Failure::retry(format!("the result: {e}")))?;
-            let sealed = format!("{}:{sealed}", self.ring.newest().0);
+            let sealed = format!("{}:{id}:{sealed}", self.ring.newest().0);
             Ok(Some(to_raw_value(&Boxed { sealed })?))
         })
     }
@@ -288,7 +302,8 @@ impl Middleware for Sealed {
             return Ok(());
         };
         let (key, text) = boxed.sealed.split_once(':').unwrap_or_default();
-        *result = self.unseal(key, &bound(job, "result"), text)?;
+        let (_, text) = text.split_once(':').unwrap_or_default();
+        *result = self.unseal(key, &bound_result(job.id, &job.name), text)?;
         Ok(())
     }
 }
