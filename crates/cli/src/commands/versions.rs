@@ -30,7 +30,7 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
     }
     out.print(table, &[0, 1, 2, 3]);
     if !seen.whole {
-        out.note("there are more jobs than were looked at: the counts are of the newest");
+        out.note("there are more jobs than were looked at: the counts are of those that were");
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use crate::{Result, State};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 
-/// At most this many jobs of each state are looked at.
-const LOOK: usize = 1_000;
+/// Jobs of one page, and at most so many pages of each state.
+const PAGE: usize = 1_000;
+const PAGES: usize = 100;
 
 /// One version of one job name, as [`Client::versions`] counts it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,7 +42,7 @@ pub struct VersionView {
 pub struct Versions {
     /// By name and version.
     pub versions: Vec<VersionView>,
-    /// Whether every unfinished job was looked at; else the counts are of the newest only.
+    /// Whether every unfinished job was looked at; else the counts are of those that were.
     pub whole: bool,
 }
 
@@ -70,15 +71,21 @@ impl Client {
             definitions().map(|d| ((d.name.clone(), d.version), (0, 0))).collect();
         let (mut whole, mut met) = (true, HashSet::new());
         for state in State::ALL.iter().filter(|state| !state.is_final()) {
-            let filter = Filter { state: Some(*state), ..Filter::default() };
-            let jobs = self.inner.backend.list(&filter, LOOK).await?;
-            whole &= jobs.len() < LOOK;
-            // One that moves on in the meantime is met twice.
-            for job in jobs.into_iter().filter(|job| met.insert(job.id)) {
-                let version = job.envelope.envelope().map_or(0, |e| e.version);
-                let count = counts.entry((job.envelope.name().into(), version)).or_default();
-                count.0 += 1;
-                count.1 += u64::from(job.parked);
+            let mut filter = Filter { state: Some(*state), limit: PAGE, ..Filter::default() };
+            for page in 1.. {
+                let found = self.inner.backend.search(&filter).await?;
+                // One that moves on in the meantime is met twice.
+                for job in found.jobs.into_iter().filter(|job| met.insert(job.id)) {
+                    let version = job.envelope.envelope().map_or(0, |e| e.version);
+                    let count = counts.entry((job.envelope.name().into(), version)).or_default();
+                    count.0 += 1;
+                    count.1 += u64::from(job.parked);
+                }
+                filter.cursor = found.cursor;
+                whole &= page < PAGES || filter.cursor.is_none();
+                if page == PAGES || filter.cursor.is_none() {
+                    break;
+                }
             }
         }
         let view = |((name, version), (queued, parked)): ((String, u32), (u64, u64))| {
