@@ -118,8 +118,6 @@ mod failure;
 mod guide;
 mod flow;
 mod fingerprint;
-#[cfg(doctest)]
-mod guide;
 mod id;
 mod job;
 pub mod maintain;
