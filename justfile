@@ -16,6 +16,10 @@ legwork *ARGS:
 model CASES="20000":
     LEGWORK_MODEL_CASES={{CASES}} cargo test --release -p legwork --test model
 
+# every example, without a server and on a Redis of its own
+examples:
+    cargo test -p tests --test examples
+
 lint:
     ./test lint
 

@@ -19,3 +19,11 @@ struct Payloads;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/versions.md")]
 struct Versions;
+
+#[cfg(all(doctest, feature = "outbox"))]
+#[doc = include_str!("../../../docs/guide/outbox.md")]
+struct Outbox;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../../docs/guide/testing.md")]
+struct Testing;

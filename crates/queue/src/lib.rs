@@ -41,7 +41,8 @@
 //! | cron: expressions, zones, missed slots | `Schedule`, `Scheduler`, `cron` |
 //! | promotion, recovery and retention | [`maintain`]; every worker does it |
 //! | the contract with Redis and SQLite, and what is inspected | [`backend`] |
-//! | tests of your own | `sqlite::memory:` with a [`ManualClock`] |
+//! | a job that exists if a transaction of your database commits | `outbox` |
+//! | tests of your own | `testing::TestKit`; `sqlite::memory:` with a [`ManualClock`] |
 //! | tests of a backend: cases, a model, faults | `testing` |
 //!
 //! Instants are milliseconds since the Unix epoch by the backend's clock wherever a name
@@ -59,7 +60,9 @@
 //! | `compress` | no | [`middleware`]`::Compress`: large payloads travel compressed |
 //! | `encrypt` | no | [`middleware`]`::Sealed`: payloads, fields and results encrypted under a ring of keys |
 //! | `sign` | no | [`middleware`]`::Signed`: jobs that are not signed, or changed on the way, never run |
-//! | `testing` | no | the conformance cases, the model and the faulty backend, for who writes a backend |
+//! | `outbox` | no | jobs written in transactions of your own SQLite database, and their relay |
+//! | `outbox-postgres` | no | the same for PostgreSQL |
+//! | `testing` | no | `TestKit` and `assert_enqueued!` for your tests; conformance cases, a model and a faulty backend for who writes a backend |
 //!
 //! # States
 //!
@@ -115,9 +118,9 @@ pub mod cron;
 mod envelope;
 mod error;
 mod failure;
-mod guide;
-mod flow;
 mod fingerprint;
+mod flow;
+mod guide;
 mod id;
 mod job;
 pub mod maintain;

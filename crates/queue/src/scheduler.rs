@@ -341,14 +341,26 @@ impl Scheduler {
     /// # Errors
     /// When the backend cannot be reached at the start; later outages are waited out.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let mut last = Vec::new();
-        for schedule in &self.schedules {
-            last.push(self.client.backend().put_schedule(&schedule.view()).await?.last_ms);
-        }
+        let last = self.begin().await?;
         tokio::select! {
             () = shutdown => Ok(()),
             () = self.run(last) => Ok(()),
         }
+    }
+
+    /// Stores the schedules; the last slot of each.
+    pub(crate) async fn begin(&self) -> Result<Vec<i64>> {
+        let mut last = Vec::new();
+        for schedule in &self.schedules {
+            last.push(self.client.backend().put_schedule(&schedule.view()).await?.last_ms);
+        }
+        Ok(last)
+    }
+
+    /// The next slot of any schedule.
+    #[cfg(feature = "testing")]
+    pub(crate) fn next_slot(&self, last: &[i64]) -> Option<i64> {
+        self.schedules.iter().zip(last).filter_map(|(schedule, last)| schedule.next_ms(*last)).min()
     }
 
     async fn run(&self, mut last: Vec<i64>) {
@@ -365,7 +377,7 @@ impl Scheduler {
     }
 
     /// Enqueues what is due and says how long nothing more will be.
-    async fn tick(&self, last: &mut [i64]) -> Result<Duration> {
+    pub(crate) async fn tick(&self, last: &mut [i64]) -> Result<Duration> {
         let backend = self.client.backend();
         let now = backend.now().await?;
         let mut next = now + LONGEST.as_millis() as i64;

@@ -107,7 +107,7 @@ impl Client {
         let mut receipts = Vec::with_capacity(all.len());
         for step in all.chunks(driver::MAX_BATCH) {
             let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
-            let answers = self.inner.driver.enqueue(step.to_vec()).await?;
+            let answers = self.send(step.to_vec()).await?;
             receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| receipt(id, answer)));
         }
         Ok(receipts)
@@ -515,7 +515,7 @@ impl<J: 'static> IntoFuture for Enqueue<J> {
             }
             let job = client.new_job(envelope, due, chosen)?;
             let id = job.envelope.id;
-            let answers = client.inner.driver.enqueue(vec![job]).await?;
+            let answers = client.send(vec![job]).await?;
             let answer = answers.into_iter().next().ok_or_else(|| Error::corrupt("enqueue: no answer"))?;
             Ok(receipt(id, answer))
         })

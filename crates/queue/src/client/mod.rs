@@ -22,7 +22,7 @@ pub(crate) use driver::patiently;
 pub(crate) use enqueue::{check, debounced};
 pub(crate) use enqueue::typed;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Enqueued, NewJob};
 use crate::middleware::{Chain, Middleware};
 use crate::{Clock, Error, MAX_PAYLOAD, Result};
 use std::fmt;
@@ -56,6 +56,9 @@ struct Inner {
     options: ClientOptions,
     driver: driver::Driver,
     url: Option<String>,
+    /// What a test kit does around an enqueue.
+    #[cfg(feature = "testing")]
+    around: std::sync::OnceLock<Arc<dyn crate::testing::Around>>,
 }
 
 /// What may be said about a client.
@@ -130,7 +133,15 @@ impl Client {
 
     fn build(backend: Arc<dyn Backend>, options: ClientOptions, url: Option<String>) -> Client {
         let driver = driver::Driver::start(backend.clone(), options.patience);
-        Client { inner: Arc::new(Inner { backend, options, driver, url }), chain: Chain::default() }
+        let inner = Inner {
+            backend,
+            options,
+            driver,
+            url,
+            #[cfg(feature = "testing")]
+            around: Default::default(),
+        };
+        Client { inner: Arc::new(inner), chain: Chain::default() }
     }
 
     /// The backend under this client: for what the client has no words for.
@@ -162,6 +173,28 @@ impl Client {
 
     pub(crate) fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// Hands jobs to the driver, which lets them ride with others.
+    pub(crate) async fn send(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+        self.around(self.inner.driver.enqueue(jobs)).await
+    }
+
+    /// Enqueues; a test kit may have more to do before that is answered.
+    pub(crate) async fn around<T>(&self, enqueue: impl Future<Output = Result<T>>) -> Result<T> {
+        #[cfg(feature = "testing")]
+        if let Some(around) = self.inner.around.get() {
+            around.before()?;
+            let answer = enqueue.await?;
+            around.after().await?;
+            return Ok(answer);
+        }
+        enqueue.await
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn surround(&self, around: Arc<dyn crate::testing::Around>) {
+        let _ = self.inner.around.set(around);
     }
 
     pub(crate) fn options(&self) -> &ClientOptions {

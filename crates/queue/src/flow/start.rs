@@ -104,7 +104,8 @@ impl Client {
             let (lane, seq) = (root.to_string(), n as u64 + 1);
             let batch = EnqueueBatch { lane, seq, jobs, guard: guard.clone(), flow: Some(step) };
             let patience = self.options().patience;
-            if patiently(patience, || self.backend().enqueue(&batch)).await? == Taken::Changed {
+            let taken = self.around(patiently(patience, || self.backend().enqueue(&batch))).await?;
+            if taken == Taken::Changed {
                 return Ok(None);
             }
         }

@@ -7,6 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Calls that change nothing that a process does for its jobs: between them there is nothing
+/// to die for.
+const IDLE: &[&str] = &[
+    "now", "get", "list", "search", "queues", "workers", "settings", "audit", "beat", "leave", "extend",
+    "promote", "reap", "prune", "flow",
+];
 
 /// What goes wrong in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +51,9 @@ struct Plan {
     chance: Chance,
     calls: HashMap<&'static str, u64>,
     injected: u64,
+    /// At which step the process dies, and whether the step still takes effect.
+    death: Option<(u64, bool)>,
+    steps: u64,
 }
 
 /// Wraps a backend and makes calls fail by a plan, or by chance that follows from a seed.
@@ -61,13 +72,22 @@ struct Plan {
 pub struct FaultyBackend {
     inner: Arc<dyn Backend>,
     plan: Mutex<Plan>,
+    /// Cancelled when the process has died: nothing is answered any more.
+    pub(crate) died: CancellationToken,
 }
 
 impl FaultyBackend {
     /// A wrapper that injects nothing yet.
     pub fn new(inner: Arc<dyn Backend>) -> FaultyBackend {
-        let plan = Plan { rules: Vec::new(), chance: Chance::new(0), calls: HashMap::new(), injected: 0 };
-        FaultyBackend { inner, plan: Mutex::new(plan) }
+        let plan = Plan {
+            rules: Vec::new(),
+            chance: Chance::new(0),
+            calls: HashMap::new(),
+            injected: 0,
+            death: None,
+            steps: 0,
+        };
+        FaultyBackend { inner, plan: Mutex::new(plan), died: CancellationToken::new() }
     }
 
     /// The `n`-th call of the verb (1 for the first) goes wrong.
@@ -118,7 +138,7 @@ impl FaultyBackend {
 
     fn decide(&self, verb: &'static str) -> Option<Fault> {
         let mut plan = self.plan();
-        let Plan { rules, chance, calls, injected } = &mut *plan;
+        let Plan { rules, chance, calls, injected, .. } = &mut *plan;
         let call = calls.entry(verb).or_default();
         *call += 1;
         let hit = rules.iter().filter(|r| r.verb.is_none_or(|v| v == verb)).find(|r| match r.when {
@@ -128,6 +148,44 @@ impl FaultyBackend {
         });
         *injected += u64::from(hit.is_some());
         hit.map(|r| r.fault)
+    }
+
+    /// Lets the process that uses this die at its `step`-th step from the start (1 for the
+    /// first), before or after the step has taken effect.
+    pub(crate) fn dies(&self, step: u64, after: bool) {
+        self.plan().death = Some((step, after));
+    }
+
+    /// One step of the process; whether it dies here, and whether the step takes effect.
+    fn fate(&self) -> Option<bool> {
+        let mut plan = self.plan();
+        plan.steps += 1;
+        plan.death.filter(|(step, _)| *step == plan.steps).map(|(_, after)| after)
+    }
+
+    /// A step that the test itself names.
+    pub(crate) async fn point(&self) {
+        if self.died.is_cancelled() || self.fate().is_some() {
+            self.died.cancel();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// As `through`, in a process that may die: the dead hear nothing.
+    fn mortal<'a, T: Send + 'a>(&'a self, verb: &'static str, call: Fut<'a, T>) -> Fut<'a, T> {
+        let call = self.through(verb, call);
+        let fate = if IDLE.contains(&verb) { None } else { self.fate() };
+        Box::pin(async move {
+            if !self.died.is_cancelled() {
+                match fate {
+                    None => return call.await,
+                    Some(true) => drop(call.await),
+                    Some(false) => {}
+                }
+                self.died.cancel();
+            }
+            std::future::pending().await
+        })
     }
 
     fn through<'a, T: Send + 'a>(&'a self, verb: &'static str, call: Fut<'a, T>) -> Fut<'a, T> {
@@ -153,7 +211,7 @@ macro_rules! verbs {
     ($($name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),*) -> $fut:ty;)*) => {
         impl Backend for FaultyBackend {
             $(fn $name $(<$life>)? (& $($life)? self, $($arg: $type),*) -> $fut {
-                self.through(stringify!($name), self.inner.$name($($arg),*))
+                self.mortal(stringify!($name), self.inner.$name($($arg),*))
             })*
 
             fn describe(&self) -> String {

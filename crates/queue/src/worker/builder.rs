@@ -5,7 +5,7 @@ use super::group::{Group, Pool};
 use super::handler::Handler;
 use super::running::{Health, Running};
 use super::shutdown::shutdown_signal;
-use super::{Engine, Lane, Settings, heartbeat, lease, settle};
+use super::{Engine, Lane, Prepared, Settings, heartbeat, lease, settle};
 use crate::backend::{Definition, WorkerView};
 use crate::middleware::Middleware;
 use crate::{Client, Context, Error, Failure, Job, Result};
@@ -282,7 +282,17 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// # Errors
     /// A mistake in the worker's building (no handler, a name handled twice, a bad queue), or a
     /// backend that cannot be reached.
-    pub async fn start(mut self) -> Result<Running> {
+    pub async fn start(self) -> Result<Running> {
+        let (engine, inbox, view) = self.prepare().await?;
+        let (stop, abort, health) = (engine.stop.clone(), engine.abort.clone(), engine.health.clone());
+        let beating = heartbeat::start(&engine, view)?;
+        let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
+        let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
+        Ok(Running { stop, abort, fetcher, health })
+    }
+
+    /// Checks what was said, shows the first sign of life, and builds what the daemons share.
+    pub(super) async fn prepare(mut self) -> Result<Prepared<S>> {
         if let Some(mistake) = self.mistake.take() {
             return Err(mistake);
         }
@@ -316,18 +326,14 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             lanes: lanes.into(),
             held: Arc::default(),
             settles,
-            health: health.clone(),
+            health,
             settings: self.settings,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
             threads: self.threads,
         });
-        let (stop, abort) = (engine.stop.clone(), engine.abort.clone());
         engine.backend.beat(&engine.health.view(&view)).await?;
-        let beating = heartbeat::start(&engine, view)?;
-        let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
-        let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
-        Ok(Running { stop, abort, fetcher, health })
+        Ok((engine, inbox, view))
     }
 
     /// Starts the worker, runs until `shutdown` is ready or it is ordered to stop, then drains.
@@ -357,6 +363,21 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             () = async { shutdown_signal().await; abort.cancel(); std::future::pending().await } => {}
         }
         Ok(())
+    }
+
+    /// Serves a queue with as many jobs at a time as there may be: one that waits for another
+    /// on the same task would otherwise wait for ever.
+    #[cfg(feature = "testing")]
+    pub(super) fn serve_inline(&mut self, extra: &str) {
+        let said = self.groups.iter().flat_map(|group| group.queues.iter().map(|(queue, _)| queue.clone()));
+        let mut queues: Vec<String> = said.collect();
+        if queues.is_empty() {
+            queues = self.definitions().into_iter().map(|d| d.policy.queue).collect();
+            queues.sort();
+            queues.dedup();
+        }
+        queues.push(extra.into());
+        self.groups = queues.iter().map(|q| Group::strict(q, 10_000, [q.as_str()])).collect();
     }
 
     fn definitions(&self) -> Vec<Definition> {

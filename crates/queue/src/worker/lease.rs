@@ -149,8 +149,19 @@ fn admit<S: Clone + Send + Sync + 'static>(
     batch: Batch,
     asked: Instant,
 ) {
+    for life in lives(engine, batch, asked) {
+        tracker.spawn(life);
+    }
+}
+
+/// Lets the jobs of a batch in: what is to be driven to its end, for each.
+pub(super) fn lives<S: Clone + Send + Sync + 'static>(
+    engine: &Arc<Engine<S>>,
+    batch: Batch,
+    asked: Instant,
+) -> Vec<impl Future<Output = ()> + Send + 'static + use<S>> {
     let Some(lane) = engine.lanes.iter().position(|l| l.queue == batch.queue) else {
-        return;
+        return Vec::new();
     };
     count!("legwork_jobs_leased_total", batch.jobs.len(), "queue" => batch.queue);
     engine.lanes[lane].inside.fetch_add(batch.jobs.len(), Ordering::SeqCst);
@@ -158,12 +169,12 @@ fn admit<S: Clone + Send + Sync + 'static>(
     let last_chance = batch.jobs.iter().any(is_last_chance);
     let ids = batch.jobs.iter().map(|j| j.id);
     let holds = engine.held.add(batch.token, lane, deadline, last_chance, ids);
-    for (job, hold) in batch.jobs.into_iter().zip(holds) {
+    let all = batch.jobs.into_iter().zip(holds).map(|(job, hold)| {
         let turn = Turn::at(&engine.health.pools[engine.lanes[lane].pool].permits);
         let by = run::Leased { token: batch.token, now_ms: batch.now_ms, asked };
-        let life = run::life(engine.clone(), lane, by, job, hold, last_chance, turn);
-        tracker.spawn(life);
-    }
+        run::life(engine.clone(), lane, by, job, hold, last_chance, turn)
+    });
+    all.collect()
 }
 
 /// Whether one more crash would be the job's last.

@@ -12,6 +12,8 @@ mod handler;
 mod heartbeat;
 mod held;
 mod hold;
+#[cfg(feature = "testing")]
+mod inline;
 #[cfg(unix)]
 mod isolated;
 mod lease;
@@ -33,12 +35,14 @@ pub use group::Group;
 pub(crate) use group::check_permits;
 #[cfg(unix)]
 pub use isolated::{Isolation, is_child};
+#[cfg(feature = "testing")]
+pub(crate) use inline::{Attempted, Inline};
 pub use running::Running;
 pub use shutdown::shutdown_signal;
 pub use stopping::StopReason;
 
 use crate::Client;
-use crate::backend::{Backend, Settle};
+use crate::backend::{Backend, Settle, WorkerView};
 use blocking::Threads;
 use handler::Handler;
 use held::Held;
@@ -80,6 +84,9 @@ struct Engine<S> {
     /// Threads for handlers that block.
     threads: Arc<Threads>,
 }
+
+/// An engine that stands still, the end of the settler's channel, and what it shows of itself.
+type Prepared<S> = (Arc<Engine<S>>, mpsc::Receiver<Settle>, WorkerView);
 
 /// One queue of this worker.
 struct Lane {

@@ -26,7 +26,7 @@ pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(
 /// Repeats while the backend does not answer: a repeated settle answers as the first one
 /// did, and after an outage every lease is granted once more. A worker that stops has no
 /// more patience than a lease.
-async fn settle<S>(engine: &Engine<S>, items: &[Settle]) {
+pub(super) async fn settle<S>(engine: &Engine<S>, items: &[Settle]) {
     let stopped = async {
         engine.stop.cancelled().await;
         tokio::time::sleep(engine.settings.lease).await;
