@@ -160,6 +160,6 @@ pub use rules::QueueRules;
 pub use scheduler::{Missed, Schedule, Scheduler};
 pub use state::State;
 pub use unique::Unique;
-pub use worker::{Context, Group, Running, StopReason, Worker, shutdown_signal};
+pub use worker::{BatchContext, BatchOptions, Context, Group, Running, StopReason, Worker, shutdown_signal};
 #[cfg(unix)]
 pub use worker::{Isolation, is_child};

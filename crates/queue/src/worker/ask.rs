@@ -129,7 +129,7 @@ impl<S> Engine<S> {
         // A full pipeline is refilled in large bites: many small leases cost more.
         let bite = if ahead == 0 { 1 } else { most.min(MAX_LEASE).div_ceil(4) };
         let pace = self.pace(number);
-        let alone = pace == 0 || pace > SLOW_NS;
+        let alone = !lane.gathers && (pace == 0 || pace > SLOW_NS);
         (jobs >= bite).then_some(Room { jobs: jobs.min(MAX_LEASE), most, alone })
     }
 

@@ -303,8 +303,10 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             let mut queues: Vec<_> = self.definitions().into_iter().map(|d| d.policy.queue).collect();
             queues.sort();
             queues.dedup();
-            self.groups = queues.iter().map(|q| Group::strict(q, CONCURRENCY, [q.as_str()])).collect();
+            let permits = |queue: &String| self.largest_batch(queue).unwrap_or(0).max(CONCURRENCY);
+            self.groups = queues.iter().map(|q| Group::strict(q, permits(q), [q.as_str()])).collect();
         }
+        self.check_batches()?;
         let permits: usize = self.groups.iter().map(|group| group.permits).sum();
         self.threads.resize(self.blocking.unwrap_or(permits));
         #[cfg(unix)]
@@ -386,11 +388,38 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         all
     }
 
+    fn largest_batch(&self, queue: &str) -> Option<usize> {
+        let its = self.handlers.values().filter(|h| h.definition.policy.queue == queue);
+        its.filter_map(|h| h.batch).max()
+    }
+
+    /// Each member of a batch holds a permit: with fewer it would never be full.
+    fn check_batches(&self) -> Result<()> {
+        for group in &self.groups {
+            for (queue, _) in &group.queues {
+                if let Some(size) = self.largest_batch(queue).filter(|size| *size > group.permits) {
+                    let Group { name, permits, .. } = group;
+                    let line = format!(
+                        "batch size: {size} is more than the {permits} permits of group {name}; each member needs one"
+                    );
+                    return Err(Error::invalid(line));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn lanes(&self) -> (Vec<Lane>, Vec<Pool>) {
         let (mut lanes, mut pools) = (Vec::new(), Vec::new());
         for group in &self.groups {
             let first = lanes.len();
-            lanes.extend(group.queues.iter().map(|(queue, _)| Lane::new(queue, pools.len())));
+            let gathers = |queue: &String| {
+                let mut its =
+                    self.handlers.values().filter(|h| h.definition.policy.queue == *queue).peekable();
+                its.peek().is_some() && its.all(|h| h.batch.is_some())
+            };
+            let lane = |(queue, _): &(String, u32)| Lane::new(queue, pools.len(), gathers(queue));
+            lanes.extend(group.queues.iter().map(lane));
             pools.push(Pool::new(group, first..lanes.len()));
         }
         (lanes, pools)

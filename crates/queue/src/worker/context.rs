@@ -42,6 +42,8 @@ pub(super) struct Inner {
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
     pub(super) flow: Option<JobId>,
+    /// Whether it was held when a worker was lost.
+    pub(super) suspect: bool,
     pub(super) token: Token,
     pub(super) hold: Arc<Hold>,
     pub(super) stopping: CancellationToken,

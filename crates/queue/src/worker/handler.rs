@@ -9,16 +9,22 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
 
-type Call<S> = dyn Fn(&Envelope, Context<S>) -> Result<Run<'static>, Unreadable> + Send + Sync;
+pub(super) type Call<S> = dyn Fn(&Envelope, Context<S>) -> Result<Run<'static>, Unreadable> + Send + Sync;
 
 pub(super) struct Handler<S> {
     pub(super) definition: Definition,
     call: Arc<Call<S>>,
     /// Instead, in the parent of isolated jobs.
     elsewhere: Option<Arc<Call<S>>>,
+    /// How many of its jobs make a batch, where it takes several.
+    pub(super) batch: Option<usize>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Handler<S> {
+    pub(super) fn of(definition: Definition, call: Arc<Call<S>>) -> Handler<S> {
+        Handler { definition, call, elsewhere: None, batch: None }
+    }
+
     pub(super) fn new<J, F, Fut>(handler: F) -> Handler<S>
     where
         J: Job,
@@ -29,7 +35,7 @@ impl<S: Clone + Send + Sync + 'static> Handler<S> {
             let running = handler(decode::<J>(envelope)?, cx);
             Ok(Box::pin(async move { encode::<J>(&running.await?) }) as Run<'static>)
         };
-        Handler { definition: definition::<J>(), call: Arc::new(call), elsewhere: None }
+        Handler::of(definition::<J>(), Arc::new(call))
     }
 
     /// One that blocks, on a thread of its own kind.
@@ -48,7 +54,7 @@ impl<S: Clone + Send + Sync + 'static> Handler<S> {
             };
             Ok(Box::pin(async move { threads.run(work).await }) as Run<'static>)
         };
-        Handler { definition: definition::<J>(), call: Arc::new(call), elsewhere: None }
+        Handler::of(definition::<J>(), Arc::new(call))
     }
 
     /// The same in a child process; what a payload is wrong in is found here.
@@ -74,12 +80,12 @@ impl<S: Clone + Send + Sync + 'static> Handler<S> {
     }
 }
 
-fn definition<J: Job>() -> Definition {
+pub(super) fn definition<J: Job>() -> Definition {
     Definition { name: J::NAME.into(), version: J::VERSION, policy: J::policy() }
 }
 
 /// The payload as its type, led through every version between its own and the type's.
-fn decode<J: Job>(envelope: &Envelope) -> Result<J, Unreadable> {
+pub(super) fn decode<J: Job>(envelope: &Envelope) -> Result<J, Unreadable> {
     if envelope.version >= J::VERSION {
         return Ok(serde_json::from_str(envelope.payload.get())?);
     }
@@ -93,7 +99,7 @@ fn decode<J: Job>(envelope: &Envelope) -> Result<J, Unreadable> {
     Ok(serde_json::from_value(payload)?)
 }
 
-fn encode<J: Job>(output: &J::Output) -> Result<Option<Box<RawValue>>, Failure> {
+pub(super) fn encode<J: Job>(output: &J::Output) -> Result<Option<Box<RawValue>>, Failure> {
     let json = to_raw_value(output)
         .map_err(|e| Failure::discard(format!("the output of {} cannot be written as JSON: {e}", J::NAME)))?;
     Ok((json.get() != "null").then_some(json))

@@ -4,6 +4,7 @@
 //! and `watch` looks from there after what runs, `shutdown` says when.
 
 mod ask;
+mod batch;
 mod blocking;
 mod builder;
 mod context;
@@ -29,6 +30,7 @@ mod stopping;
 mod terms;
 mod watch;
 
+pub use batch::{BatchContext, BatchOptions};
 pub use builder::Worker;
 pub use context::Context;
 pub use group::Group;
@@ -93,6 +95,9 @@ struct Lane {
     queue: String,
     /// The group it belongs to, by its number.
     pool: usize,
+    /// Whether all its handlers take several jobs: then jobs share leases however slow they
+    /// are, because a crash could not be charged to one of them anyway.
+    gathers: bool,
     /// Jobs leased and not yet settled.
     inside: AtomicUsize,
     /// Moving average of a run in nanoseconds; 0 while unknown.
@@ -102,10 +107,11 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(queue: &str, pool: usize) -> Lane {
+    fn new(queue: &str, pool: usize, gathers: bool) -> Lane {
         Lane {
             queue: queue.into(),
             pool,
+            gathers,
             inside: AtomicUsize::new(0),
             speed: AtomicU64::new(0),
             stuck: AtomicUsize::new(0),

@@ -139,6 +139,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         attempt: terms.attempt,
         max_attempts: terms.max_attempts,
         flow: envelope.flow,
+        suspect: job.suspect,
         token,
         hold: hold.clone(),
         stopping: engine.stop.clone(),

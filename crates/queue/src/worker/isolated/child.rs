@@ -176,6 +176,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
     };
     let trace = envelope.trace.map(|trace| trace.parent.child());
     let inner = Arc::new(Inner {
+        suspect: false,
         client: client.clone(),
         id: job.id,
         name: envelope.name.clone(),
