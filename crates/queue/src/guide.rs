@@ -27,3 +27,10 @@ struct Outbox;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../../docs/guide/testing.md")]
 struct Testing;
+
+#[doc = include_str!("../../../docs/guide/workers.md")]
+struct Workers;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/micro-batches.md")]
+struct MicroBatches;
