@@ -17,6 +17,7 @@ impl Job for Send {
 
 async fn send(_: Send, cx: Context<Arc<Mutex<Vec<String>>>>) -> Result<(), Failure> {
     cx.state().lock().unwrap().push(cx.queue().to_owned());
+    tokio::time::sleep(Duration::from_millis(10)).await;
     Ok(())
 }
 
@@ -25,7 +26,7 @@ async fn main() -> anyhow::Result<()> {
     let jobs = Client::connect(&examples::url()).await?;
     let mut all = Vec::new();
     for queue in ["low", "high"] {
-        for n in 0..60 {
+        for n in 0..30 {
             all.push(jobs.enqueue(Send(n.to_string())).queue(queue).await?.id);
         }
     }

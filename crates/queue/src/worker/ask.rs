@@ -70,6 +70,16 @@ impl<S> Engine<S> {
         asks
     }
 
+    /// The lanes of a group in the order in which they are to be asked now. Among weights, one
+    /// of unknown speed comes first: it shares with the others as soon as it is known.
+    pub(super) fn order(&self, pool: &Pool) -> VecDeque<usize> {
+        let mut order = pool.order();
+        if pool.is_weighted() {
+            order.sort_by_key(|lane| self.pace(*lane) != 0);
+        }
+        order.into()
+    }
+
     /// For a group of several queues: the next of those `left`, and with it whichever follow
     /// it that have as much room. Asked one after the other, because what one gives another
     /// has no room for any more.

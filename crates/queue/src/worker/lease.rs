@@ -93,7 +93,7 @@ async fn round<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
         look(engine, tracker, ask, &mut round, &mut silent).await;
     }
     for (number, pool) in engine.health.pools.iter().enumerate().filter(|(_, pool)| pool.lanes.len() > 1) {
-        let mut left = pool.order().into();
+        let mut left = engine.order(pool);
         while let Some(ask) = engine.next_ask(number, &mut left) {
             look(engine, tracker, ask, &mut round, &mut silent).await;
         }
