@@ -149,6 +149,52 @@ Example: legwork versions --json")]
     #[command(after_help = "Example: legwork schedules")]
     Schedules,
 
+    /// Lists the newest flows
+    #[command(after_help = "Example: legwork flows --limit 5")]
+    Flows {
+        /// At most this many, 1 to 1000
+        #[arg(long, value_name = "N", default_value = "50", value_parser = parse::limit, allow_hyphen_values = true)]
+        limit: usize,
+    },
+
+    /// Shows a flow as a tree, cancels, mends or replays it
+    #[command(
+        args_conflicts_with_subcommands = true,
+        arg_required_else_help = true,
+        after_help = "Example: legwork flow 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00"
+    )]
+    Flow {
+        #[command(subcommand)]
+        act: Option<FlowAct>,
+        /// The flow's id
+        #[arg(value_parser = parse::id)]
+        id: Option<JobId>,
+    },
+
+    /// Lists who is told of events
+    #[command(after_help = "Example: legwork subscribers")]
+    Subscribers,
+
+    /// Lets a job be enqueued for every event whose topic fits
+    #[command(after_help = "\
+Topics are words with dots between; * stands for any one word, # at the end for any rest.
+Example: legwork subscribe 'race.*' notify mail")]
+    Subscribe(Subscription),
+
+    /// Ends a subscription
+    #[command(after_help = "Example: legwork unsubscribe 'race.*' notify mail")]
+    Unsubscribe(Subscription),
+
+    /// Publishes an event to all whose pattern fits
+    #[command(after_help = "Example: legwork publish race.42 '{\"run\":7}'")]
+    Publish {
+        /// The topic
+        topic: String,
+        /// The payload, JSON
+        #[arg(value_name = "JSON", allow_negative_numbers = true)]
+        payload: String,
+    },
+
     /// Totals by state, by queue, and of workers
     #[command(after_help = "Example: legwork stats --json")]
     Stats,
@@ -184,6 +230,35 @@ pub(crate) enum WorkerOrder {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowAct {
+    /// Cancels what waits; of what runs, its worker is asked to
+    #[command(after_help = "Example: legwork flow cancel 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
+    Cancel {
+        /// The flow's id
+        #[arg(value_parser = parse::id)]
+        id: JobId,
+    },
+    /// Derives again what its nodes wait for, so that one that is stuck goes on
+    #[command(after_help = "Example: legwork flow mend 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
+    Mend {
+        /// The flow's id
+        #[arg(value_parser = parse::id)]
+        id: JobId,
+    },
+    /// Starts a new flow of a node and all that stand behind it
+    #[command(after_help = "\
+Example: legwork flow replay 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e01")]
+    Replay {
+        /// The flow's id
+        #[arg(value_parser = parse::id)]
+        id: JobId,
+        /// The node's id
+        #[arg(value_parser = parse::id)]
+        node: JobId,
+    },
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Who {
     /// The workers' ids
@@ -195,6 +270,18 @@ pub(crate) struct Who {
     /// Waits until they have followed, for at most this long (60s unless said)
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "60s", require_equals = true, value_parser = parse::delay)]
     pub(crate) wait: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Subscription {
+    /// The topics
+    pub(crate) pattern: String,
+    /// The job's name
+    #[arg(value_parser = parse::name)]
+    pub(crate) job: String,
+    /// Its queue
+    #[arg(value_parser = parse::queue, default_value = "default")]
+    pub(crate) queue: String,
 }
 
 #[derive(Debug, clap::Args)]

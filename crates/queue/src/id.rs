@@ -85,7 +85,6 @@ impl JobId {
     /// An id that is the same for the same words: for jobs that must exist once, as the
     /// slot of a schedule. FNV-1a over the parts with a separator, twice with different
     /// bases; not for adversarial input.
-    #[cfg(feature = "cron")]
     pub(crate) fn derived(parts: &[&str], shard: u8) -> JobId {
         let fnv = |base: u64| {
             parts

@@ -117,6 +117,7 @@ mod clock;
 pub mod cron;
 mod envelope;
 mod error;
+mod event;
 mod failure;
 mod fingerprint;
 mod flow;
@@ -147,6 +148,7 @@ pub use client::{
 pub use clock::{Clock, ManualClock};
 pub use envelope::{Envelope, MAX_PAYLOAD};
 pub use error::{Error, Result};
+pub use event::{Event, Publish, Published, Subscriber};
 pub use failure::Failure;
 pub use flow::{Flow, FlowView, Node, Results, Started, Step};
 pub use fingerprint::fingerprint;

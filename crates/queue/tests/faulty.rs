@@ -6,7 +6,7 @@ use common::Keeper;
 use legwork::backend::*;
 use legwork::testing::faulty::{Fault, FaultyBackend};
 use legwork::testing::harness::*;
-use legwork::{JobId, Result, State};
+use legwork::{Client, ClientOptions, Flow, JobId, Result, State, Step};
 use std::sync::Arc;
 
 /// Repeats a call until it is answered, as a client does.
@@ -173,6 +173,29 @@ async fn a_storm_loses_and_repeats_nothing(h: &Harness, real: Arc<dyn Backend>) 
     assert!(faulty.injected() > 20, "{} faults", faulty.injected());
 }
 
+/// A flow that takes many steps to come in, while every second call loses its reply.
+async fn a_flow_whose_replies_were_lost_runs_once(h: &Harness, real: Arc<dyn Backend>) {
+    let faulty = FaultyBackend::new(real).chance(7, 0.3, Fault::After).chance(8, 0.2, Fault::Before);
+    let faulty = Arc::new(faulty);
+    let client = Client::over(faulty.clone(), ClientOptions::default());
+    let step = |n: usize| Step::raw("a.job", &n.to_string()).queue("q");
+    let started = client.start(Flow::group((0..1_200).map(step)).then(step(1_200))).await.expect("started");
+    assert!(faulty.injected() > 0, "something went wrong on the way");
+    let mut ran = Vec::new();
+    loop {
+        while h.promote().await.next_ms == Some(h.now()) {}
+        let held = h.lease("q", 1_000).await;
+        if held.is_empty() {
+            break;
+        }
+        let items: Vec<_> = held.iter().map(|one| one.settle(success(0))).collect();
+        assert!(patiently(|| faulty.settle(&items)).await.iter().all(|s| *s == Settled::Done));
+        ran.extend(held.iter().map(|one| one.id));
+    }
+    assert_eq!(ran.len(), 1_201, "each once");
+    assert_eq!(ran.last(), started.nodes.last(), "the fan-in last");
+}
+
 macro_rules! on {
     ($($backend:ident)*: $cases:tt) => { $(on! { @ $backend $cases })* };
     (@ $backend:ident { $($case:ident)* }) => { mod $backend { $(
@@ -195,4 +218,5 @@ on! { redis sqlite_file sqlite_memory: {
     chance_follows_from_its_seed
     a_delay_is_waited_out
     a_storm_loses_and_repeats_nothing
+    a_flow_whose_replies_were_lost_runs_once
 } }

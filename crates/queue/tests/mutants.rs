@@ -52,6 +52,11 @@ enum Wrong {
     WatchIsNotHeeded,
     PurgeIgnoresTheLimit,
     ControlCancelsWhatIsLeased,
+    FlowForgetsEdges,
+    FlowKnowsOnePolicy,
+    FlowCommitsAtOnce,
+    FlowForgetsResults,
+    PublishIgnoresChanges,
 }
 
 struct Mutant {
@@ -84,6 +89,18 @@ impl Mutant {
             }
         }
         jobs
+    }
+
+    fn stage_wrongly(&self, step: &mut FlowStep) {
+        match self.wrong {
+            Wrong::FlowForgetsEdges => {
+                step.edges.clear();
+                step.nodes.iter_mut().for_each(|node| node.entry = true);
+            }
+            Wrong::FlowKnowsOnePolicy => step.edges.iter_mut().for_each(|edge| edge.edge = Edge::Fail),
+            Wrong::FlowCommitsAtOnce => step.commit = true,
+            _ => {}
+        }
     }
 
     /// The token under which a job is leased now.
@@ -216,6 +233,12 @@ impl Backend for Mutant {
                 let all = self.real.settings(*kind).await?;
                 *expect = all.entries.iter().find(|e| e.name == *name).map_or(*expect, |e| e.last_ms);
             }
+            if self.is(Wrong::PublishIgnoresChanges) {
+                batch.guard = Guard::None;
+            }
+            if let Some(step) = &mut batch.flow {
+                self.stage_wrongly(step);
+            }
             batch.jobs = self.new_jobs(&batch.jobs);
             if self.is(Wrong::EnqueueForgetsLanes) {
                 batch.lane = JobId::new().to_string();
@@ -257,7 +280,13 @@ impl Backend for Mutant {
     }
 
     fn flow<'a>(&'a self, ask: &'a FlowAsk) -> Fut<'a, FlowPage> {
-        self.real.flow(ask)
+        Box::pin(async move {
+            let mut page = self.real.flow(ask).await?;
+            if self.is(Wrong::FlowForgetsResults) {
+                page.nodes.iter_mut().for_each(|node| node.result = None);
+            }
+            Ok(page)
+        })
     }
 
     fn promote(&self, limit: usize) -> Fut<'_, Promoted> {
@@ -415,5 +444,10 @@ mutants! {
     search_that_ignores_the_error: SearchIgnoresTheError search jobs_are_found_by_their_newest_error;
     watch_that_is_not_heeded: WatchIsNotHeeded retention a_watched_job_stays_a_minute;
     purge_without_a_limit: PurgeIgnoresTheLimit control purge_removes_what_waits_in_steps;
+    flow_without_edges: FlowForgetsEdges flows a_chain_runs_in_order;
+    flow_with_one_policy: FlowKnowsOnePolicy flows each_edge_says_what_a_failure_means;
+    flow_begun_before_its_commit: FlowCommitsAtOnce drafts nobody_sees_a_draft;
+    flow_without_results: FlowForgetsResults flows results_are_handed_over_in_order_whatever_is_kept;
+    publish_by_an_old_list: PublishIgnoresChanges events a_list_of_subscribers_that_has_changed_is_read_again;
     control_that_cancels_under_a_lease: ControlCancelsWhatIsLeased control cancel_in_every_state;
 }

@@ -2,6 +2,8 @@
 
 mod control;
 mod enqueue;
+mod events;
+mod flows;
 mod job;
 mod jobs;
 mod keys;
@@ -70,6 +72,12 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Worker(order) => worker::order(client, order, out).await,
         Command::Versions => versions::list(client, out).await,
         Command::Schedules => schedules::list(client, out).await,
+        Command::Flows { limit } => flows::list(client, limit, out).await,
+        Command::Flow { act, id } => flows::flow(client, act, id, out).await,
+        Command::Subscribers => events::list(client, out).await,
+        Command::Subscribe(what) => events::subscribe(client, what, out).await,
+        Command::Unsubscribe(what) => events::unsubscribe(client, what, out).await,
+        Command::Publish { topic, payload } => events::publish(client, &topic, &payload, out).await,
         Command::Stats => stats::tell(client, out).await,
         Command::Completions { shell } => completions(shell, out),
     }

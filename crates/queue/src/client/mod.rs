@@ -59,6 +59,7 @@ struct Inner {
     /// What a test kit does around an enqueue.
     #[cfg(feature = "testing")]
     around: std::sync::OnceLock<Arc<dyn crate::testing::Around>>,
+    subscribers: crate::event::Cache,
 }
 
 /// What may be said about a client.
@@ -142,6 +143,8 @@ impl Client {
             around: Default::default(),
         };
         Client { inner: Arc::new(inner), chain: Chain::default() }
+        let subscribers = crate::event::Cache::default();
+        Client { inner: Arc::new(Inner { backend, options, driver, url, subscribers }), chain: Chain::default() }
     }
 
     /// The backend under this client: for what the client has no words for.
@@ -169,6 +172,10 @@ impl Client {
     #[must_use]
     pub fn with(&self, middleware: impl Middleware) -> Client {
         Client { inner: self.inner.clone(), chain: self.chain.and(middleware) }
+    }
+
+    pub(crate) fn subscribers_known(&self) -> &crate::event::Cache {
+        &self.inner.subscribers
     }
 
     pub(crate) fn chain(&self) -> &Chain {

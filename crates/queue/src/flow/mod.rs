@@ -136,7 +136,7 @@ impl Step {
         Step::of(Envelope::new(name, payload))
     }
 
-    fn of(envelope: Result<Envelope>) -> Step {
+    pub(crate) fn of(envelope: Result<Envelope>) -> Step {
         let id = envelope.as_ref().map_or_else(|_| JobId::new(), |e| e.id);
         let envelope = envelope.map(|e| Envelope { unique: None, ..e });
         Step { id, label: String::new(), envelope, due: Due::Now }

@@ -15,6 +15,8 @@ mod link;
 mod scripts;
 mod search;
 #[cfg(all(test, feature = "testing"))]
+mod flow_tests;
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 mod trim;
 mod wake;

@@ -15,6 +15,8 @@ mod flow_read;
 mod flow_stage;
 mod flow_tend;
 mod index;
+#[cfg(test)]
+mod flow_tests;
 mod lease;
 mod open;
 mod read;

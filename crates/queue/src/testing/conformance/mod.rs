@@ -13,6 +13,7 @@ mod control;
 mod drafts;
 mod crashes;
 mod enqueue;
+mod events;
 mod flows;
 mod inspection;
 mod keys;
@@ -295,6 +296,13 @@ macro_rules! conformance_cases {
             nobody_sees_a_draft
             a_step_that_is_repeated_counts_once
             a_draft_that_nobody_commits_is_forgotten
+        }
+        events {
+            every_subscriber_is_told_and_nobody_else
+            an_event_published_again_is_told_once
+            a_list_of_subscribers_that_has_changed_is_read_again
+            publishing_races_subscribing
+            many_subscribers_are_told_all_or_none
         }
         flows {
             a_chain_runs_in_order
