@@ -4,9 +4,9 @@
 //! pattern fits the topic, in one atomic step. The list of subscribers is read once and kept; the
 //! step holds only if it has not changed since, else it is read again.
 
+use crate::backend::Due;
 use crate::backend::{EnqueueBatch, Entry, Guard, NewJob, Setting, Taken};
 use crate::client::patiently;
-use crate::backend::Due;
 use crate::{Client, Envelope, Error, Flow, Job, JobId, Keep, Result, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -197,8 +197,8 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn publish_raw(&self, topic: &str, payload: &str) -> Publish {
-        let payload = serde_json::from_str(payload)
-            .map_err(|e| Error::invalid(format!("payload: not JSON: {e}")));
+        let payload =
+            serde_json::from_str(payload).map_err(|e| Error::invalid(format!("payload: not JSON: {e}")));
         Publish { client: self.clone(), id: JobId::new(), topic: topic.into(), payload }
     }
 
@@ -223,7 +223,8 @@ impl Client {
         let policy = J::policy();
         let (job, queue) = (J::NAME.into(), policy.queue);
         let priority = policy.priority;
-        self.subscribe_as(Subscriber { pattern: pattern.into(), job, queue, version: J::VERSION, priority }).await
+        self.subscribe_as(Subscriber { pattern: pattern.into(), job, queue, version: J::VERSION, priority })
+            .await
     }
 
     /// Lets jobs of this name be enqueued in this queue for every event whose topic fits.
@@ -450,7 +451,10 @@ mod tests {
             ("*.added", &["run.added"], &["added", "a.run.added"]),
         ] {
             assert!(fits.iter().all(|topic| hears(pattern, topic)), "{pattern} fits {fits:?}");
-            assert!(!fits_not.iter().any(|topic| hears(pattern, topic)), "{pattern} does not fit {fits_not:?}");
+            assert!(
+                !fits_not.iter().any(|topic| hears(pattern, topic)),
+                "{pattern} does not fit {fits_not:?}"
+            );
         }
     }
 

@@ -34,3 +34,12 @@ struct Workers;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/micro-batches.md")]
 struct MicroBatches;
+//! The guide's snippets, as tests.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/events.md")]
+struct Events;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/flows.md")]
+struct Flows;

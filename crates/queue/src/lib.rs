@@ -121,6 +121,7 @@ mod event;
 mod failure;
 mod fingerprint;
 mod flow;
+#[cfg(doctest)]
 mod guide;
 mod id;
 mod job;

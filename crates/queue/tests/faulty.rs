@@ -175,7 +175,8 @@ async fn a_storm_loses_and_repeats_nothing(h: &Harness, real: Arc<dyn Backend>) 
 
 /// A flow that takes many steps to come in, while every second call loses its reply.
 async fn a_flow_whose_replies_were_lost_runs_once(h: &Harness, real: Arc<dyn Backend>) {
-    let faulty = FaultyBackend::new(real).chance(7, 0.3, Fault::After).chance(8, 0.2, Fault::Before);
+    let faulty =
+        FaultyBackend::new(real).seed(7).share(None, 0.3, Fault::After).share(None, 0.2, Fault::Before);
     let faulty = Arc::new(faulty);
     let client = Client::over(faulty.clone(), ClientOptions::default());
     let step = |n: usize| Step::raw("a.job", &n.to_string()).queue("q");

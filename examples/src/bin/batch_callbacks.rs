@@ -52,7 +52,8 @@ async fn main() -> anyhow::Result<()> {
         println!("the batch {}", ended.state);
         let mut told = std::mem::take(&mut *told.lock().unwrap());
         told.sort();
-        let expected = if failing.is_some() { ["complete", "first failure"] } else { ["complete", "success"] };
+        let expected =
+            if failing.is_some() { ["complete", "first failure"] } else { ["complete", "success"] };
         anyhow::ensure!(told == expected, "told {told:?}");
     }
     worker.stop().await;

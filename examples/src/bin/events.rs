@@ -54,12 +54,21 @@ async fn main() -> anyhow::Result<()> {
     let first = jobs.publish(RunAdded { run: 7, race: 42 }).id(id).await?;
     for job in &first.jobs {
         let told = jobs.wait_raw(*job).await?;
-        println!("{} was told: {}", told.envelope.name(), told.result.map_or("null".into(), |r| r.to_string()));
+        println!(
+            "{} was told: {}",
+            told.envelope.name(),
+            told.result.map_or("null".into(), |r| r.to_string())
+        );
     }
     // A reply that was lost: published again, it reaches nobody twice.
     let again = jobs.publish(RunAdded { run: 7, race: 42 }).id(id).await?;
     let other = jobs.publish(RunAdded { run: 8, race: 43 }).await?;
-    println!("race 42 reached {}, again {}, race 43 {}", first.jobs.len(), again.jobs.len(), other.jobs.len());
+    println!(
+        "race 42 reached {}, again {}, race 43 {}",
+        first.jobs.len(),
+        again.jobs.len(),
+        other.jobs.len()
+    );
     anyhow::ensure!(again == first && first.jobs.len() == 2 && other.jobs.len() == 1);
     jobs.unsubscribe("run.added.#", "statistics", "default").await?;
     jobs.unsubscribe("run.added.42", "notify", "default").await?;

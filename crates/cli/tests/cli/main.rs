@@ -3,6 +3,7 @@
 mod backends;
 mod bad_input;
 mod enqueue;
+mod flows;
 mod output;
 mod reading;
 mod rules;

@@ -32,7 +32,7 @@ impl World {
     async fn run(&self, most: usize) -> usize {
         let queues = vec![("default".to_owned(), most)];
         let ask = LeaseRequest { worker: "w".into(), queues, most, alone: false, ttl_ms: 15_000 };
-        let outcome = Outcome::Succeeded { result: None, keep_ms: 60_000 };
+        let outcome = Outcome::Succeeded { result: None, keep_ms: 3_600_000 };
         let mut items = Vec::new();
         for batch in self.redis.lease(&ask).await.unwrap() {
             let item = |id| Settle { token: batch.token, id, outcome: outcome.clone(), keyed: true };
@@ -147,7 +147,8 @@ async fn a_dependency_whose_record_is_lost_counts_as_failed() {
     let Some(server) = TestServer::start() else { return };
     let world = World::new(&server, "record").await;
     let flow = world.flow().await;
-    let gone = cmd("HDEL").arg(world.redis.keys(0).named("jobs")).arg(flow.nodes[0].as_bytes().as_slice()).clone();
+    let gone =
+        cmd("HDEL").arg(world.redis.keys(0).named("jobs")).arg(flow.nodes[0].as_bytes().as_slice()).clone();
     world.redis.link.ask(&gone).await.unwrap();
     world.found("which has no record").await;
     world.ends(&flow, FlowState::Failed).await;

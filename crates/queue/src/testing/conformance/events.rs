@@ -2,7 +2,6 @@
 
 use super::super::harness::*;
 use super::flows::tend;
-use crate::backend::*;
 use crate::{Client, ClientOptions, JobId, State};
 
 fn client(h: &Harness) -> Client {
