@@ -47,8 +47,7 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
     })?;
     match &mut args.command {
         Command::Enqueue(what) => enqueue::check(what)?,
-        Command::Pause(_) | Command::Queue(Rules::Set(_)) => {}
-        Command::Pause(_) | Command::Subscribe(_) => {}
+        Command::Pause(_) | Command::Queue(Rules::Set(_)) | Command::Subscribe(_) => {}
         _ => must_exist(url)?,
     }
     let keys = keys::Keys::read(args.key_file.as_deref(), args.sign_key_file.as_deref())?;

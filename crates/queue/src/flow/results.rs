@@ -2,9 +2,8 @@
 
 use crate::backend::{FlowAsk, FlowNode};
 use crate::client::patiently;
-use crate::{Client, Context, Envelope, Error, Job, JobId, Result, State};
+use crate::{Client, Context, Error, Job, JobId, Result, State};
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 
@@ -59,7 +58,6 @@ impl<T: DeserializeOwned> Results<T> {
         while let Some(node) = self.input().await? {
             if node.name == self.name && node.state == Some(State::Succeeded) {
                 return self.decode(node).map(Some);
-                return self.decode(&node).map(Some);
             }
         }
         Ok(None)
@@ -101,20 +99,6 @@ impl<T> Results<T> {
             self.page = page.nodes.into();
         }
         Ok(self.page.pop_front())
-    }
-
-    /// A result as it was returned: middlewares may have wrapped it.
-    fn decode(&self, node: &FlowNode) -> Result<T>
-    where
-        T: DeserializeOwned,
-    {
-        let null = || RawValue::from_string("null".into());
-        let wrong = |e: &dyn std::fmt::Display| Error::corrupt(format!("result of {}: {e}", node.name));
-        let mut result = node.result.clone().map_or_else(null, Ok).map_err(|e| wrong(&e))?;
-        let mut envelope = Envelope::from_raw(&node.name, null().map_err(|e| wrong(&e))?);
-        (envelope.id, envelope.queue) = (node.id, node.queue.clone());
-        self.client.chain().open_result(&envelope, &mut result).map_err(|e| wrong(&e))?;
-        serde_json::from_str(result.get()).map_err(|e| wrong(&format!("not of the expected type: {e}")))
     }
 }
 
@@ -181,7 +165,6 @@ impl<S> Context<S> {
         while let Some(node) = all.input().await? {
             if node.label == label {
                 return (node.state == Some(State::Succeeded)).then(|| all.decode(node)).transpose();
-                return (node.state == Some(State::Succeeded)).then(|| all.decode(&node)).transpose();
             }
         }
         let line = format!("result: this job waited for none with the label {label:?}");
