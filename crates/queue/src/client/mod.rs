@@ -141,10 +141,9 @@ impl Client {
             url,
             #[cfg(feature = "testing")]
             around: Default::default(),
+            subscribers: Default::default(),
         };
         Client { inner: Arc::new(inner), chain: Chain::default() }
-        let subscribers = crate::event::Cache::default();
-        Client { inner: Arc::new(Inner { backend, options, driver, url, subscribers }), chain: Chain::default() }
     }
 
     /// The backend under this client: for what the client has no words for.
