@@ -4,9 +4,10 @@
 //! a payload of any size. The header carries only what differs from the defaults.
 
 use crate::backend::Scope;
+use crate::limit::SERIAL;
 use crate::middleware::Trace;
 use crate::unique::Wire;
-use crate::{Error, JobId, Keep};
+use crate::{Error, JobId, Keep, LimitKey};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -60,6 +61,12 @@ pub struct Envelope {
     /// Keys and values by which it is found; indexed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub meta: BTreeMap<String, String>,
+    /// The limit under which it runs, with its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitKey>,
+    /// What it spends of the rates of its limits, 1 unless said.
+    #[serde(skip_serializing_if = "is_one")]
+    pub cost: u32,
     /// Overrides the policy's number of attempts.
     pub max_attempts: Option<u32>,
     /// Overrides the number of crashes.
@@ -110,6 +117,8 @@ struct Header {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     d: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    l: Option<Governed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     a: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     c: Option<u32>,
@@ -129,6 +138,44 @@ struct Header {
     sg: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     f: Option<JobId>,
+}
+
+/// Limit, key, and the cost where it is not 1; both names empty where it has a cost alone.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Governed {
+    Key(String, String),
+    Cost(String, String, u32),
+}
+
+impl Governed {
+    fn of(envelope: &Envelope) -> Option<Governed> {
+        let (name, key) = match &envelope.limit {
+            Some(limit) => (limit.name.clone(), limit.key.clone()),
+            None if envelope.cost == 1 => return None,
+            None => Default::default(),
+        };
+        Some(match envelope.cost {
+            1 => Governed::Key(name, key),
+            cost => Governed::Cost(name, key, cost),
+        })
+    }
+
+    fn cost(&self) -> u32 {
+        match self {
+            Governed::Key(..) => 1,
+            Governed::Cost(.., cost) => *cost,
+        }
+    }
+
+    fn key(self) -> Option<LimitKey> {
+        let (Governed::Key(name, key) | Governed::Cost(name, key, _)) = self;
+        (!name.is_empty()).then_some(LimitKey { name, key })
+    }
+}
+
+fn is_one(cost: &u32) -> bool {
+    *cost == 1
 }
 
 impl Envelope {
@@ -160,6 +207,8 @@ impl Envelope {
             serial: None,
             tags: Vec::new(),
             meta: BTreeMap::new(),
+            limit: None,
+            cost: 1,
             max_attempts: None,
             max_crashes: None,
             timeout_ms: None,
@@ -197,7 +246,17 @@ impl Envelope {
 
     /// Whether more follows from its end than its own: a key to release, a flow to go on.
     pub(crate) fn keyed(&self) -> bool {
-        self.unique.is_some() || self.serial.is_some() || self.flow.is_some()
+        self.unique.is_some() || self.flow.is_some()
+    }
+
+    /// The key by which a backend governs it, `NAME/KEY`; none for a job of the plain lane. A
+    /// serial key is one of a built-in limit; a cost alone has the key `/`.
+    pub(crate) fn governed(&self) -> Option<String> {
+        match (&self.serial, &self.limit) {
+            (Some(key), _) => Some(format!("{SERIAL}/{key}")),
+            (None, Some(limit)) => Some(limit.to_string()),
+            (None, None) => (self.cost != 1).then(|| "/".into()),
+        }
     }
 
     /// What the index of a backend finds it by. No client lets a control character through;
@@ -250,6 +309,7 @@ impl Envelope {
             s: self.serial.clone(),
             g: self.tags.clone(),
             d: self.meta.clone(),
+            l: Governed::of(self),
             a: self.max_attempts,
             c: self.max_crashes,
             t: self.timeout_ms,
@@ -301,6 +361,8 @@ impl Envelope {
             serial: header.s,
             tags: header.g,
             meta: header.d,
+            cost: header.l.as_ref().map_or(1, Governed::cost),
+            limit: header.l.and_then(Governed::key),
             max_attempts: header.a,
             max_crashes: header.c,
             timeout_ms: header.t,

@@ -1,7 +1,7 @@
 //! The payload of a job, as a type.
 
 use crate::middleware::Unreadable;
-use crate::{Policy, Unique};
+use crate::{LimitKey, Policy, Unique};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -104,6 +104,42 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// ```
     fn unique(&self) -> Option<Unique> {
         None
+    }
+
+    /// The limit under which this payload runs, with its key. What the limit allows is a rule
+    /// stored under its name ([`Client::limit`](crate::Client::limit)); without one, jobs of
+    /// different keys take turns, and that is all. An enqueue may say another.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Fetch { athlete: u64 }
+    /// impl Job for Fetch {
+    ///     const NAME: &'static str = "fetch";
+    ///     type Output = ();
+    ///     fn limit(&self) -> Option<LimitKey> { Some(LimitKey::new("athlete", self.athlete)) }
+    /// }
+    /// assert_eq!(Fetch { athlete: 7 }.limit().unwrap().to_string(), "athlete/7");
+    /// ```
+    fn limit(&self) -> Option<LimitKey> {
+        None
+    }
+
+    /// What this payload spends of the rates of its limits; 1 unless said.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Fetch { pages: u32 }
+    /// impl Job for Fetch {
+    ///     const NAME: &'static str = "fetch";
+    ///     type Output = ();
+    ///     fn cost(&self) -> u32 { self.pages }
+    /// }
+    /// assert_eq!(Fetch { pages: 3 }.cost(), 3);
+    /// ```
+    fn cost(&self) -> u32 {
+        1
     }
 
     /// The serial key of this payload: at most one job with it runs at a time.

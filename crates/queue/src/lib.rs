@@ -125,6 +125,7 @@ mod flow;
 mod guide;
 mod id;
 mod job;
+mod limit;
 pub mod maintain;
 mod measure;
 pub mod middleware;
@@ -144,7 +145,8 @@ pub mod testing;
 mod worker;
 
 pub use client::{
-    Acted, Client, ClientOptions, Enqueue, ErrorGroup, Lookup, Receipt, Snapshot, VersionView, Versions, WaitError,
+    Acted, Client, ClientOptions, Enqueue, ErrorGroup, LimitRef, Lookup, Receipt, Snapshot, VersionView, Versions,
+    WaitError,
 };
 pub use clock::{Clock, ManualClock};
 pub use envelope::{Envelope, MAX_PAYLOAD};
@@ -155,6 +157,7 @@ pub use flow::{Flow, FlowView, Node, Results, Started, Step};
 pub use fingerprint::fingerprint;
 pub use id::JobId;
 pub use job::Job;
+pub use limit::{Limit, LimitKey, Rate};
 pub use middleware::Middleware;
 pub use name::{check_job_name, check_queue_name};
 pub use policy::{Backoff, Keep, Policy};

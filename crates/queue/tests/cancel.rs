@@ -389,7 +389,7 @@ async fn a_cancellation_outlives_the_worker(url: &str) {
         alone: true,
         ttl_ms: 300,
     };
-    assert_eq!(jobs.backend().lease(&request).await.unwrap().len(), 1);
+    assert_eq!(jobs.backend().lease(&request).await.unwrap().batches.len(), 1);
     assert_eq!(other.cancel(id).await.unwrap(), Controlled::Requested);
     let world = World::default();
     let worker: Running = worker(&jobs, &world).start().await.unwrap();

@@ -141,7 +141,7 @@ async fn a_storm_loses_and_repeats_nothing(h: &Harness, real: Arc<dyn Backend>) 
     let mut ended = Vec::new();
     while ended.len() < ids.len() {
         let batches = match faulty.lease(&request).await {
-            Ok(batches) => batches,
+            Ok(leased) => leased.batches,
             Err(_) => continue,
         };
         if batches.is_empty() {

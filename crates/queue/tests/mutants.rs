@@ -175,7 +175,7 @@ impl Mutant {
         Ok(reaped)
     }
 
-    async fn lease_wrongly(&self, request: &LeaseRequest) -> Result<Vec<Batch>> {
+    async fn lease_wrongly(&self, request: &LeaseRequest) -> Result<Leased> {
         let mut request = request.clone();
         if self.is(Wrong::LeaseIgnoresPauses) {
             for (queue, _) in &request.queues {
@@ -186,12 +186,12 @@ impl Mutant {
         if self.is(Wrong::LeaseDoublesTheMaximum) {
             request.queues.iter_mut().for_each(|(_, max)| *max *= 2);
         }
-        let mut batches = self.real.lease(&request).await?;
+        let mut leased = self.real.lease(&request).await?;
         if self.is(Wrong::LeaseReverses) {
-            batches.reverse();
-            batches.iter_mut().for_each(|b| b.jobs.reverse());
+            leased.batches.reverse();
+            leased.batches.iter_mut().for_each(|b| b.jobs.reverse());
         }
-        Ok(batches)
+        Ok(leased)
     }
 
     async fn beat_wrongly(&self, worker: &WorkerView) -> Result<Vec<Order>> {
@@ -247,7 +247,7 @@ impl Backend for Mutant {
         })
     }
 
-    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>> {
+    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Leased> {
         Box::pin(self.lease_wrongly(request))
     }
 

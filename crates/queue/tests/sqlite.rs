@@ -36,7 +36,7 @@ async fn put(backend: &Sqlite, lane: &str, seq: u64, n: usize) -> Vec<JobId> {
 async fn lease(backend: &Sqlite, max: usize) -> Vec<Batch> {
     let queues = vec![("default".into(), max)];
     let request = LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: 60_000 };
-    backend.lease(&request).await.unwrap()
+    backend.lease(&request).await.unwrap().batches
 }
 
 /// Leases and settles until nothing is left; the ids in the order of their leases.

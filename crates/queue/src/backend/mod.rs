@@ -8,8 +8,8 @@
 //! 2. [`Backend::settle`], [`Backend::extend`] and [`Backend::note`] carry the lease's
 //!    token. A wrong token changes nothing and answers `Stale`; the repetition of a settle
 //!    whose reply was lost answers `Done`. Tokens only ever grow.
-//! 3. What follows from an outcome (result kept, unique key released, the next holder of a
-//!    serial key let in) happens in the same atomic step.
+//! 3. What follows from an outcome (result kept, unique key released, permits freed and
+//!    those who wait for them given a turn) happens in the same atomic step.
 //! 4. The time of decisions is the backend's ([`Backend::now`]), or a test's.
 //! 5. A wake-up is a hint; the claim is [`Backend::lease`].
 //! 6. [`Backend::enqueue`] is idempotent: by `(lane, seq)` for a repeated call, by id for
@@ -118,9 +118,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Leases up to `max` available jobs from each queue asked for, by priority and then
     /// first in first out, skipping paused queues. A shared batch holds one token; with
-    /// `alone`, and for a job marked suspect, a job gets a batch of its own. A job whose
-    /// serial key is held by another leased job becomes `blocked` instead; one with a
-    /// cancel request becomes `cancelled`.
+    /// `alone`, and for a job marked suspect, a job gets a batch of its own. A job
+    /// with a cancel request becomes `cancelled`.
+    ///
+    /// Jobs with a limit key (a serial key is one) wait key by key: keys take turns, and within
+    /// a key priorities are strict. A key at its limit blocks nobody else. Where a queue holds
+    /// jobs of both kinds, each gets half of a call.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
@@ -128,12 +131,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
     /// let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
-    /// let batches = jobs.backend().lease(&ask).await?;
+    /// let batches = jobs.backend().lease(&ask).await?.batches;
     /// assert_eq!(batches[0].jobs[0].id, id);
-    /// assert!(jobs.backend().lease(&ask).await?.is_empty());
+    /// assert!(jobs.backend().lease(&ask).await?.batches.is_empty());
     /// # Ok(()) }
     /// ```
-    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>>;
+    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Leased>;
 
     /// Renews leases; one answer a token, in order: whether it is still held. Also returns
     /// the ids of leased jobs, of any worker, whose cancellation has been requested.
@@ -144,7 +147,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
     /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
-    /// let batch = &jobs.backend().lease(&ask).await?[0];
+    /// let batch = &jobs.backend().lease(&ask).await?.batches[0];
     /// let answer = jobs.backend().extend(&[batch.token, Token(1)], 15_000).await?;
     /// assert_eq!(answer.held, [true, false]);
     /// # Ok(()) }
@@ -163,7 +166,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
     /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
-    /// let batch = &jobs.backend().lease(&ask).await?[0];
+    /// let batch = &jobs.backend().lease(&ask).await?.batches[0];
     /// let outcome = Outcome::Succeeded { result: Some("42".into()), keep_ms: 60_000 };
     /// let late = Settle { token: Token(1), id, outcome: outcome.clone(), keyed: false };
     /// let mine = Settle { token: batch.token, id, outcome, keyed: false };
@@ -185,7 +188,7 @@ pub trait Backend: Send + Sync + 'static {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
     /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
-    /// let batch = &jobs.backend().lease(&ask).await?[0];
+    /// let batch = &jobs.backend().lease(&ask).await?.batches[0];
     /// assert_eq!(jobs.backend().note(batch.token, id, &Note::Progress("0.5".into())).await?, Settled::Done);
     /// assert_eq!(jobs.backend().note(Token(1), id, &Note::Progress("0.9".into())).await?, Settled::Stale);
     /// # Ok(()) }

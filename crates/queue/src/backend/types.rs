@@ -1,6 +1,7 @@
 //! What the verbs take and answer.
 
 use super::{FlowStep, Setting};
+pub use crate::limit::{Budget, LimitView};
 use crate::{Envelope, JobId, State};
 use serde::{Deserialize, Serialize};
 
@@ -128,7 +129,7 @@ impl Taken {
 /// use legwork::backend::{Pause, Steer};
 /// assert_ne!(Steer::Pause(Pause::Forever), Steer::Purge(100));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Steer {
     /// Pauses it (nothing is leased from it), until an instant where one is given, or
     /// resumes it. Answers 0.
@@ -136,6 +137,14 @@ pub enum Steer {
     /// Removes up to this many waiting jobs (available, scheduled, retryable, blocked) for
     /// good, releasing their keys. Answers how many went; repeat until 0.
     Purge(usize),
+    /// Changes what may be spent under a limit (`NAME` or `NAME/KEY`), or under the one that
+    /// the queue names where this is empty. Answers 0.
+    Budget {
+        /// The limit.
+        limit: String,
+        /// The change.
+        change: Budget,
+    },
 }
 
 /// What became of one job of an enqueue; see [`Backend::enqueue`](super::Backend::enqueue).
@@ -184,7 +193,7 @@ pub struct Token(pub u64);
 /// # let jobs = Client::connect("sqlite::memory:").await?;
 /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
 /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
-/// let batch = &jobs.backend().lease(&ask).await?[0];
+/// let batch = &jobs.backend().lease(&ask).await?.batches[0];
 /// assert_eq!(batch.expires_ms, batch.now_ms + 15_000);
 /// assert_eq!((batch.jobs[0].id, batch.jobs[0].attempts), (id, 0));
 /// # Ok(()) }
@@ -201,6 +210,27 @@ pub struct Batch {
     pub now_ms: i64,
     /// The jobs, in order.
     pub jobs: Vec<LeasedJob>,
+}
+
+/// The answer to [`Backend::lease`](super::Backend::lease).
+///
+/// ```
+/// # use legwork::{*, backend::*};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
+/// let leased = jobs.backend().lease(&ask).await?;
+/// assert!(leased.batches.is_empty() && leased.next_ms.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Leased {
+    /// The jobs.
+    pub batches: Vec<Batch>,
+    /// The backend's time at the lease.
+    pub now_ms: i64,
+    /// When a rate, or a pause, lets the next job go that waits for it now: ask again then.
+    pub next_ms: Option<i64>,
 }
 
 /// One job under a lease, as a [`Batch`] carries it.
@@ -257,7 +287,7 @@ pub const EXPIRED: &str = "expired";
 /// # let jobs = Client::connect("sqlite::memory:").await?;
 /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
 /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
-/// let batch = &jobs.backend().lease(&ask).await?[0];
+/// let batch = &jobs.backend().lease(&ask).await?.batches[0];
 /// let outcome = Outcome::Retry { wait_ms: 5_000, error: "busy".into() };
 /// jobs.backend().settle(&[Settle { token: batch.token, id, outcome, keyed: false }]).await?;
 /// let job = jobs.job(id).await?.unwrap();
@@ -326,7 +356,7 @@ pub enum Outcome {
 /// # let jobs = Client::connect("sqlite::memory:").await?;
 /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
 /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
-/// # let token = jobs.backend().lease(&ask).await?[0].token;
+/// # let token = jobs.backend().lease(&ask).await?.batches[0].token;
 /// let step = Note::Step { name: "fetch".into(), value: "[1,2]".into() };
 /// jobs.backend().note(token, id, &step).await?;
 /// jobs.backend().note(token, id, &step).await?; // the same call, repeated

@@ -113,6 +113,18 @@ pub struct JobView {
     /// How far a long iteration has come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Box<RawValue>>,
+    /// What keeps an available job waiting although there may be room for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limited: Option<Limited>,
+}
+
+/// Why a job waits under its limit key: a part of [`JobView`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limited {
+    /// The key, `NAME/KEY`.
+    pub key: String,
+    /// When it may start at the soonest, where a rate says so; until a permit is free else.
+    pub until_ms: Option<i64>,
 }
 
 impl JobView {
@@ -284,6 +296,9 @@ pub struct QueueView {
     /// Its rules, as a client tells them; a backend leaves them out.
     #[serde(skip_serializing_if = "crate::QueueRules::is_empty")]
     pub rules: crate::QueueRules,
+    /// The limit that the queue names, then up to a hundred of its keys under which jobs wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<super::LimitView>,
 }
 
 fn paused_json<S: serde::Serializer>(paused: &Option<Option<i64>>, to: S) -> Result<S::Ok, S::Error> {

@@ -4,7 +4,7 @@ use super::{Client, driver};
 use crate::backend::{Conflict, Due, Enqueued, NewJob, Release};
 use crate::middleware::{self, Trace, TraceParent};
 use crate::name::check_key;
-use crate::{Envelope, Error, Job, JobId, Keep, Policy, Result, Unique};
+use crate::{Envelope, Error, Job, JobId, Keep, LimitKey, Policy, Result, Unique};
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -152,6 +152,7 @@ pub(crate) fn typed<J: Job>(job: &J) -> Result<Envelope> {
     envelope.version = J::VERSION;
     envelope.serial = job.serial();
     (envelope.tags, envelope.meta) = (job.tags(), job.meta().into_iter().collect());
+    (envelope.limit, envelope.cost) = (job.limit(), job.cost());
     apply(&mut envelope, &J::policy());
     if let Some(unique) = job.unique() {
         unique.apply(&mut envelope)?;
@@ -174,6 +175,17 @@ pub(crate) fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
     }
     if envelope.max_attempts == Some(0) {
         return Err(Error::invalid("max_attempts: 0 is not allowed; use 1 or more"));
+    }
+    if let Some(limit) = &envelope.limit {
+        limit.check()?;
+        if envelope.serial.is_some() {
+            return Err(Error::invalid(
+                "serial: a job has either a serial key or a limit key; a limit of concurrency 1 does as well",
+            ));
+        }
+    }
+    if !(1..=1_000_000).contains(&envelope.cost) {
+        return Err(Error::invalid(format!("cost: {} is not 1 to 1000000", envelope.cost)));
     }
     for (field, key) in [("unique", &envelope.unique), ("serial", &envelope.serial)] {
         if let Some(key) = key {
@@ -347,8 +359,8 @@ impl<J, T> Enqueue<J, T> {
     }
 
     /// At most one job with this key (1 to 256 bytes without control characters) runs at a
-    /// time, whatever its name or queue. The others are `blocked` once a worker meets them, and
-    /// let in one by one.
+    /// time, whatever its name or queue; the others stay available. It is a limit key of the
+    /// built-in limit `serial`, so a job has this or [`Enqueue::limit`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
@@ -361,6 +373,36 @@ impl<J, T> Enqueue<J, T> {
     /// ```
     pub fn serial(self, key: impl Into<String>) -> Self {
         self.edit(|e| e.serial = Some(key.into()))
+    }
+
+    /// Runs it under a limit with this key (1 to 256 bytes without control characters). What
+    /// the limit allows is a rule of its own; without one its keys take turns, and that is all.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// jobs.enqueue_raw("a.job", "{}").limit("strava.athlete", 7).cost(3).await?;
+    /// let both = jobs.enqueue_raw("a.job", "{}").limit("strava.athlete", 7).serial("athlete 7");
+    /// assert!(both.await.unwrap_err().is_invalid());
+    /// # Ok(()) }
+    /// ```
+    pub fn limit(self, name: impl Into<String>, key: impl ToString) -> Self {
+        let limit = LimitKey::new(name, key);
+        self.edit(|e| e.limit = Some(limit))
+    }
+
+    /// What it spends of the rates of its limits when it is leased, 1 to 1,000,000; 1 unless
+    /// said.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
+    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
+    /// jobs.enqueue_raw("a.job", "{}").cost(3).await?;
+    /// assert!(jobs.enqueue_raw("a.job", "{}").cost(0).await.unwrap_err().is_invalid());
+    /// # Ok(()) }
+    /// ```
+    pub fn cost(self, cost: u32) -> Self {
+        self.edit(|e| e.cost = cost)
     }
 
     /// An id of your own choosing, so that enqueuing twice makes one job, for as long as the

@@ -5,6 +5,7 @@ mod control;
 mod driver;
 mod enqueue;
 mod inspect;
+mod limits;
 mod orders;
 mod versions;
 mod labels;
@@ -12,6 +13,7 @@ mod search;
 mod wait;
 
 pub use enqueue::{Enqueue, Receipt};
+pub use limits::LimitRef;
 pub use inspect::{Lookup, Snapshot};
 pub use versions::{VersionView, Versions};
 pub use search::{Acted, ErrorGroup};

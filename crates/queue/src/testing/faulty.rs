@@ -228,7 +228,7 @@ macro_rules! verbs {
 verbs! {
     now() -> Fut<'_, i64>;
     enqueue<'a>(batch: &'a EnqueueBatch) -> Fut<'a, Taken>;
-    lease<'a>(request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>>;
+    lease<'a>(request: &'a LeaseRequest) -> Fut<'a, Leased>;
     extend<'a>(tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended>;
     settle<'a>(items: &'a [Settle]) -> Fut<'a, Vec<Settled>>;
     note<'a>(token: Token, id: JobId, note: &'a Note) -> Fut<'a, Settled>;

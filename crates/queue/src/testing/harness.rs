@@ -1,7 +1,7 @@
 //! What a conformance case holds in its hands: a backend, a clock, and short words.
 
 use crate::backend::*;
-use crate::{Envelope, JobId, ManualClock, State};
+use crate::{Envelope, JobId, Limit, LimitKey, ManualClock, State};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -89,6 +89,16 @@ impl Draft {
     /// A serial key.
     pub fn serial(self, key: &str) -> Draft {
         self.with(|e| e.serial = Some(key.into()))
+    }
+
+    /// A limit key.
+    pub fn limit(self, name: &str, key: impl ToString) -> Draft {
+        self.with(|e| e.limit = Some(LimitKey::new(name, key)))
+    }
+
+    /// What it costs.
+    pub fn cost(self, cost: u32) -> Draft {
+        self.with(|e| e.cost = cost)
     }
 
     /// An id that the application chose.
@@ -247,9 +257,35 @@ impl Harness {
             alone,
             ttl_ms: TTL,
         };
-        let batches = self.backend.lease(&request).await.expect("lease");
+        let batches = self.backend.lease(&request).await.expect("lease").batches;
         assert!(batches.iter().all(|b| !b.jobs.is_empty()), "a batch holds at least one job");
         batches
+    }
+
+    /// Stores the rule of a limit, `NAME` or `NAME/KEY`; `None` drops it.
+    pub async fn rule(&self, address: &str, rule: Option<Limit>) {
+        let json = rule.map(|rule| serde_json::to_string(&rule).expect("a rule"));
+        self.backend.put(Setting::Limit, address, json.as_deref()).await.expect("put");
+    }
+
+    /// Puts a queue under a limit.
+    pub async fn limit_queue(&self, queue: &str, limit: &str) {
+        let json = format!("{{\"limit\":\"{limit}\"}}");
+        self.backend.put(Setting::Queue, queue, Some(&json)).await.expect("put");
+    }
+
+    /// Changes what may be spent under a limit.
+    pub async fn budget(&self, limit: &str, change: Budget) {
+        let steer = Steer::Budget { limit: limit.into(), change };
+        self.backend.steer("", steer).await.expect("steer");
+    }
+
+    /// Leases up to `max` jobs of a queue: those that came, and when to ask again.
+    pub async fn ask(&self, queue: &str, max: usize) -> (Vec<Held>, Option<i64>) {
+        let queues = vec![(queue.to_owned(), max)];
+        let request = LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: TTL };
+        let leased = self.backend.lease(&request).await.expect("lease");
+        (held(leased.batches), leased.next_ms)
     }
 
     /// Leases up to `max` jobs of a queue, shared.

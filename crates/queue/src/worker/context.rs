@@ -2,7 +2,7 @@
 
 use super::hold::Hold;
 use super::steps::Memory;
-use crate::backend::{JobView, Note, Settled, Token};
+use crate::backend::{Budget, JobView, Note, Settled, Steer, Token};
 use crate::middleware::TraceParent;
 use crate::{Client, JobId, Result};
 use serde::Serialize;
@@ -39,6 +39,7 @@ pub(super) struct Inner {
     pub(super) id: JobId,
     pub(super) name: String,
     pub(super) queue: String,
+    pub(super) governed: Option<String>,
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
     pub(super) flow: Option<JobId>,
@@ -199,6 +200,37 @@ impl<S> Context<S> {
     /// ```
     pub fn is_last_attempt(&self) -> bool {
         self.inner.attempt >= self.inner.max_attempts
+    }
+
+    /// Corrects what this job was counted as: it spent this much more (less than none gives
+    /// back) than its cost, of the rates of its limit key and of the limit of its queue.
+    ///
+    /// ```
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Fetch { pages: i64 }
+    /// # impl Job for Fetch { const NAME: &'static str = "fetch"; type Output = (); }
+    /// async fn fetch(job: Fetch, cx: Context) -> Result<(), Failure> {
+    ///     cx.spend(job.pages - 1).await?; // one call was counted, so many were made
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let worker = Worker::new(jobs.clone(), ()).handle(fetch).start().await?;
+    /// let id = jobs.enqueue(Fetch { pages: 3 }).await?.id;
+    /// jobs.wait::<Fetch>(id).await?;
+    /// # worker.stop().await; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the backend cannot be reached.
+    pub async fn spend(&self, extra: i64) -> Result<()> {
+        let change = Budget::Spend { extra };
+        let limits = std::iter::once(String::new()).chain(self.inner.governed.clone());
+        for limit in limits {
+            let steer = Steer::Budget { limit, change };
+            self.inner.client.backend().steer(&self.inner.queue, steer).await?;
+        }
+        Ok(())
     }
 
     /// The fencing token of this attempt: it only ever grows for a job, so that a write

@@ -50,7 +50,7 @@ impl<S: Clone + Send + Sync + 'static> Inline<S> {
             ttl_ms: self.lease().as_millis() as i64,
         };
         let asked = Instant::now();
-        let Some(batch) = engine.backend.lease(&request).await?.into_iter().next() else {
+        let Some(batch) = engine.backend.lease(&request).await?.batches.into_iter().next() else {
             return Ok(None);
         };
         let (queue, token, job) = (batch.queue.clone(), batch.token, batch.jobs.first().cloned());

@@ -68,7 +68,7 @@ async fn fetch<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
                 pause = Duration::from_millis(50);
                 tokio::select! {
                     _ = wakeups.changed() => {}
-                    () = tokio::time::sleep(engine.settings.poll) => {}
+                    () = tokio::time::sleep(round.wait.unwrap_or(engine.settings.poll).min(engine.settings.poll)) => {}
                     () = freed, if round.asked < engine.lanes.len() => {}
                     () = engine.stop.cancelled() => {}
                 }
@@ -84,6 +84,8 @@ struct Round {
     asked: usize,
     /// How many jobs came.
     came: usize,
+    /// After what time a limit, or a pause, lets the next job go.
+    wait: Option<Duration>,
     failed: Option<crate::Error>,
 }
 
@@ -117,7 +119,10 @@ async fn look<S: Clone + Send + Sync + 'static>(
     let asked = Instant::now();
     round.asked += ask.lanes.len();
     match engine.backend.lease(&ask.request).await {
-        Ok(batches) => {
+        Ok(leased) => {
+            let (batches, now_ms) = (leased.batches, leased.now_ms);
+            let next = leased.next_ms.map(|at| Duration::from_millis((at - now_ms).max(1) as u64));
+            round.wait = round.wait.into_iter().chain(next).min();
             round.came += batches.iter().map(|batch| batch.jobs.len()).sum::<usize>();
             ask.answered(&engine.health.pools, &engine.lanes, &batches);
             batches.into_iter().for_each(|batch| admit(engine, tracker, batch, asked));

@@ -136,6 +136,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         id: job.id,
         name: envelope.name.clone(),
         queue: envelope.queue.clone(),
+        governed: envelope.governed(),
         attempt: terms.attempt,
         max_attempts: terms.max_attempts,
         flow: envelope.flow,

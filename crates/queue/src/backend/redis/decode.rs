@@ -1,6 +1,8 @@
 //! What the scripts answer, as the types of the contract.
 
-use crate::backend::{Batch, ErrorRecord, JobView, LeaseView, LeasedJob, Reaped, Record, StepView, Token};
+use crate::backend::{
+    Batch, ErrorRecord, JobView, LeaseView, Leased, LeasedJob, Limited, Reaped, Record, StepView, Token,
+};
 use crate::{Error, JobId, Result, State};
 use redis::Value;
 use serde::Deserialize;
@@ -66,10 +68,12 @@ impl Reply {
 }
 
 /// The answer of `lease`.
-pub(super) fn batches(value: Value) -> Result<Vec<Batch>> {
+pub(super) fn leased(value: Value) -> Result<Leased> {
     let mut reply = Reply::of(value)?;
     let (now_ms, expires_ms) = (number(reply.next()?)?, number(reply.next()?)?);
-    list(reply.next()?)?.into_iter().map(|value| batch(value, now_ms, expires_ms)).collect()
+    let next_ms = number(reply.next()?).ok();
+    let batches = list(reply.next()?)?.into_iter().map(|value| batch(value, now_ms, expires_ms));
+    Ok(Leased { batches: batches.collect::<Result<_>>()?, now_ms, next_ms })
 }
 
 fn batch(value: Value, now_ms: i64, expires_ms: i64) -> Result<Batch> {
@@ -170,6 +174,11 @@ pub(super) fn view(id: JobId, value: Value) -> Result<Option<JobView>> {
         Ok(token) => Some(LeaseView { worker, token: Token(token), expires_ms: number(expires)? }),
         Err(_) => None,
     };
+    let progress = lossy(part()?)?.and_then(raw);
+    let steps = lossy(part()?)?.map_or_else(Vec::new, |lines| StepView::lines(&lines));
+    let cursor = lossy(part()?)?.and_then(raw);
+    let (key, until) = (text(part()?)?, part()?);
+    let limited = (!key.is_empty()).then(|| Limited { key, until_ms: number(until).ok() });
     Ok(Some(JobView {
         id,
         state,
@@ -186,9 +195,10 @@ pub(super) fn view(id: JobId, value: Value) -> Result<Option<JobView>> {
         finished_ms: None,
         reason: None,
         result: None,
-        progress: lossy(part()?)?.and_then(raw),
-        steps: lossy(part()?)?.map_or_else(Vec::new, |lines| StepView::lines(&lines)),
-        cursor: lossy(part()?)?.and_then(raw),
+        progress,
+        steps,
+        cursor,
+        limited,
     }))
 }
 
@@ -214,6 +224,7 @@ fn finished(id: JobId, kept: &[u8]) -> Result<JobView> {
         progress: head.p.and_then(raw),
         steps: head.sp.map_or_else(Vec::new, |lines| StepView::lines(&lines)),
         cursor: head.cu.and_then(raw),
+        limited: None,
     })
 }
 

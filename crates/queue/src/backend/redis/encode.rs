@@ -98,7 +98,7 @@ impl<'a> Jobs<'a> {
 fn is_plain(job: &NewJob) -> bool {
     let e = &job.envelope;
     let now = matches!(job.due, Due::Now) || matches!(job.due, Due::In(ms) if ms <= 0);
-    now && !job.chosen && e.unique.is_none() && e.serial.is_none() && !e.is_indexed() && !is_odd(job)
+    now && !job.chosen && e.unique.is_none() && e.governed().is_none() && !e.is_indexed() && !is_odd(job)
 }
 
 /// Whether the record does not begin as an encoded envelope does, so that the place of the
@@ -111,7 +111,7 @@ fn single(cmd: &mut Cmd, job: &NewJob) {
     let e = &job.envelope;
     cmd.arg("j").arg(e.id.as_bytes().as_slice());
     // The mark of jobs with keys or tags; also before a record that begins with it by chance.
-    if e.unique.is_some() || e.serial.is_some() || e.is_indexed() || job.record.starts_with(b"*") {
+    if e.unique.is_some() || e.governed().is_some() || e.is_indexed() || job.record.starts_with(b"*") {
         cmd.arg([b"*", job.record.as_slice()].concat());
     } else {
         cmd.arg(job.record.as_slice());
@@ -125,6 +125,7 @@ fn single(cmd: &mut Cmd, job: &NewJob) {
         Due::At(instant) => ("at", ms(instant)),
     };
     cmd.arg(kind).arg(at).arg(u8::from(is_odd(job)));
+    cmd.arg(e.governed().unwrap_or_default()).arg(e.cost);
 }
 
 /// Settles as arguments. Successes without keys of one batch and retention go together.

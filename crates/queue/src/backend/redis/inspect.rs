@@ -93,6 +93,7 @@ fn queue(row: Value, counters: &HashMap<String, u64>) -> Result<QueueView> {
     let mut part = || row.next().unwrap_or(Value::Nil);
     let (name, available, paused) = (decode::text(part())?, decode::number(part())?, decode::text(part())?);
     let counted = |what: &str| counters.get(&format!("{name}\0{what}")).copied().unwrap_or(0);
+    let limits = decode::list(part())?.into_iter().map(super::limits::row).collect::<Result<_>>()?;
     let mut counts: BTreeMap<String, u64> =
         State::ALL.iter().map(|state| (state.to_string(), counted(state.as_str()))).collect();
     counts.insert(State::Available.to_string(), available.max(0) as u64);
@@ -118,6 +119,7 @@ fn queue(row: Value, counters: &HashMap<String, u64>) -> Result<QueueView> {
         processed: counted("processed"),
         failed: counted("failed"),
         rules: Default::default(),
+        limits,
         name,
     })
 }

@@ -4,7 +4,7 @@
 
 /// The fixed keys of a shard, in the order in which `lua/prelude.lua` unpacks them, each
 /// with the type that Redis gives it.
-pub(super) const FIXED: [(&str, &str); 30] = [
+pub(super) const FIXED: [(&str, &str); 37] = [
     ("jobs", "hash"),    // id -> record: the truth that a job lives
     ("meta", "hash"),    // id -> JSON, for jobs that left the fast path
     ("due", "zset"),     // id -> when a scheduled or retryable job is due
@@ -13,7 +13,6 @@ pub(super) const FIXED: [(&str, &str); 30] = [
     ("last", "string"),  // the newest token
     ("grace", "string"), // until when leases have been renewed after an outage
     ("uniq", "hash"),    // name NUL unique key -> id, until when it may be put off
-    ("serial", "hash"),  // serial key -> id of the leased job that holds it
     ("parked", "hash"),  // job name -> how many are parked
     ("n", "hash"),       // queue NUL state -> how many
     ("ghost", "hash"),   // entry that a job left behind in a list -> queue:priority
@@ -35,6 +34,14 @@ pub(super) const FIXED: [(&str, &str); 30] = [
     ("todo", "list"),    // what is left to do of flows; see lua/flow.lua
     ("terms", "zset"),   // what the index finds jobs by
     ("idx", "hash"),     // id -> its terms in the index
+    ("gov", "hash"),     // queue -> how many wait in its governed lane
+    ("lim", "hash"),     // queue -> the limit that it names; / where a key has a rule of its own
+    ("inuse", "hash"),   // limit key -> ids of the leased jobs under it, one after the other
+    ("permit", "hash"),  // leased id -> its token in 16 digits, its limit key
+    ("full", "hash"),    // limit key -> queues where it waits for a permit
+    ("rate", "hash"),    // limit key -> JSON, what it has spent
+    ("ord", "string"),   // the last place given in a governed lane
+    ("mended", "hash"),  // what the sweep mends -> how far it has come
 ];
 
 /// The keys of one shard of a namespace.

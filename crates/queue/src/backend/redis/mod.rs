@@ -11,6 +11,7 @@ mod errors;
 mod flow;
 mod inspect;
 mod keys;
+mod limits;
 mod link;
 mod scripts;
 mod search;
@@ -24,8 +25,8 @@ mod wake;
 pub use config::Config;
 
 use super::{
-    Action, Backend, Batch, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard,
-    JobView, LOST, LeaseRequest, MAX_STEPS, Note, Order, Page, Pause, Promoted, QueueView, Reaped, Setting,
+    Action, Backend, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard, JobView,
+    LOST, LeaseRequest, Leased, MAX_STEPS, Note, Order, Page, Pause, Promoted, QueueView, Reaped, Setting,
     Settings, Settle, Settled, Steer, StepView, Taken, Term, Token, WorkerView,
 };
 use crate::{Clock, Error, JobId, Result};
@@ -234,7 +235,7 @@ impl Redis {
     }
 
     async fn clear(&self, queue: &str, limit: usize) -> Result<usize> {
-        for phase in ["list", "due", "meta"] {
+        for phase in ["list", "keys", "due", "meta"] {
             let mut cursor = "0".to_owned();
             loop {
                 let mut call = self.script(&scripts::PURGE, 0);
@@ -352,7 +353,7 @@ impl Backend for Redis {
         })
     }
 
-    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>> {
+    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Leased> {
         Box::pin(async move {
             let mut call = self.script(&scripts::LEASE, 0);
             call.arg(&request.worker)
@@ -361,12 +362,12 @@ impl Backend for Redis {
                 .arg(request.most);
             let wanted: Vec<_> = request.queues.iter().filter(|(_, max)| *max > 0).collect();
             if wanted.is_empty() || request.most == 0 {
-                return Ok(Vec::new());
+                return Ok(Leased::default());
             }
             for (queue, max) in wanted {
                 call.arg(queue).arg((*max).min(1_000));
             }
-            decode::batches(self.run(&scripts::LEASE, &call).await?)
+            decode::leased(self.run(&scripts::LEASE, &call).await?)
         })
     }
 
@@ -439,6 +440,7 @@ impl Backend for Redis {
             match steer {
                 Steer::Pause(pause) => self.hold(queue, pause).await.map(|()| 0),
                 Steer::Purge(limit) => self.clear(queue, limit).await,
+                Steer::Budget { limit, change } => self.budget(queue, &limit, change).await.map(|()| 0),
             }
         })
     }

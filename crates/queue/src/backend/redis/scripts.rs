@@ -22,31 +22,34 @@ macro_rules! scripts {
 }
 
 scripts! {
-    AUDIT = "unique" "audit_tools" "audit_flow" "audit_live" "audit_unique" "audit_index" "audit";
-    BEAT = "push" "beat";
-    CONTROL = "push" "unique" "index" "finish" "flow" "release" "find" "pull" "redrive" "steer" "control";
+    AUDIT = "ring" "unique" "audit_tools" "audit_flow" "audit_keys" "audit_live" "audit_unique" "audit_index" "audit";
+    BEAT = "ring" "push" "beat";
+    BUDGET = "ring" "permits" "limits" "spend" "changed" "budget";
+    CONTROL = "ring" "push" "unique" "index" "finish" "flow" "release" "find" "pull" "redrive" "steer" "control";
     DROP = "index" "drop";
-    ENQUEUE = "push" "unique" "index" "tagged" "find" "pull" "replace" "taken" "full" "enqueue";
+    ENQUEUE = "ring" "push" "unique" "index" "tagged" "find" "pull" "replace" "taken" "full" "enqueue";
     EXTEND = "extend";
     FLOWS = "find" "flows";
-    IDS_AVAILABLE = "ids_available";
+    IDS_AVAILABLE = "ids_keys" "ids_available";
     IDS_FINAL = "order" "ids_final";
     IDS_LEASED = "ids_leased";
     IDS_RANKED = "order" "ids_ranked";
     IDS_SCANNED = "ids_scanned";
     KEPT = "kept";
-    LEASE = "push" "unique" "index" "finish" "flow" "release" "open" "take" "lease";
+    LEASE = "ring" "push" "unique" "index" "finish" "flow" "release" "open" "take" "limits" "spend" "draw"
+        "seat" "ceiling" "turns" "plain" "lease";
     NOTE = "note";
     PAUSE = "pause";
-    PROMOTE = "push" "unique" "index" "finish" "flow" "release" "find" "pull" "tend" "mend" "promote";
-    PRUNE = "push" "unique" "index" "prune";
-    PURGE = "push" "unique" "index" "finish" "flow" "release" "purge";
-    PUT = "put";
-    QUEUES = "queues";
-    REAP = "push" "unique" "index" "finish" "flow" "release" "reap";
+    PROMOTE = "ring" "push" "unique" "index" "finish" "flow" "release" "find" "pull" "tend" "mend" "promote";
+    PRUNE = "ring" "push" "unique" "index" "prune";
+    PURGE = "ring" "push" "unique" "index" "finish" "flow" "release" "permits" "purge_keys" "purge";
+    PUT = "ring" "permits" "changed" "put";
+    QUEUES = "limits" "queue_keys" "queues";
+    REAP = "ring" "push" "unique" "index" "finish" "flow" "release" "permits" "limits" "spend" "heal"
+        "heal_keys" "reap";
     SETTINGS = "settings";
-    SETTLE = "push" "unique" "index" "finish" "flow" "release" "succeed" "outcome" "fence" "settle";
-    STAGE = "push" "unique" "index" "finish" "flow" "release" "tagged" "commit" "stage";
+    SETTLE = "ring" "push" "unique" "index" "finish" "flow" "release" "permits" "succeed" "outcome" "fence" "settle";
+    STAGE = "ring" "push" "unique" "index" "finish" "flow" "release" "tagged" "commit" "stage";
     TERMS = "terms";
-    VIEW = "find" "view";
+    VIEW = "ring" "find" "view";
 }

@@ -1,6 +1,7 @@
 //! What only Redis can get wrong: memory, scripts, types, connections.
 
 use super::*;
+use crate::backend::Batch;
 use crate::backend::{Due, Enqueued, NewJob, Outcome};
 use crate::testing::server::TestServer;
 use crate::{Envelope, ManualClock, State};
@@ -28,7 +29,7 @@ async fn put(redis: &Redis, seq: u64, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>
 
 async fn take(redis: &Redis, max: usize, alone: bool) -> Vec<Batch> {
     let queues = vec![("default".to_owned(), max)];
-    redis.lease(&LeaseRequest { worker: "w".into(), queues, most: 1_000, alone, ttl_ms: TTL }).await.unwrap()
+    redis.lease(&LeaseRequest { worker: "w".into(), queues, most: 1_000, alone, ttl_ms: TTL }).await.unwrap().batches
 }
 
 fn settles(batches: &[Batch], outcome: &Outcome) -> Vec<Settle> {
@@ -190,7 +191,7 @@ async fn a_broken_record_in_any_queue_is_counted_where_it_is() {
     for outcome in [Outcome::Retry { wait_ms: 0, error: "no".into() }, Outcome::HandBack, Outcome::Park] {
         let queues = vec![("odd".to_owned(), 2)];
         let request = LeaseRequest { worker: "w".into(), queues, most: 1_000, alone: false, ttl_ms: TTL };
-        let batches = redis.lease(&request).await.unwrap();
+        let batches = redis.lease(&request).await.unwrap().batches;
         assert_eq!(batches[0].jobs.len(), 2);
         assert_eq!(redis.settle(&settles(&batches, &outcome)).await.unwrap(), [Settled::Done; 2]);
         redis.promote(9).await.unwrap();

@@ -9,7 +9,7 @@ const RULES: &[&str] = &[
     include_str!("sql/audit_leases.sql"),
     include_str!("sql/audit_batches.sql"),
     include_str!("sql/audit_fields.sql"),
-    include_str!("sql/audit_serial.sql"),
+    include_str!("sql/audit_keys.sql"),
     include_str!("sql/audit_unique.sql"),
     include_str!("sql/audit_flows.sql"),
     include_str!("sql/audit_index.sql"),

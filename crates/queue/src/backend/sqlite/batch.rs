@@ -16,6 +16,8 @@ const LOST: u8 = 255;
 /// A batch as it is stored.
 pub(super) struct Open {
     pub(super) queue: String,
+    /// Whether its jobs have limit keys.
+    pub(super) keyed: bool,
     ttl_ms: i64,
     open: i64,
     members: Vec<u8>,
@@ -31,10 +33,11 @@ impl Outcomes {
     /// The batch with this token, closed or not.
     pub(super) async fn open(&mut self, tx: &mut Tx, token: i64) -> Sql<Option<&mut Open>> {
         if let Entry::Vacant(vacant) = self.0.entry(token) {
-            let find = "SELECT queue, ttl_ms, open, members, ended FROM batches WHERE token = ?";
+            let find = "SELECT queue, keyed, ttl_ms, open, members, ended FROM batches WHERE token = ?";
             let found = sqlx::query_as(find).bind(token).fetch_optional(&mut *tx.conn).await?;
-            let found = found.map(|(queue, ttl_ms, open, members, ended)| Open {
+            let found = found.map(|(queue, keyed, ttl_ms, open, members, ended)| Open {
                 queue,
+                keyed,
                 ttl_ms,
                 open,
                 members,

@@ -52,7 +52,6 @@ async fn discard(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
 
 async fn end(tx: &mut Tx, job: &Job, state: State, keep_ms: i64, reason: &str) -> Sql<Controlled> {
     tx.finish(job, state, Ending { keep_ms, reason: Some(reason), result: None }).await?;
-    tx.release(job.serial.as_deref()).await?;
     Ok(Controlled::Done(state))
 }
 
@@ -60,7 +59,7 @@ async fn retry(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
     match job.state {
         State::Available => return Ok(Controlled::Done(State::Available)),
         State::Leased => return Ok(Controlled::Refused(job.state)),
-        State::Blocked if !job.parked => return Ok(Controlled::Refused(job.state)),
+        State::Blocked if job.waits => return Ok(Controlled::Refused(job.state)),
         _ => {}
     }
     if job.state.is_final() {
@@ -116,20 +115,13 @@ impl Verb for Purge {
 
     async fn apply(&self, tx: &mut Tx) -> Sql<usize> {
         let purge = sqlx::query_as(include_str!("sql/purge.sql")).bind(&self.0).bind(self.1 as i64);
-        let went: Vec<(i64, Option<String>, Vec<u8>, Option<Vec<u8>>)> =
-            purge.fetch_all(&mut *tx.conn).await?;
-        for (number, _, id, flow) in &went {
+        let went: Vec<(i64, Vec<u8>, Option<Vec<u8>>)> = purge.fetch_all(&mut *tx.conn).await?;
+        for (number, id, flow) in &went {
             tx.count(&self.0, Some(super::tx::state(*number)?), None, 1);
             if let Some(flow) = flow {
                 let cancelled = State::Cancelled as i64;
                 flow::note(tx, job_id(flow)?, job_id(id)?, cancelled, "purged", None).await?;
             }
-        }
-        let mut keys: Vec<_> = went.iter().filter_map(|(_, key, ..)| key.as_deref()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
-            tx.release(Some(key)).await?;
         }
         Ok(went.len())
     }

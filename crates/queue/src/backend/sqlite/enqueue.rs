@@ -25,7 +25,8 @@ pub(super) struct Row {
     pub(super) due: Due,
     pub(super) unique: Option<String>,
     pub(super) scope: Scope,
-    pub(super) serial: Option<String>,
+    pub(super) limit: Option<String>,
+    pub(super) cost: u32,
     pub(super) chosen: bool,
     /// What the index finds it by.
     pub(super) terms: Vec<String>,
@@ -45,7 +46,8 @@ impl Row {
             due: job.due,
             unique: e.unique.clone(),
             scope: if e.unique.is_some() { e.scope } else { Scope::default() },
-            serial: e.serial.clone(),
+            limit: e.governed(),
+            cost: e.cost,
             chosen: job.chosen,
             terms: e.terms(),
             made_ms: e.made_ms(),
@@ -171,13 +173,27 @@ async fn put(tx: &mut Tx, mut rows: &[Row]) -> Sql<Vec<Enqueued>> {
             && statement(chunk.iter().zip(first..), tx.now, "").build().execute(&mut *tx.conn).await.is_ok()
         {
             answers.extend(chunk.iter().map(|row| taken(tx, row)));
+            join(tx, chunk, &answers).await?;
             continue;
         }
         // Also after a plain chunk was refused, which changes nothing: its call repeats
         // one whose lane has gone on, and some of its jobs are there already.
         answers.extend(carefully(tx, chunk, first).await?);
+        join(tx, chunk, &answers).await?;
     }
     Ok(answers)
+}
+
+/// Gives the keys of the jobs just taken in their turns; the last answers are theirs.
+async fn join(tx: &mut Tx, chunk: &[Row], answers: &[Enqueued]) -> Sql<()> {
+    let mut done = HashSet::new();
+    for (row, answer) in chunk.iter().zip(&answers[answers.len() - chunk.len()..]) {
+        let Some(key) = row.limit.as_deref().filter(|_| *answer == Enqueued::Created) else { continue };
+        if row.start(tx.now).0 == State::Available && done.insert((&row.queue, key)) {
+            tx.join(&row.queue, key).await?;
+        }
+    }
+    Ok(())
 }
 
 fn taken(tx: &mut Tx, row: &Row) -> Enqueued {
@@ -243,7 +259,7 @@ fn statement<'a>(
         values.push_bind(ord);
         values.push_bind(due_ms);
         values.push_bind(row.unique.as_deref());
-        values.push_bind(row.serial.as_deref());
+        values.push_bind(row.limit.as_deref()).push_bind(row.cost);
         values.push_bind(number(row.scope)).push_bind(hold_ms).push_bind(latest_ms);
     });
     insert.push(end);

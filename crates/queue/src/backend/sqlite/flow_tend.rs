@@ -101,7 +101,6 @@ async fn call_off(tx: &mut Tx, root: JobId, at: i64, end: i64) -> Sql<()> {
             mark.execute(&mut *tx.conn).await?;
         } else {
             bury(tx, &job, State::Cancelled, "flow cancelled").await?;
-            tx.release(job.serial.as_deref()).await?;
         }
     }
     Ok(())

@@ -1,11 +1,12 @@
 //! Leasing, and renewing leases.
 
 use super::fault::{Sql, broken};
+use super::limits::{self, Books};
 use super::tx::{Ending, Tx, ids_json, job_id, unhex};
+use super::turns::{Ceiling, next_warm, turns};
 use super::writer::Verb;
-use crate::backend::{Batch, Extended, LeaseRequest, LeasedJob, Token};
-use crate::{JobId, State};
-use std::collections::HashSet;
+use crate::State;
+use crate::backend::{Batch, Extended, LeaseRequest, Leased, LeasedJob, Token};
 
 /// Why a job was called off whose cancellation had been requested.
 pub(super) const REQUESTED: &str = "requested";
@@ -21,61 +22,141 @@ pub(super) const HOUR_MS: i64 = 3_600_000;
 pub(super) struct Lease(pub(super) LeaseRequest);
 
 impl Verb for Lease {
-    type Answer = Vec<Batch>;
+    type Answer = Leased;
 
-    async fn apply(&self, tx: &mut Tx) -> Sql<Vec<Batch>> {
-        let (mut batches, mut room) = (Vec::new(), self.0.most);
+    async fn apply(&self, tx: &mut Tx) -> Sql<Leased> {
+        let mut leased = Leased { batches: Vec::new(), now_ms: tx.now, next_ms: None };
+        let (mut books, mut room) = (Books::default(), self.0.most);
         for (queue, max) in &self.0.queues {
             let max = room.min(*max);
-            if max > 0 && !paused(tx, queue).await? {
-                let found = from_queue(tx, &self.0, queue, max).await?;
-                room -= found.iter().map(|batch| batch.jobs.len()).sum::<usize>();
-                batches.extend(found);
+            if max == 0 {
+                continue;
             }
+            let from = leased.batches.len();
+            from_queue(tx, &self.0, queue, max, &mut books, &mut leased).await?;
+            room -= leased.batches[from..].iter().map(|batch| batch.jobs.len()).sum::<usize>();
         }
-        Ok(batches)
+        books.close(tx).await?;
+        Ok(leased)
     }
 }
 
-async fn paused(tx: &mut Tx, queue: &str) -> Sql<bool> {
-    let paused = "SELECT EXISTS (SELECT 1 FROM queues WHERE name = ? AND paused_until > ?)";
-    sqlx::query_scalar(paused).bind(queue).bind(tx.now).fetch_one(&mut *tx.conn).await
+/// Until when a queue is paused, the limit that it names, and whether jobs with keys wait.
+async fn stand(tx: &mut Tx, queue: &str) -> Sql<(Option<i64>, Option<String>, bool)> {
+    let stand = sqlx::query_as(include_str!("sql/stand.sql")).bind(queue).bind(tx.now);
+    let (paused, rules, keyed): (Option<i64>, Option<String>, bool) = stand.fetch_one(&mut *tx.conn).await?;
+    Ok((paused, rules.and_then(|json| crate::limit::of_rules(&json)), keyed))
 }
 
-/// One job of `lease.sql`: its place, id, record, attempts, crashes, marks and serial key.
-type Found<'a> = (i64, i64, &'a str, Option<&'a str>, u32, u32, u8, u8, Option<String>);
+/// One job of `lease.sql`: its place, id, record, attempts, crashes, marks and cost.
+type Found<'a> = (i64, i64, &'a str, Option<&'a str>, u32, u32, u8, u8, u32);
 
 /// An available job.
-struct Candidate {
+pub(super) struct Candidate {
     job: LeasedJob,
-    cancel: bool,
-    serial: Option<String>,
+    pub(super) cancel: bool,
+    pub(super) cost: u32,
 }
 
-/// The next jobs of a queue, in order.
+/// The next jobs of the plain lane of a queue, in order.
 async fn candidates(tx: &mut Tx, queue: &str, max: usize) -> Sql<Vec<Candidate>> {
     let find = sqlx::query_scalar(include_str!("sql/lease.sql")).bind(queue).bind(max as i64);
-    let found: String = find.fetch_one(&mut *tx.conn).await?;
+    let found = find.fetch_one(&mut *tx.conn).await?;
+    read(tx, found).await
+}
+
+/// The next jobs that wait under a key, in order.
+pub(super) async fn candidates_of(tx: &mut Tx, queue: &str, key: &str, max: usize) -> Sql<Vec<Candidate>> {
+    let find = sqlx::query_scalar(include_str!("sql/lease_key.sql")).bind(queue).bind(key).bind(max as i64);
+    let found = find.fetch_one(&mut *tx.conn).await?;
+    read(tx, found).await
+}
+
+async fn read(tx: &mut Tx, found: String) -> Sql<Vec<Candidate>> {
     let mut found: Vec<Found<'_>> = serde_json::from_str(&found).map_err(broken)?;
     found.sort_by_key(|(priority, ord, ..)| (*priority, *ord));
     let mut candidates = Vec::with_capacity(found.len());
-    for (_, _, id, record, attempts, crashes, suspect, cancel, serial) in found {
+    for (_, _, id, record, attempts, crashes, suspect, cancel, cost) in found {
         let id = job_id(&unhex(id)?)?;
         let record = match record {
             Some(record) => unhex(record)?,
             None => tx.record(id).await?,
         };
         let job = LeasedJob { id, record, attempts, crashes, suspect: suspect != 0 };
-        candidates.push(Candidate { job, cancel: cancel != 0, serial });
+        candidates.push(Candidate { job, cancel: cancel != 0, cost });
     }
     Ok(candidates)
+}
+
+/// Leases from both lanes of a queue, half from each where both hold work.
+async fn from_queue(
+    tx: &mut Tx,
+    request: &LeaseRequest,
+    queue: &str,
+    max: usize,
+    books: &mut Books,
+    leased: &mut Leased,
+) -> Sql<()> {
+    let (paused, limit, keyed) = stand(tx, queue).await?;
+    if let Some(until) = paused {
+        soonest(leased, Some(until).filter(|ms| *ms < i64::MAX));
+        return Ok(());
+    }
+    let mut want = max;
+    let mut ceiling = Ceiling { limit, stop: None };
+    if let Some(limit) = ceiling.limit.clone() {
+        if let Some(permits) = books.rule(tx, &limit).await?.concurrency {
+            let mut inside = 0;
+            for queue in limits::sharing(&mut tx.conn, &limit).await? {
+                inside += tx.leased(&queue).await?;
+            }
+            want = want.min((i64::from(permits) - inside).max(0) as usize);
+        }
+        ceiling.stop = books.when(tx, &limit, 1.0).await?;
+        want = books.affords(tx, &limit, want).await?;
+    }
+    let size = |batches: &[Batch]| batches.iter().map(|batch| batch.jobs.len()).sum::<usize>();
+    let from = leased.batches.len();
+    if want > 0 && keyed {
+        // A single one comes from either lane, in turn.
+        let half = if want > 1 { want.div_ceil(2) } else { ((tx.last_token() + 1) % 2) as usize };
+        leased.batches.extend(turns(tx, request, queue, half, books, &mut ceiling).await?);
+    }
+    if want > 0 && ceiling.stop.is_none() {
+        let mut left = want - size(&leased.batches[from..]);
+        if let Some(limit) = &ceiling.limit {
+            left = books.affords(tx, limit, left).await?;
+        }
+        let batches = plain(tx, request, queue, left).await?;
+        if let Some(limit) = &ceiling.limit {
+            books.spend(limit, size(&batches) as f64);
+        }
+        leased.batches.extend(batches);
+        let left = want - size(&leased.batches[from..]);
+        if keyed && left > 0 {
+            leased.batches.extend(turns(tx, request, queue, left, books, &mut ceiling).await?);
+        }
+    }
+    if let Some(limit) = &ceiling.limit {
+        ceiling.stop = ceiling.stop.or(books.when(tx, limit, 1.0).await?);
+    }
+    soonest(leased, ceiling.stop);
+    if keyed {
+        let warm = next_warm(tx, queue).await?;
+        soonest(leased, warm);
+    }
+    Ok(())
+}
+
+fn soonest(leased: &mut Leased, ms: Option<i64>) {
+    leased.next_ms = leased.next_ms.into_iter().chain(ms).min();
 }
 
 /// A call turns away at most this many jobs of a queue, so that it ends in a short time.
 const MAX_TURNED_AWAY: usize = 1_000;
 
 /// Looks again where jobs were turned away, so that those behind them have their turn.
-async fn from_queue(tx: &mut Tx, request: &LeaseRequest, queue: &str, max: usize) -> Sql<Vec<Batch>> {
+async fn plain(tx: &mut Tx, request: &LeaseRequest, queue: &str, max: usize) -> Sql<Vec<Batch>> {
     let (mut batches, mut left, mut turned_away) = (Vec::new(), max, 0);
     while left > 0 && turned_away < MAX_TURNED_AWAY {
         let found = candidates(tx, queue, left).await?;
@@ -83,7 +164,7 @@ async fn from_queue(tx: &mut Tx, request: &LeaseRequest, queue: &str, max: usize
         let mut leased = 0;
         for group in fit(tx, request, found).await? {
             leased += group.len();
-            batches.push(store(tx, request, queue, group).await?);
+            batches.push(store(tx, request, queue, group, false).await?);
         }
         left -= leased;
         turned_away += seen - leased;
@@ -94,15 +175,20 @@ async fn from_queue(tx: &mut Tx, request: &LeaseRequest, queue: &str, max: usize
     Ok(batches)
 }
 
-/// Sorts out which of the jobs may be leased, and in what batches.
-async fn fit(tx: &mut Tx, request: &LeaseRequest, found: Vec<Candidate>) -> Sql<Vec<Vec<LeasedJob>>> {
+/// Sorts out in what batches jobs may be leased; one to be cancelled is.
+pub(super) async fn fit(
+    tx: &mut Tx,
+    request: &LeaseRequest,
+    found: Vec<Candidate>,
+) -> Sql<Vec<Vec<LeasedJob>>> {
     let (mut groups, mut shared) = (Vec::<Vec<LeasedJob>>::new(), None);
-    let mut keys = HashSet::new();
-    for Candidate { job, cancel, serial } in found {
-        if (cancel || serial.is_some()) && !admit(tx, job.id, cancel, serial, &mut keys).await? {
-            continue;
-        }
-        if request.alone || job.suspect {
+    for Candidate { job, cancel, .. } in found {
+        if cancel {
+            if let Some(job) = tx.load(job.id).await? {
+                let ending = Ending { keep_ms: HOUR_MS, reason: Some(REQUESTED), result: None };
+                tx.finish(&job, State::Cancelled, ending).await?;
+            }
+        } else if request.alone || job.suspect {
             groups.push(vec![job]);
         } else if let Some(n) = shared {
             let group: &mut Vec<_> = &mut groups[n];
@@ -115,39 +201,13 @@ async fn fit(tx: &mut Tx, request: &LeaseRequest, found: Vec<Candidate>) -> Sql<
     Ok(groups)
 }
 
-/// Whether a job with a mark or a serial key may be leased; moves it if not. `keys` are
-/// those of the jobs admitted before it.
-async fn admit(
+pub(super) async fn store(
     tx: &mut Tx,
-    id: JobId,
-    cancel: bool,
-    serial: Option<String>,
-    keys: &mut HashSet<String>,
-) -> Sql<bool> {
-    let held = match &serial {
-        Some(key) if !cancel => keys.contains(key) || tx.serial_held(key).await?,
-        _ => false,
-    };
-    if !cancel && !held {
-        keys.extend(serial);
-        return Ok(true);
-    }
-    let Some(job) = tx.load(id).await? else {
-        return Ok(false);
-    };
-    if held {
-        tx.block(&job, None).await?;
-        return Ok(false);
-    }
-    let ending = Ending { keep_ms: HOUR_MS, reason: Some(REQUESTED), result: None };
-    tx.finish(&job, State::Cancelled, ending).await?;
-    if !serial.as_ref().is_some_and(|key| keys.contains(key)) {
-        tx.release(serial.as_deref()).await?;
-    }
-    Ok(false)
-}
-
-async fn store(tx: &mut Tx, request: &LeaseRequest, queue: &str, jobs: Vec<LeasedJob>) -> Sql<Batch> {
+    request: &LeaseRequest,
+    queue: &str,
+    jobs: Vec<LeasedJob>,
+    keyed: bool,
+) -> Sql<Batch> {
     let token = tx.next_token();
     let expires_ms = tx.now.saturating_add(request.ttl_ms);
     let mark = sqlx::query(include_str!("sql/lease_mark.sql"));
@@ -156,7 +216,7 @@ async fn store(tx: &mut Tx, request: &LeaseRequest, queue: &str, jobs: Vec<Lease
     let members: Vec<u8> = jobs.iter().flat_map(|j| *j.id.as_bytes()).collect();
     let batch = sqlx::query(include_str!("sql/lease_batch.sql")).bind(token).bind(&request.worker);
     let batch = batch.bind(queue).bind(expires_ms).bind(request.ttl_ms);
-    batch.bind(jobs.len() as i64).bind(members).execute(&mut *tx.conn).await?;
+    batch.bind(jobs.len() as i64).bind(members).bind(keyed).execute(&mut *tx.conn).await?;
     tx.count(queue, Some(State::Available), Some(State::Leased), jobs.len());
     Ok(Batch { token: Token(token as u64), queue: queue.into(), expires_ms, now_ms: tx.now, jobs })
 }

@@ -18,6 +18,7 @@ mod index;
 #[cfg(test)]
 mod flow_tests;
 mod lease;
+mod limits;
 mod open;
 mod read;
 mod rules;
@@ -26,6 +27,7 @@ mod settings;
 mod settle;
 mod steps;
 mod sweep;
+mod turns;
 mod tx;
 mod unique;
 mod wake;
@@ -123,7 +125,7 @@ impl Backend for Sqlite {
         })
     }
 
-    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Vec<Batch>> {
+    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Leased> {
         Box::pin(self.writer.call(lease::Lease(request.clone())))
     }
 
@@ -172,6 +174,10 @@ impl Backend for Sqlite {
                     self.writer.call(control::PauseQueue(queue.into(), pause)).await.map(|()| 0)
                 }
                 Steer::Purge(limit) => self.writer.call(control::Purge(queue.into(), limit)).await,
+                Steer::Budget { limit, change } => {
+                    let change = limits::Change { queue: queue.into(), limit, change };
+                    self.writer.call(change).await.map(|()| 0)
+                }
             }
         })
     }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_unique.sql"),
     include_str!("migrations/0020_flows.sql"),
     include_str!("migrations/0070_search.sql"),
+    include_str!("migrations/0080_limits.sql"),
 ];
 
 /// The version of the schema that this program writes.

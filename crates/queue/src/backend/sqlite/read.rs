@@ -2,7 +2,7 @@
 
 use super::fault::{Sql, broken};
 use super::tx::{job_id, state};
-use crate::backend::{ErrorRecord, JobView, LeaseView, QueueView, Record, StepView, Token, WorkerView};
+use crate::backend::{ErrorRecord, JobView, LeaseView, Limited, QueueView, Record, StepView, Token, WorkerView};
 use crate::{Envelope, JobId, State};
 use serde_json::value::RawValue;
 use sqlx::sqlite::SqliteRow;
@@ -45,9 +45,18 @@ pub(super) fn view(row: &SqliteRow) -> Sql<JobView> {
         reason: row.try_get("reason")?,
         result: raw(row.try_get("result")?),
         progress: raw(row.try_get("progress")?),
+        limited: limited(row, state)?,
         steps: row.try_get::<Option<&str>, _>("steps")?.map_or_else(Vec::new, StepView::lines),
         cursor: raw(row.try_get("cursor")?),
     })
+}
+
+/// What keeps an available job waiting under its key, where that has no turn.
+fn limited(row: &SqliteRow, state: State) -> Sql<Option<Limited>> {
+    let after: Option<i64> = row.try_get("after_ms")?;
+    let waits = after.filter(|ms| *ms > 0 && state == State::Available);
+    let key: Option<String> = row.try_get("limit_key")?;
+    Ok(key.zip(waits).map(|(key, ms)| Limited { key, until_ms: (ms < i64::MAX).then_some(ms) }))
 }
 
 fn raw(text: Option<String>) -> Option<Box<RawValue>> {
@@ -74,6 +83,7 @@ pub(super) async fn queues(conn: &mut SqliteConnection, now: i64) -> Sql<Vec<Que
         if queue.count(State::Available) > 0 {
             queue.oldest_ms = oldest(conn, &queue.name).await?;
         }
+        queue.limits = super::limits::views(conn, &queue.name, now).await?;
         queues.push(queue);
     }
     Ok(queues)

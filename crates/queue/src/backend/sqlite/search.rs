@@ -157,9 +157,9 @@ fn source(filter: &Filter, place: &Place) -> QueryBuilder<Sqlite> {
             ("x'', due_ms, 0 FROM jobs WHERE state IN (0, 3)", "due_ms, id) > (", "due_ms, id")
         }
         Some(State::Available) => (
-            "CAST(queue AS BLOB), priority, ord FROM jobs WHERE state = 1",
-            "queue, priority, ord, id) > (",
-            "queue, priority, ord, id",
+            "CAST(queue AS BLOB), priority + 10 * (limit_key IS NOT NULL), ord FROM jobs WHERE state = 1",
+            "queue, priority + 10 * (limit_key IS NOT NULL), ord, id) > (",
+            "queue, priority + 10 * (limit_key IS NOT NULL), ord, id",
         ),
         Some(State::Blocked) => {
             ("CAST(queue AS BLOB), ord, 0 FROM jobs WHERE state = 4", "queue, ord, id) > (", "queue, ord, id")

@@ -20,6 +20,11 @@ impl Verb for Put {
         let grow =
             "INSERT INTO versions VALUES (?1, 1) ON CONFLICT (kind) DO UPDATE SET version = version + 1";
         sqlx::query(grow).bind(kind.as_str()).execute(&mut *tx.conn).await?;
+        match kind {
+            Setting::Limit => tx.look_again(name).await?,
+            Setting::Queue => tx.woke = true,
+            _ => {}
+        }
         let Some(value) = value else {
             let remove = sqlx::query("DELETE FROM settings WHERE kind = ? AND name = ?");
             remove.bind(kind.as_str()).bind(name).execute(&mut *tx.conn).await?;

@@ -64,6 +64,12 @@ async fn at_once(
     let Some(batch) = batches.open(tx, token).await? else {
         return Ok(());
     };
+    if batch.keyed {
+        let ids = super::tx::ids_json(items.iter().map(|(_, id, _)| id));
+        let turn = tx.tail(1);
+        let free = sqlx::query(include_str!("sql/free.sql")).bind(ids).bind(turn);
+        tx.woke |= free.execute(&mut *tx.conn).await?.rows_affected() > 0;
+    }
     let state = (keep_ms > 0).then_some(State::Succeeded);
     let moved = if state.is_some() {
         let keep = sqlx::query(include_str!("sql/settle_keep.sql")).bind(results_json(items)?);
@@ -76,6 +82,7 @@ async fn at_once(
     batch.left(moved);
     tx.count(&batch.queue, Some(State::Leased), state, moved);
     tx.processed(&batch.queue, moved);
+    tx.free_queue(&batch.queue).await?;
     if moved == items.len() {
         items.iter().for_each(|(n, ..)| answers[*n] = Some(Settled::Done));
     }
@@ -106,9 +113,11 @@ async fn one(tx: &mut Tx, batches: &mut Outcomes, item: &Settle) -> Sql<Settled>
         _ => return Ok(batch.repeated(item.id, &item.outcome)),
     };
     batch.end(item.id, &item.outcome);
-    let serial = job.serial.clone();
+    let queue = batch.queue.clone();
+    let limit = job.limit.clone();
     apply(tx, job, &item.outcome).await?;
-    tx.release(serial.as_deref()).await?;
+    tx.free(limit.as_deref()).await?;
+    tx.free_queue(&queue).await?;
     Ok(Settled::Done)
 }
 

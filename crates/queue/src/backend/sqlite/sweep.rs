@@ -33,6 +33,8 @@ impl Verb for Promote {
             let first = tx.tail(ids.len());
             let promote = sqlx::query(include_str!("sql/promote.sql")).bind(ids_json(&ids)).bind(first);
             promote.execute(&mut *tx.conn).await?;
+            let join = sqlx::query(include_str!("sql/join.sql")).bind(ids_json(&ids)).bind(first);
+            join.execute(&mut *tx.conn).await?;
             for (_, queue, from) in &due {
                 tx.count(queue, Some(state(*from)?), Some(State::Available), 1);
             }
@@ -77,6 +79,7 @@ impl Verb for Reap {
             take_back(tx, &mut batches, token, &mut reaped).await?;
         }
         batches.store(tx).await?;
+        sqlx::query(include_str!("sql/mend_keys.sql")).execute(&mut *tx.conn).await?;
         reaped.reverse();
         Ok(reaped)
     }
@@ -127,7 +130,8 @@ async fn lost(tx: &mut Tx, mut job: Job, alone: bool) -> Sql<Reaped> {
         State::Available => tx.available(&job, End::Head).await?,
         _ => tx.finish(&job, state, ending).await?,
     }
-    tx.release(job.serial.as_deref()).await?;
+    tx.free(job.limit.as_deref()).await?;
+    tx.free_queue(&job.queue).await?;
     Ok(Reaped { id: job.id, state, crashes: job.crashes })
 }
 

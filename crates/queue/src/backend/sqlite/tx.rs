@@ -47,14 +47,13 @@ pub(super) struct Job {
     pub(super) name: String,
     pub(super) queue: String,
     pub(super) state: State,
-    pub(super) serial: Option<String>,
+    pub(super) limit: Option<String>,
     pub(super) unique: Option<String>,
     pub(super) token: Option<i64>,
     pub(super) attempts: u32,
     pub(super) crashes: u32,
     pub(super) cancel: bool,
     pub(super) watched: bool,
-    pub(super) parked: bool,
     pub(super) flow: Option<JobId>,
     /// Whether its turn in its flow has not come.
     pub(super) waits: bool,
@@ -188,6 +187,9 @@ impl Tx {
         let put = sqlx::query(include_str!("sql/available.sql")).bind(&job.id.as_bytes()[..]).bind(ord);
         put.execute(&mut *self.conn).await?;
         self.count(&job.queue, Some(job.state), Some(State::Available), 1);
+        if let Some(key) = &job.limit {
+            self.join(&job.queue, key).await?;
+        }
         self.woke = true;
         Ok(())
     }
@@ -202,7 +204,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Blocks a job: for its serial key, or parked for a version that a worker must know.
+    /// Blocks a job: parked for a version that a worker must know.
     pub(super) async fn block(&mut self, job: &Job, parked: Option<u32>) -> Sql<()> {
         let put = sqlx::query("UPDATE jobs SET state = 4, parked = ?2, token = NULL WHERE id = ?1");
         put.bind(&job.id.as_bytes()[..]).bind(parked).execute(&mut *self.conn).await?;
@@ -235,28 +237,16 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether a leased job holds this serial key.
-    pub(super) async fn serial_held(&mut self, key: &str) -> Sql<bool> {
-        let held = "SELECT EXISTS (SELECT 1 FROM jobs WHERE serial_key = ? AND state = 2)";
-        sqlx::query_scalar(held).bind(key).fetch_one(&mut *self.conn).await
+    /// How many jobs of a queue are leased, those of this transaction included.
+    pub(super) async fn leased(&mut self, queue: &str) -> Sql<i64> {
+        let count = sqlx::query_scalar("SELECT n2 FROM queues WHERE name = ?").bind(queue);
+        let count = count.fetch_optional(&mut *self.conn).await?.unwrap_or(0i64);
+        Ok(count + self.changed(queue, State::Leased))
     }
 
-    /// Lets in the next job that waits for a serial key, if nobody holds it. Called
-    /// whenever a job with the key stops being leased or available, so that no chain of
-    /// waiting jobs is left without somebody to wake it.
-    pub(super) async fn release(&mut self, key: Option<&str>) -> Sql<()> {
-        let Some(key) = key else { return Ok(()) };
-        if self.serial_held(key).await? {
-            return Ok(());
-        }
-        let next = sqlx::query_scalar::<_, Vec<u8>>(include_str!("sql/next_serial.sql")).bind(key);
-        let Some(id) = next.fetch_optional(&mut *self.conn).await? else {
-            return Ok(());
-        };
-        match self.load(job_id(&id)?).await? {
-            Some(next) => self.available(&next, End::Head).await,
-            None => Ok(()),
-        }
+    /// The last token given.
+    pub(super) fn last_token(&self) -> i64 {
+        self.token
     }
 }
 
@@ -272,7 +262,6 @@ type Columns = (
     u32,
     bool,
     bool,
-    bool,
     Option<String>,
     Option<Vec<u8>>,
     bool,
@@ -280,8 +269,8 @@ type Columns = (
 
 impl Job {
     fn of(id: JobId, columns: Columns) -> Sql<Job> {
-        let (name, queue, number, serial, unique, token, ..) = columns;
-        let (.., attempts, crashes, cancel, watched, parked, errors, flow, waits) = columns;
+        let (name, queue, number, limit, unique, token, ..) = columns;
+        let (.., attempts, crashes, cancel, watched, errors, flow, waits) = columns;
         let state = state(number)?;
         let errors = errors.map_or(Ok(Vec::new()), |e| serde_json::from_str(&e)).map_err(broken)?;
         Ok(Job {
@@ -289,14 +278,13 @@ impl Job {
             name,
             queue,
             state,
-            serial,
+            limit,
             unique,
             token,
             attempts,
             crashes,
             cancel,
             watched,
-            parked,
             flow: flow.as_deref().map(job_id).transpose()?,
             waits,
             errors,

@@ -109,27 +109,16 @@ pub(super) async fn replace(tx: &mut Tx, holder: JobId, row: &Row) -> Sql<bool> 
         tx.count(&job.queue, Some(job.state), None, 1);
         tx.count(&row.queue, None, Some(job.state), 1);
     }
-    let serial = job.serial.take();
-    let other_serial = serial != row.serial;
+    let other_key = job.limit != row.limit;
+    job.limit.clone_from(&row.limit);
     job.queue.clone_from(&row.queue);
     match (job.state, put_off) {
         (State::Scheduled, Some(at)) => tx.delay(&job, State::Scheduled, at).await?,
         (State::Available, Some(at)) if at > tx.now => {
             tx.delay(&job, State::Scheduled, at).await?;
-            // It may be the one that was let in for a key that others wait for.
-            tx.release(serial.as_deref()).await?;
         }
-        (State::Available, _) if moved || other_serial => {
-            if moved {
-                tx.available(&job, End::Tail).await?;
-            }
-            if other_serial {
-                tx.release(serial.as_deref()).await?;
-            }
-        }
-        (State::Blocked, _) if moved || (other_serial && !job.parked) => {
-            tx.available(&job, End::Tail).await?;
-        }
+        (State::Available, _) if moved || other_key => tx.available(&job, End::Tail).await?,
+        (State::Blocked, _) if moved => tx.available(&job, End::Tail).await?,
         _ => {}
     }
     tx.woke = true;
@@ -142,7 +131,7 @@ async fn become_new(tx: &mut Tx, job: &Job, row: &Row) -> Sql<(Option<i64>, i64)
     let before = "SELECT latest_ms, priority FROM jobs WHERE id = ?";
     let before = sqlx::query_as(before).bind(&job.id.as_bytes()[..]).fetch_one(&mut *tx.conn).await?;
     let put = sqlx::query(include_str!("sql/replace.sql")).bind(&job.id.as_bytes()[..]).bind(&row.record[..]);
-    let put = put.bind(&row.queue).bind(row.priority).bind(&row.serial).bind(number(row.scope));
-    put.bind(limits(row.scope, tx.now).0).bind(row.version).execute(&mut *tx.conn).await?;
+    let put = put.bind(&row.queue).bind(row.priority).bind(&row.limit).bind(number(row.scope));
+    put.bind(limits(row.scope, tx.now).0).bind(row.version).bind(row.cost).execute(&mut *tx.conn).await?;
     Ok(before)
 }

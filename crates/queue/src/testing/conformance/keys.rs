@@ -99,7 +99,8 @@ pub(super) async fn a_stale_settle_frees_no_key(h: &Harness) {
         h.stale(&wrong, outcome).await;
     }
     assert_eq!(h.offer(job("a.job").unique("k")).await, Enqueued::Existing(id));
-    h.is(waiter, State::Blocked).await;
+    h.is(waiter, State::Available).await;
+    assert!(h.lease("w", 1).await.is_empty());
 }
 
 pub(super) async fn keys_of_any_characters_are_different_keys(h: &Harness) {
@@ -120,7 +121,7 @@ pub(super) async fn keys_of_any_characters_are_different_keys(h: &Harness) {
     }
 }
 
-/// Brings `n` jobs with one serial key into being, the first leased, the others blocked.
+/// Brings `n` jobs with one serial key into being, the first leased, the others waiting.
 async fn one_runs_others_wait(h: &Harness, n: usize) -> (Vec<JobId>, Held) {
     let ids = h.put_all((0..n).map(|_| job("a.job").serial("s"))).await;
     let mut held = h.lease("q", n).await;
@@ -134,9 +135,7 @@ pub(super) async fn a_serial_key_runs_one_at_a_time_in_order(h: &Harness) {
     assert_eq!(h.leased_ids("q", 9).await, [other], "another key is free");
     for (n, id) in ids.iter().enumerate() {
         assert_eq!(held.id, *id);
-        for waiting in &ids[n + 1..] {
-            h.is(*waiting, State::Blocked).await;
-        }
+        assert!(h.lease("q", 9).await.is_empty(), "the others wait");
         h.done(&held, success(60_000)).await;
         if n + 1 < ids.len() {
             let next = h.lease("q", 9).await;
@@ -147,21 +146,29 @@ pub(super) async fn a_serial_key_runs_one_at_a_time_in_order(h: &Harness) {
     h.are(&ids, &[State::Succeeded; 4]).await;
 }
 
-pub(super) async fn waiters_are_blocked_and_not_parked(h: &Harness) {
-    let (ids, _held) = one_runs_others_wait(h, 3).await;
+pub(super) async fn waiters_stay_available_and_say_why(h: &Harness) {
+    let (ids, held) = one_runs_others_wait(h, 3).await;
     let view = h.view(ids[1]).await;
-    assert_eq!((view.state, view.parked, view.attempts), (State::Blocked, false, 0));
+    assert_eq!((view.state, view.parked, view.attempts), (State::Available, false, 0));
+    assert_eq!(view.limited, Some(Limited { key: "serial/s".into(), until_ms: None }));
     let queue = h.queue("q").await;
-    assert_eq!((queue.count(State::Blocked), queue.parked), (2, 0));
-    h.backend.beat(&worker("w", &[("a.job", 9)])).await.unwrap();
-    h.is(ids[1], State::Blocked).await;
+    assert_eq!((queue.count(State::Available), queue.count(State::Blocked)), (2, 0));
+    let limit = LimitView {
+        limit: "serial/s".into(),
+        in_use: 1,
+        concurrency: Some(1),
+        waiting: 2,
+        ..LimitView::default()
+    };
+    assert_eq!(queue.limits, [limit]);
+    h.done(&held, success(0)).await;
+    assert_eq!(h.view(ids[1]).await.limited, None, "its turn has come");
 }
 
 pub(super) async fn every_outcome_lets_the_next_holder_in(h: &Harness) {
     for (outcome, state) in every_outcome() {
         let (ids, held) = one_runs_others_wait(h, 3).await;
         h.done(&held, outcome).await;
-        h.are(&ids[1..], &[State::Available, State::Blocked]).await;
         // The one handed back stands at the head as well; either may be first.
         let next = h.lease("q", 9).await;
         assert_eq!(next.len(), 1, "one at a time after {state}");
@@ -175,7 +182,8 @@ pub(super) async fn every_outcome_lets_the_next_holder_in(h: &Harness) {
         }
         h.gone(ids[2]).await;
         h.control(ids[0], Action::Discard).await;
-        assert_eq!(h.queue("q").await.count(State::Blocked), 0, "nobody waits for ever after {state}");
+        let left = h.queue("q").await;
+        assert_eq!(left.count(State::Blocked) + left.count(State::Available), 0, "nobody waits for ever after {state}");
     }
 }
 
@@ -192,7 +200,7 @@ pub(super) async fn a_lost_lease_lets_the_next_holder_in(h: &Harness) {
             h.put(job("b.job").priority(6)).await;
             h.lease("q", 9).await;
         }
-        h.is(ids[1], State::Blocked).await;
+        h.is(ids[1], State::Available).await;
         h.lose().await;
         let mut ran = Vec::new();
         loop {
@@ -207,7 +215,7 @@ pub(super) async fn a_lost_lease_lets_the_next_holder_in(h: &Harness) {
             }
         }
         assert!(ran.contains(&ids[1]), "the waiter was let in");
-        assert_eq!(h.queue("q").await.count(State::Blocked), 0);
+        assert_eq!(h.queue("q").await.count(State::Available), 0);
     }
 }
 
@@ -217,8 +225,7 @@ pub(super) async fn one_serial_key_across_queues_and_names(h: &Harness) {
     let held = h.take("q").await;
     assert_eq!(held.id, first);
     assert!(h.lease("r", 9).await.is_empty());
-    h.is(second, State::Blocked).await;
-    assert_eq!(h.queue("r").await.count(State::Blocked), 1);
+    h.is(second, State::Available).await;
     h.done(&held, success(0)).await;
     assert_eq!(h.take("r").await.id, second);
 }
@@ -237,9 +244,7 @@ pub(super) async fn a_serial_waiter_let_in_that_goes_away_lets_in_the_next(h: &H
         let ids = h.put_all((0..3).map(|n| job("a.job").serial("s").queue(["q", "r", "t"][n]))).await;
         let held = h.take("q").await;
         h.batches(&[("r", 1), ("t", 1)], false).await;
-        h.are(&ids[1..], &[State::Blocked; 2]).await;
         h.done(&held, success(0)).await;
-        h.is(ids[1], State::Available).await;
         match way {
             0 => drop(h.control(ids[1], Action::Cancel).await),
             1 => drop(h.control(ids[1], Action::Discard).await),

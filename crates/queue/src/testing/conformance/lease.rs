@@ -54,7 +54,7 @@ pub(super) async fn all_queues_have_one_maximum_together(h: &Harness) {
     for (alone, most, taken) in [(false, 5, [4, 1, 0]), (true, 0, [0, 0, 0]), (true, 5, [0, 3, 2])] {
         let queues = ["q1", "q2", "q3"].map(|q| (q.to_owned(), 4)).to_vec();
         let request = LeaseRequest { worker: "w".into(), queues, most, alone, ttl_ms: TTL };
-        let batches = h.backend.lease(&request).await.expect("lease");
+        let batches = h.backend.lease(&request).await.expect("lease").batches;
         let of = |q: &str| batches.iter().filter(|b| b.queue == q).map(|b| b.jobs.len()).sum::<usize>();
         assert_eq!(["q1", "q2", "q3"].map(of), taken, "{most} in all, alone: {alone}");
     }
@@ -67,7 +67,7 @@ pub(super) async fn a_queue_asked_for_twice_gives_its_share_and_then_the_rest(h:
     for (alone, taken) in [(false, [5, 1]), (true, [4, 0])] {
         let queues = [("q1", 3), ("q2", 3), ("q1", 6), ("q2", 6)].map(|(q, n)| (q.to_owned(), n)).to_vec();
         let request = LeaseRequest { worker: "w".into(), queues, most: 6, alone, ttl_ms: TTL };
-        let batches = h.backend.lease(&request).await.expect("lease");
+        let batches = h.backend.lease(&request).await.expect("lease").batches;
         let of = |q: &str| batches.iter().filter(|b| b.queue == q).map(|b| b.jobs.len()).sum::<usize>();
         assert_eq!(["q1", "q2"].map(of), taken, "alone: {alone}");
     }
@@ -131,8 +131,8 @@ pub(super) async fn no_job_is_leased_twice(h: &Harness) {
             h.backend.lease(&alone)
         );
         let before = leased.len();
-        for batches in [a, b, c, d] {
-            leased.extend(batches.unwrap().into_iter().flat_map(|b| b.jobs).map(|j| j.id));
+        for answer in [a, b, c, d] {
+            leased.extend(answer.unwrap().batches.into_iter().flat_map(|b| b.jobs).map(|j| j.id));
         }
         assert!(leased.len() > before, "{before} of 60 leased");
     }

@@ -18,6 +18,8 @@ mod flows;
 mod inspection;
 mod keys;
 mod lease;
+mod limits;
+mod rates;
 mod moves;
 mod notes;
 mod retention;
@@ -198,7 +200,7 @@ macro_rules! conformance_cases {
             a_stale_settle_frees_no_key
             keys_of_any_characters_are_different_keys
             a_serial_key_runs_one_at_a_time_in_order
-            waiters_are_blocked_and_not_parked
+            waiters_stay_available_and_say_why
             every_outcome_lets_the_next_holder_in
             a_lost_lease_lets_the_next_holder_in
             one_serial_key_across_queues_and_names
@@ -250,13 +252,52 @@ macro_rules! conformance_cases {
             rules_are_kept_in_steps
             an_expired_job_spends_nothing
         }
+        limits {
+            a_key_runs_as_many_as_its_limit_allows
+            keys_take_turns
+            priorities_hold_within_a_key
+            a_key_at_its_limit_blocks_nobody
+            both_lanes_have_their_half
+            a_limit_without_a_rule_is_fairness_alone
+            a_lost_lease_frees_its_permit
+            every_outcome_frees_the_permit
+            a_limit_changed_while_running
+            a_key_with_a_rule_of_its_own
+            many_keys_drain_one_at_a_time
+            a_queue_has_a_limit_of_its_own
+            queues_share_the_limit_that_they_name
+            a_permit_of_a_queue_wakes
+            waiters_that_go_away
+            a_promoted_job_waits_under_its_key
+            a_broken_record_with_a_limit_key
+            keys_of_any_characters
+            what_limits_a_queue_is_shown
+            nothing_runs_at_a_concurrency_of_none
+        }
+        rates {
+            a_bucket_says_when_it_has_more
+            a_window_turns_with_the_clock
+            several_rates_hold_at_once
+            a_key_that_cools_blocks_nobody
+            a_cost_is_spent
+            a_cost_is_corrected
+            what_costs_more_than_there_is_goes_alone
+            a_large_cost_is_not_starved_by_small_ones
+            what_a_server_told_holds
+            a_block_ends_by_the_clock
+            a_rate_of_a_whole_queue
+            a_rate_changed_while_running
+            a_balance_is_shown
+            a_handed_back_job_has_spent_its_cost
+            a_pause_that_ends_says_when
+        }
         control {
             cancel_in_every_state
             discard_in_every_state
             retry_in_every_state
             retry_spares_the_attempts_of_an_unfinished_job
             a_redriven_job_is_not_suspect_for_its_former_crashes
-            a_serial_waiter_may_not_be_retried
+            a_retry_lets_no_serial_waiter_in
             retry_of_a_final_job_whose_key_is_held
             retry_of_a_final_job_whose_key_is_free_takes_it
             no_action_on_a_job_that_is_not_there

@@ -1,10 +1,11 @@
 //! Each step, done to the backend and to the model, with the answers compared.
 
-use super::state::{Checked, Known, Live, Model, QUEUES, must};
+use super::state::{Checked, KEYS, Known, Live, Model, QUEUES, must};
 use super::steps::{End, Step};
 use crate::backend::*;
 use crate::testing::harness::{Harness, job};
-use crate::{JobId, State};
+use crate::{JobId, Limit, LimitKey, State};
+use std::collections::HashMap;
 
 /// Not a whole number of seconds, as no other span here: nothing ends at the very instant
 /// at which it is looked at.
@@ -36,18 +37,24 @@ pub(super) async fn apply(h: &Harness, m: &mut Model, step: Step) -> Checked {
         Step::Pause { queue, how } => pause(h, m, queue, how).await,
         Step::Purge { queue, limit } => super::sweep::purge(h, m, queue, limit).await,
         Step::Beat { version } => super::sweep::beat(h, m, version).await,
+        Step::Rule { most } => {
+            h.rule("pair", Some(Limit::default().concurrency(most))).await;
+            m.pair = most as usize;
+            Ok(())
+        }
     }
 }
 
 async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
-    let Step::Enqueue { queue, priority, delay, unique, serial, version, chosen, twice } = step else {
+    let Step::Enqueue { queue, priority, delay, unique, key, version, chosen, twice } = step else {
         return Ok(());
     };
     let due = (delay > 0).then(|| m.due(delay));
     let mut draft = job("a.job").queue(QUEUES[queue]).priority(priority).with(|e| {
         e.version = version;
         e.unique = unique.map(|n| format!("key {n}"));
-        e.serial = serial.then(|| "one at a time".into());
+        e.serial = (key == Some(0)).then(|| "one at a time".into());
+        e.limit = key.filter(|k| *k > 0).map(|k| LimitKey::new("pair", k));
         e.max_crashes = Some(2);
     });
     if let Some(due) = due {
@@ -80,7 +87,7 @@ async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
             priority,
             version,
             unique,
-            serial,
+            key,
             place: None,
             attempts: 0,
             crashes: 0,
@@ -107,7 +114,7 @@ async fn lease(h: &Harness, m: &mut Model, queue: usize, max: usize, alone: bool
         alone,
         ttl_ms: TTL,
     };
-    let batches = said("lease", h.backend.lease(&request).await)?;
+    let batches = said("lease", h.backend.lease(&request).await)?.batches;
     let ids: Vec<JobId> = batches.iter().flat_map(|b| &b.jobs).map(|j| j.id).collect();
     may_lease(m, queue, max, &ids)?;
     for batch in batches {
@@ -115,16 +122,17 @@ async fn lease(h: &Harness, m: &mut Model, queue: usize, max: usize, alone: bool
         must!(!batch.jobs.is_empty(), "an empty batch");
         must!(batch.expires_ms == m.now + TTL && batch.now_ms == m.now, "the times of {batch:?}");
         m.last_token = Some(batch.token);
-        let mut last = None;
+        let mut last = HashMap::new();
         for leased in &batch.jobs {
-            must!(!m.serial_is_held() || !m.jobs[&leased.id].serial, "two hold a serial key: {batch:?}");
+            let room = m.jobs.get(&leased.id).and_then(|j| j.key).is_none_or(|key| m.free(key) > 0);
+            must!(room, "more than may run under one key: {batch:?}");
             let Some(job) = m.jobs.get_mut(&leased.id) else { return Err(format!("unknown {leased:?}")) };
             let known = (job.attempts, job.crashes, job.suspect.unwrap_or(leased.suspect));
             must!(known == (leased.attempts, leased.crashes, leased.suspect), "{job:?} leased as {leased:?}");
             must!(batch.jobs.len() == 1 || !(alone || leased.suspect), "should be alone: {leased:?}");
             if let (Some(place), true) = (job.place, job.suspect == Some(false)) {
-                must!(last < Some((job.priority, place)), "out of order within {batch:?}");
-                last = Some((job.priority, place));
+                let before = last.insert(job.key, (job.priority, place));
+                must!(before < Some((job.priority, place)), "out of order within {batch:?}");
             }
             (job.state, job.lease, job.place) = (State::Leased, Some(batch.token), None);
         }
@@ -149,19 +157,23 @@ fn may_lease(m: &Model, queue: usize, max: usize, ids: &[JobId]) -> Checked {
     if m.paused(queue).is_some() {
         return Ok(());
     }
-    let plain = |j: &Known| !j.serial && !j.cancel;
-    let certain = |j: &Known| plain(j) && j.suspect == Some(false);
-    // Suspects and holders of keys may end a batch before it is full.
+    // Suspects may end a batch before it is full, and what is called off goes on the way.
+    let certain = |j: &Known| !j.cancel && j.suspect == Some(false);
+    let under = |key: Option<usize>| waiting.iter().filter(|(_, j)| j.key == key).count();
+    let keyed: usize = (0..KEYS).map(|key| under(Some(key)).min(m.free(key))).sum();
+    let could = max.min(under(None) + keyed);
     let full = waiting.iter().all(|(_, j)| certain(j));
-    let could = max.min(waiting.len());
     must!(!full || ids.len() == could, "{} leased of {could} possible", ids.len());
-    let some = waiting.iter().all(|(_, j)| plain(j)) && could > 0;
+    let some = waiting.iter().all(|(_, j)| !j.cancel) && could > 0;
     must!(!some || !ids.is_empty(), "nothing leased of {could} possible");
     let (mut taken, mut left) = (Vec::new(), Vec::new());
-    for (id, j) in waiting.iter().filter(|(_, j)| plain(j)) {
+    for (id, j) in waiting.iter().filter(|(_, j)| !j.cancel) {
         if ids.contains(id) { taken.push(*j) } else { left.push(*j) }
     }
     for (a, b) in taken.iter().flat_map(|a| left.iter().map(move |b| (a, b))) {
+        if a.key != b.key {
+            continue; // lanes and keys take turns
+        }
         let passed = a.priority == b.priority && a.place.zip(b.place).is_some_and(|(a, b)| a > b);
         must!(a.priority <= b.priority && !passed, "{a:?} was leased before {b:?}");
     }
@@ -194,7 +206,7 @@ async fn settle(h: &Harness, m: &mut Model, lease: usize, ends: &[End], twice: b
     let mut items = Vec::new();
     for (n, end) in ends.iter().enumerate().take(live.jobs.len()) {
         let id = live.jobs[(lease + n) % live.jobs.len()];
-        let keyed = m.jobs.get(&id).is_some_and(|j| j.unique.is_some() || j.serial);
+        let keyed = m.jobs.get(&id).is_some_and(|j| j.unique.is_some());
         items.push(Settle { token, id, outcome: outcome(m, *end), keyed });
     }
     let answers = said("settle", h.backend.settle(&items).await)?;

@@ -52,20 +52,20 @@ pub async fn run<F: Future<Output = Harness>>(
 
 async fn play(h: &Harness, steps: &[Step]) -> Result<(), (usize, String)> {
     let mut model = Model { now: h.now(), ..Model::default() };
+    apply::apply(h, &mut model, Step::Rule { most: 2 }).await.map_err(|why| (0, why))?;
     for (at, step) in steps.iter().enumerate() {
         let failed = |why: String| (at, format!("after {step:?}: {why}"));
         apply::apply(h, &mut model, *step).await.map_err(failed)?;
-        let leased = matches!(step, Step::Lease { .. });
-        compare(h, &mut model, leased).await.map_err(failed)?;
+        compare(h, &mut model).await.map_err(failed)?;
     }
     drain(h, &mut model).await.map_err(|why| (steps.len(), format!("in the drain: {why}")))
 }
 
-async fn compare(h: &Harness, m: &mut Model, leased: bool) -> Checked {
+async fn compare(h: &Harness, m: &mut Model) -> Checked {
     let views =
         h.backend.list(&Filter::default(), 10_000).await.map_err(|e| format!("list failed: {e:?}"))?;
     let queues = h.backend.queues().await.map_err(|e| format!("queues failed: {e:?}"))?;
-    m.compare(&views, &queues, leased)?;
+    m.compare(&views, &queues)?;
     let broken = h.backend.audit().await.map_err(|e| format!("audit failed: {e:?}"))?;
     must!(broken.is_empty(), "the audit found {broken:#?}");
     Ok(())
@@ -78,6 +78,7 @@ async fn drain(h: &Harness, m: &mut Model) -> Checked {
         h.backend.pause(queue, Pause::Off).await.map_err(failed)?;
         m.paused.remove(&n);
     }
+    apply::apply(h, m, Step::Rule { most: 2 }).await?;
     for _ in 0..m.jobs.len() + 3 {
         let rest = [
             Step::Pass { seconds: 60 },
@@ -88,12 +89,12 @@ async fn drain(h: &Harness, m: &mut Model) -> Checked {
         let work = [0, 1].map(|queue| Step::Lease { queue, max: 9, alone: false });
         for step in rest.into_iter().chain(work) {
             apply::apply(h, m, step).await?;
-            compare(h, m, matches!(step, Step::Lease { .. })).await?;
+            compare(h, m).await?;
         }
         while !m.live.is_empty() {
             let ends = [End::SucceedKeepNothing; 3];
             apply::apply(h, m, Step::SettleBatch { lease: 0, ends }).await?;
-            compare(h, m, false).await?;
+            compare(h, m).await?;
         }
         if m.jobs.values().all(|j| j.state.is_final()) {
             return Ok(());

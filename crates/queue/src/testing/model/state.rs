@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 
 pub(super) const QUEUES: [&str; 2] = ["left", "right"];
 
+/// How many limit keys there are.
+pub(super) const KEYS: usize = 3;
+
 /// A check that failed, in words.
 pub(super) type Checked = Result<(), String>;
 
@@ -27,7 +30,8 @@ pub(super) struct Known {
     pub(super) priority: u8,
     pub(super) version: u32,
     pub(super) unique: Option<usize>,
-    pub(super) serial: bool,
+    /// Its limit key: 0 the serial one, the others under one limit.
+    pub(super) key: Option<usize>,
     /// Its place in the queue among those of its priority, where it is certain.
     pub(super) place: Option<i64>,
     pub(super) attempts: u32,
@@ -69,6 +73,8 @@ pub(super) struct Model {
     pub(super) ever: Vec<JobId>,
     pub(super) paused: HashMap<usize, Option<i64>>,
     pub(super) last_token: Option<Token>,
+    /// How many may run under each key but the serial one.
+    pub(super) pair: usize,
     pub(super) processed: [u64; 2],
     pub(super) head: i64,
     pub(super) tail: i64,
@@ -104,8 +110,7 @@ impl Model {
 
     pub(super) fn available(&mut self, id: JobId, place: Option<i64>) {
         if let Some(job) = self.jobs.get_mut(&id) {
-            // A serial key moves its jobs about in ways the contract leaves open.
-            job.place = place.filter(|_| !job.serial);
+            job.place = place;
             (job.state, job.due, job.lease, job.parked, job.until) =
                 (State::Available, None, None, false, None);
         }
@@ -123,7 +128,7 @@ impl Model {
 
     /// Takes a job out of its batch; an empty batch is closed.
     pub(super) fn leave(&mut self, token: Token, id: JobId, settled: Option<Outcome>) {
-        let keyed = self.jobs.get(&id).is_some_and(|j| j.unique.is_some() || j.serial);
+        let keyed = self.jobs.get(&id).is_some_and(|j| j.unique.is_some());
         self.past.push(Past { token, id, keyed, settled });
         if let Some(live) = self.live.get_mut(&token) {
             live.jobs.retain(|other| *other != id);
@@ -138,13 +143,15 @@ impl Model {
         self.jobs.iter().find(|(_, j)| j.unique == Some(key) && !j.state.is_final()).map(|(id, _)| *id)
     }
 
-    pub(super) fn serial_is_held(&self) -> bool {
-        self.jobs.values().any(|j| j.serial && j.state == State::Leased)
+    /// How many more may run under a limit key.
+    pub(super) fn free(&self, key: usize) -> usize {
+        let held = self.jobs.values().filter(|j| j.key == Some(key) && j.state == State::Leased).count();
+        let most = if key == 0 { 1 } else { self.pair };
+        most.saturating_sub(held)
     }
 
     /// Compares every job and queue with the backend's, and takes over its choices.
-    pub(super) fn compare(&mut self, views: &[JobView], queues: &[QueueView], leased: bool) -> Checked {
-        let held = self.serial_is_held();
+    pub(super) fn compare(&mut self, views: &[JobView], queues: &[QueueView]) -> Checked {
         let seen: BTreeMap<JobId, &JobView> = views.iter().map(|v| (v.id, v)).collect();
         must!(seen.len() == views.len(), "a job is listed twice");
         let gone: Vec<JobId> = self.jobs.keys().filter(|id| !seen.contains_key(id)).copied().collect();
@@ -155,15 +162,9 @@ impl Model {
         }
         for (id, view) in &seen {
             let Some(job) = self.jobs.get_mut(id) else { return Err(format!("unexpected: {view:?}")) };
-            adopt(job, view, held, leased);
+            adopt(job, view);
             same(job, view)?;
         }
-        let mut serial = self.jobs.values().filter(|j| j.serial && !j.parked);
-        let waits = serial.clone().any(|j| j.state == State::Blocked);
-        must!(
-            !waits || serial.any(|j| matches!(j.state, State::Leased | State::Available)),
-            "a job waits for a serial key that nobody holds or will hold"
-        );
         self.compare_queues(queues)
     }
 
@@ -189,16 +190,7 @@ impl Model {
 }
 
 /// Takes over what the contract leaves to the backend.
-fn adopt(job: &mut Known, view: &JobView, held: bool, leased: bool) {
-    match (job.state, view.state) {
-        (State::Blocked, State::Available) if job.serial && !job.parked && !held => {
-            (job.state, job.place) = (State::Available, None);
-        }
-        (State::Available, State::Blocked) if job.serial && leased && held => {
-            (job.state, job.place) = (State::Blocked, None);
-        }
-        _ => {}
-    }
+fn adopt(job: &mut Known, view: &JobView) {
     if job.state.is_final() && job.state == view.state {
         // Whether a success is an attempt spent is told by no one; nor what is suspect then.
         (job.attempts, job.suspect, job.cancel) = (view.attempts, None, view.cancel_requested);

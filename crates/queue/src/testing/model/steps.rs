@@ -1,5 +1,6 @@
 //! The steps of a model run, and a generator of them.
 
+use super::state::KEYS;
 use crate::backend::Action;
 use crate::testing::chance::Chance;
 
@@ -26,7 +27,7 @@ pub(super) enum Step {
         priority: u8,
         delay: i64,
         unique: Option<usize>,
-        serial: bool,
+        key: Option<usize>,
         version: u32,
         chosen: Option<usize>,
         twice: bool,
@@ -76,6 +77,9 @@ pub(super) enum Step {
     Beat {
         version: u32,
     },
+    Rule {
+        most: u32,
+    },
 }
 
 fn end(chance: &mut Chance) -> End {
@@ -105,7 +109,7 @@ fn step(chance: &mut Chance) -> Step {
             priority: [5, 5, 5, 1, 9][chance.below(5)],
             delay: [0, 0, 0, 2, 7][chance.below(5)],
             unique: chance.hit(0.2).then(|| chance.below(3)),
-            serial: chance.hit(0.2),
+            key: chance.hit(0.35).then(|| chance.below(KEYS)),
             version: 1 + chance.below(2) as u32,
             chosen: chance.hit(0.1).then(|| pick(chance)),
             twice: chance.hit(0.1),
@@ -126,6 +130,7 @@ fn step(chance: &mut Chance) -> Step {
         },
         95..97 => Step::Pause { queue, how: chance.below(4) },
         97..98 => Step::Purge { queue, limit: 1 + chance.below(5) },
+        98 => Step::Rule { most: chance.below(4) as u32 },
         _ => Step::Beat { version: 1 + chance.below(2) as u32 },
     }
 }

@@ -103,7 +103,6 @@ pub(super) async fn control(h: &Harness, m: &mut Model, n: usize, action: Action
 
 fn expect_control(m: &Model, id: JobId, action: Action) -> Controlled {
     let Some(job) = m.jobs.get(&id) else { return Controlled::Missing };
-    let waits_for_key = job.state == State::Blocked && !job.parked;
     match (action, job.state) {
         (Action::Mend, _) => Controlled::Missing,
         (Action::Cancel, State::Leased) => Controlled::Requested,
@@ -116,7 +115,6 @@ fn expect_control(m: &Model, id: JobId, action: Action) -> Controlled {
                 None => Controlled::Done(State::Available),
             }
         }
-        (Action::Retry | Action::Hurry, state) if waits_for_key => Controlled::Refused(state),
         (Action::Retry | Action::Hurry | Action::Redrive, _) => Controlled::Done(State::Available),
         (_, state) if state.is_final() => Controlled::Refused(state),
         (Action::Cancel, _) => Controlled::Done(State::Cancelled),

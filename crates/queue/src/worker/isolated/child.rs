@@ -181,6 +181,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         id: job.id,
         name: envelope.name.clone(),
         queue: envelope.queue.clone(),
+        governed: envelope.governed(),
         attempt: job.attempt,
         max_attempts: job.max_attempts,
         token: Token(job.token),

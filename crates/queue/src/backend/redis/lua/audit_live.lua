@@ -24,6 +24,7 @@ for _, token in ipairs(call('ZRANGE', lease, 0, -1)) do
   local queue = string.match(call('HGET', batch, token) or '', '^%d(%S+)') or '?'
   for _, id in ipairs(call('LRANGE', P .. 'b:' .. token, 0, -1)) do
     found(id, 'b:' .. token, queue, 'leased')
+    under(id, token)
   end
 end
 local memos = call('HGETALL', meta)
@@ -33,17 +34,15 @@ for i = 1, #memos, 2 do
     wrong('job ' .. hex(memos[i]) .. ' has a memo and no record')
   elseif m.st == 'flow' then
     audit_waiting(memos[i], m, header(rec))
-  elseif m.st == 'serial' or m.st == 'parked' then
+  elseif m.st == 'parked' then
     local h = header(rec)
     local queue = place(m, h)
     found(memos[i], m.st, queue, 'blocked')
-    local list = m.st == 'serial' and 'sw:' .. tostring(h.s) or 'pk:' .. tostring(h.n)
+    local list = 'pk:' .. tostring(h.n)
     if not call('LPOS', P .. list, memos[i]) then
       wrong('job ' .. hex(memos[i]) .. ' is blocked and not in ' .. list)
     end
-    if m.st == 'parked' then
-      sums[queue .. '\0parked'] = (sums[queue .. '\0parked'] or 0) + 1
-    end
+    sums[queue .. '\0parked'] = (sums[queue .. '\0parked'] or 0) + 1
   end
 end
 for _, field in ipairs(call('HKEYS', steps)) do
@@ -57,6 +56,7 @@ for _, id in ipairs(call('SMEMBERS', cancels)) do
     wrong('job ' .. hex(id) .. ' is to be cancelled, and its memo does not say so')
   end
 end
+audit_permits()
 for _, id in ipairs(call('HKEYS', jobs)) do
   if not place_of[id] then
     wrong('job ' .. hex(id) .. ' is nowhere')

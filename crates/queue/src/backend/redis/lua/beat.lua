@@ -33,7 +33,7 @@ if call('HLEN', parked) > 0 then
       local h = rec and header(rec)
       if h and (tonumber(h.w) or 1) <= tonumber(ARGV[i + 1]) then
         local queue, prio = place(m, h)
-        push('RPUSH', id, m, queue, prio)
+        push('RPUSH', id, m, queue, prio, h)
         remember(id, m)
         count(queue, 'blocked', -1)
         count(queue, 'parked', -1)

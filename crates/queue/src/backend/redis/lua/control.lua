@@ -2,11 +2,12 @@
 -- retry of what waits, redrive of what is final).
 -- Returns done STATE, requested, missing, refused STATE, or duplicate ID.
 -- Waiting -> cancelled, discarded, available; final -> available; leased: a mark is left.
--- Invariant: an available job that goes leaves a ghost in its list, counted so that the depth
+-- Invariant: a job that goes from the plain lane leaves a ghost in its list, counted so that the depth
 -- is right; lease drops it when it comes to it.
 call('ZREM', lease, '')
-touch('HLEN', jobs, meta, fin, n, uniq, serial, parked, ghost, gn, prog, steps)
+touch('HLEN', jobs, meta, fin, n, uniq, parked, ghost, gn, prog, steps)
 touch('ZCARD', locks, due, fls, watch)
+touch('HLEN', gov, inuse)
 touch('SCARD', cancels, queues)
 local id, action = ARGV[2], ARGV[3]
 local rec, kept = call('HGET', jobs, id), call('HGET', fin, id)
@@ -38,11 +39,11 @@ if state == 'leased' or action == 'redrive' then
   redis.pcall('PUBLISH', P .. 'wake', 'cancel')
   return { 'requested' }
 elseif action == 'retry' or action == 'hurry' then
-  if m.st == 'serial' or m.st == 'flow' then
+  if m.st == 'flow' then
     return { 'refused', state }
   elseif state ~= 'available' then
     pull(id, state, m, h, queue, prio)
-    push('RPUSH', id, m, queue, prio)
+    push('RPUSH', id, m, queue, prio, h)
     remember(id, m)
   end
   return done({ 'done', 'available' })

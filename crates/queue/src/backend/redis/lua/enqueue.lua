@@ -2,8 +2,9 @@
 -- ARGV: time, lane, seq, guard, name, expect, last (guard '', or slot and a setting, or
 --   settings and a kind with its version in expect), then
 --   p QUEUE PRIO N (id record)*N       fresh, due now, without keys
---   j id record QUEUE PRIO UNIQUE CHOSEN DUE MS ODD
---     UNIQUE name NUL key, or ''; DUE now in at; ODD 1 where the header does not tell the place
+--   j id record QUEUE PRIO UNIQUE CHOSEN DUE MS ODD LIMIT COST
+--     UNIQUE name NUL key, or ''; DUE now in at; ODD 1 where the header does not tell the place;
+--     LIMIT its limit key, or ''
 -- Returns ok and one letter a j: '.' taken in, '=' and the id that stands in its place, or
 --   '~' and the id of the waiting job that has become this one;
 --   old (a seq that went back), no (the guard does not hold);
@@ -40,7 +41,12 @@ while i <= #ARGV do
   end
   ops[#ops + 1] = { plain, i, queue, prio }
   unique = unique or (not plain and ARGV[i + 5] ~= '')
-  i = plain and i + 4 + 2 * ARGV[i + 3] or i + 10
+  if not plain and ARGV[i + 10] ~= '' then
+    touch('SCARD', P .. 'k:' .. queue)
+    touch('LLEN', P .. 'ring:' .. queue)
+    touch('GET', ord)
+  end
+  i = plain and i + 4 + 2 * ARGV[i + 3] or i + 12
 end
 if unique then
   touch('HLEN', gn, parked)

@@ -1,12 +1,14 @@
 -- Behind the outcomes, for settle: who still holds what.
 
-local homes = {}
+-- Queues of batches, and which of them are of a governed lane.
+local homes, keyed = {}, {}
 
 -- The queue of a live batch, or false.
 local function home(token)
   if homes[token] == nil then
     local record = call('HGET', batch, token)
     homes[token] = record and call('ZSCORE', lease, token) and string.match(record, '^%d(%S+)') or false
+    keyed[token] = homes[token] and string.byte(record) > 49 -- 2 or 3
   end
   return homes[token]
 end

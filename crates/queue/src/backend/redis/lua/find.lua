@@ -15,7 +15,7 @@ local function stand(id, m, held)
   local at = call('ZSCORE', due, id)
   if at then
     return m.st == 'retryable' and 'retryable' or 'scheduled', at
-  elseif m.st == 'serial' or m.st == 'parked' or m.st == 'flow' then
+  elseif m.st == 'parked' or m.st == 'flow' then
     return 'blocked'
   end
   local token

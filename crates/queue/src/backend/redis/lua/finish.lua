@@ -41,7 +41,6 @@ local function forget(id, rec, m, lasting)
   if string.byte(rec) == 42 then
     local h = header(rec)
     free(id, h, lasting)
-    unlock(id, h)
     return progress or nil, told[1] or nil, told[2] or nil, h
   end
   return progress or nil, told[1] or nil, told[2] or nil, {}

@@ -57,7 +57,7 @@ local function arrive(id, m, queue, prio)
     call('ZADD', due, at, id)
     count(queue, 'scheduled', 1)
   else
-    push('RPUSH', id, m, queue, prio)
+    push('RPUSH', id, m, queue, prio, header(call('HGET', jobs, id) or ''))
   end
   remember(id, m)
 end

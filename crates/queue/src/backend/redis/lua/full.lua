@@ -1,7 +1,7 @@
 -- For enqueue: whether the queues have room. Reads only.
 
 local function waiting(queue)
-  local size = 0
+  local size = call('HGET', gov, queue) or 0
   for prio = 0, 9 do
     local name = queue .. ':' .. prio
     size = size + call('LLEN', P .. 'q:' .. name) - (call('HGET', gn, name) or 0)

@@ -5,6 +5,9 @@
 local names, want = ARGV[2] ~= '' and { ARGV[2] } or call('SMEMBERS', queues), tonumber(ARGV[4])
 local prio0, tail0, queue0 = string.match(ARGV[3], '^(%d):(%d+):(.*)$')
 local reply, looked, ghosts = { 'ok', '' }, 0, call('HLEN', ghost) > 0
+if string.sub(ARGV[3], 1, 1) == 'k' then
+  return ids_keys(reply, ARGV[2], ARGV[3], want)
+end
 table.sort(names)
 for _, queue in ipairs(names) do
   local keys = {}
@@ -31,5 +34,4 @@ for _, queue in ipairs(names) do
     end
   end
 end
-reply[2] = ''
-return reply
+return ids_keys(reply, ARGV[2], 'k:0:0', want - looked)

@@ -1,7 +1,7 @@
 -- Behind the prelude, in every script: what is known of one job.
 
 -- The header of a record as a table; empty when it is broken. A leading * marks a job
--- that has a unique or a serial key, or belongs to a flow.
+-- that has a unique or a limit key, or belongs to a flow.
 local function header(rec)
   local from = string.byte(rec) == 42 and 2 or 1
   local stop = string.find(rec, '\n', from, true)
@@ -10,10 +10,10 @@ local function header(rec)
 end
 
 -- What is known of a job that left the fast path: a attempts, c crashes, k suspect,
--- x cancel requested, g generation of its list entry, st 'retryable' 'serial' 'parked' 'flow',
--- at or wait until when or how long its turn in a flow is put off, e errors, q and p its place
--- where the header does not tell, o whether it has steps or a cursor, y whether its worker has
--- seen the cancel request.
+-- x cancel requested, g generation of its list entry, st 'retryable' 'parked' 'flow', at or
+-- wait until when or how long its turn in a flow is put off, e errors, q, p and l its queue,
+-- priority and limit key where the header does not tell, o whether it has steps or a cursor, y
+-- whether its worker has seen the cancel request.
 local function memo(id)
   local good, m = pcall(cjson.decode, call('HGET', meta, id) or '{}')
   return good and type(m) == 'table' and m or {}

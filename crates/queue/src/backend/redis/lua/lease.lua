@@ -1,61 +1,62 @@
--- Leases the heads of queues: available -> leased (or blocked, or cancelled).
+-- Leases the heads of queues: available -> leased (or cancelled).
 -- ARGV: time, worker, ttl, alone (0 or 1), how many in all, then QUEUE MAX pairs (MAX at most
 --   1000), in the order wanted; a queue may stand there twice
--- Returns ok, now, expires, batches; a batch is token, queue, ids in one string, records,
---   and notes: index, attempts, crashes, suspect of the jobs that have any.
+-- Returns ok, now, expires, when to ask again at the latest or '', batches; a batch is token,
+--   queue, ids in one string, records, and notes: index, attempts, crashes, suspect of the
+--   jobs that have any.
 -- Invariant: a record is only read; an id leaves its list in the step that puts it in a batch.
 call('ZREM', lease, '')
-touch('HLEN', jobs, batch, n, serial, uniq)
+touch('HLEN', jobs, batch, n, uniq)
 touch('ZCARD', locks)
 if metas or ghosts then
   touch('HLEN', fin, gn, prog, steps)
   touch('ZCARD', watch, fls)
   touch('SCARD', cancels, queues)
 end
-local lists = {}
+if watched then
+  touch('HLEN', gov, lim, inuse, permit, full, rate, P .. 'set:limit')
+end
+local slots = {}
 for i = 6, #ARGV, 2 do
-  local stop = call('HGET', paused, ARGV[i])
-  local free, names = not stop or (stop ~= '0' and tonumber(stop) <= now), {}
-  for prio = 0, 9 do
-    names[prio + 1] = P .. 'q:' .. ARGV[i] .. ':' .. prio
-  end
-  local filled, prio = free and call('EXISTS', unpack(names)) or 0, 0
-  while filled > 0 do
-    -- Most jobs have the middle priority: when it alone holds any, one look is enough.
-    local at = (filled == 1 and prio == 0 and call('EXISTS', names[6]) == 1) and 5 or prio
-    local length = call('LLEN', names[at + 1])
-    if length > 0 then
-      lists[#lists + 1] = { ARGV[i], at, length, i }
-      filled = filled - 1
+  local queue = ARGV[i]
+  local stop = call('HGET', paused, queue)
+  if not stop or (stop ~= '0' and tonumber(stop) <= now) then
+    local keyed = watched and call('HEXISTS', gov, queue) == 1
+    if keyed then
+      touch('LLEN', P .. 'ring:' .. queue)
+      touch('SCARD', P .. 'k:' .. queue)
+      touch('ZCARD', P .. 'cool:' .. queue)
     end
-    prio = prio + 1
+    local lists = lists_of(queue)
+    if keyed or #lists > 0 then
+      slots[#slots + 1] = { queue = queue, most = tonumber(ARGV[i + 1]), lists = lists, keyed = keyed }
+    end
+  elseif stop ~= '0' then
+    soonest(tonumber(stop))
   end
   if stop and stop ~= '0' and tonumber(stop) <= now then
-    call('HDEL', paused, ARGV[i])
+    call('HDEL', paused, queue)
   end
 end
-local at, room = 1, tonumber(ARGV[5])
-while lists[at] do
-  local slot, queue = lists[at][4], lists[at][1]
-  local most = math.min(tonumber(ARGV[slot + 1]), room)
-  local want, shared = most, { ids = {}, recs = {}, notes = {} }
-  while lists[at] and lists[at][4] == slot do
-    local prio, left = lists[at][2], lists[at][3]
-    while left > 0 and want - #shared.ids > 0 do
-      local entries = call('LPOP', P .. 'q:' .. queue .. ':' .. prio, math.min(want - #shared.ids, 200)) or {}
-      left = #entries > 0 and left - #entries or 0
-      if #entries > 0 then
-        want = want - take(queue, prio, entries, shared)
-      end
-    end
-    at = at + 1
+local room = tonumber(ARGV[5])
+for _, slot in ipairs(slots) do
+  local queue, both, got, stop = slot.queue, slot.keyed and #slot.lists > 0, 0, nil
+  local want, budget = ceiling(queue, math.min(slot.most, room))
+  -- Where both lanes hold work each gets half; a single job comes from either.
+  local half = both and (want > 1 and math.ceil(want / 2) or (top + 1) % 2) or want
+  if slot.keyed and half > 0 and want > 0 then
+    got, stop = turns(queue, half, budget)
   end
-  room = room - (most - want) - #shared.ids
-  if #shared.ids > 0 then
-    open(queue, #shared.ids == 1, shared.ids, shared.recs, shared.notes)
+  if not stop then
+    got = got + plain(queue, slot.lists, affordable(want - got, budget), budget)
   end
+  if both and not stop and got < want then
+    got = got + turns(queue, want - got, budget)
+  end
+  room = room - got
 end
 if #out > 0 then
   call('SET', last, text(top))
 end
-return done({ 'ok', now, now + ttl, out })
+close_books()
+return done({ 'ok', now, now + ttl, next_ms or '', out })

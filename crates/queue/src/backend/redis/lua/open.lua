@@ -1,17 +1,33 @@
 -- Behind the moves, for lease: batches, and what may go into one.
 
+local watched = call('EXISTS', gov, lim) > 0
 local metas, ghosts = call('HLEN', meta) > 0, call('HLEN', ghost) > 0
 local worker, ttl, alone = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
-local top, out, byte = tonumber(call('GET', last) or 0), {}, string.byte
+local top, out, next_ms = tonumber(call('GET', last) or 0), {}, nil
+-- Jobs of the governed lane that this call has picked: their limit keys and costs.
+local key_of, cost_of = {}, {}
+
+-- When to ask again at the latest.
+local function soonest(ms)
+  next_ms = ms and math.min(ms, next_ms or ms) or next_ms
+end
 
 -- Makes a batch of jobs that have left their list.
-local function open(queue, single, ids, recs, notes)
+local function open(queue, single, ids, recs, notes, keyed)
   top = math.max(top + 1, micros)
   local token, all = text(top), table.concat(ids)
   call('RPUSH', P .. 'b:' .. token, unpack(ids))
   call('SET', P .. 'o:' .. token, all)
   call('ZADD', lease, now + ttl, token)
-  call('HSET', batch, token, (single and '1' or '0') .. queue .. ' ' .. worker)
+  local flag = (single and 1 or 0) + (keyed and 2 or 0)
+  call('HSET', batch, token, text(flag) .. queue .. ' ' .. worker)
   count(queue, 'leased', #ids)
+  if keyed then
+    local permits, of = {}, string.rep('0', 16 - #token) .. token
+    for i, id in ipairs(ids) do
+      permits[2 * i - 1], permits[2 * i] = id, of .. key_of[id]
+    end
+    call('HSET', permit, unpack(permits))
+  end
   out[#out + 1] = { token, queue, all, recs, notes }
 end

@@ -42,7 +42,6 @@ local function settle(queue, token, id, rec, outcome, ms, said, reason)
   if not waits(id, h) then
     return finish(id, rec, m, queue, 'cancelled', HOUR, 'replaced')
   end
-  unlock(id, h)
   if outcome == 'retry' then
     wait(id, m, queue, 'retryable', ms)
   elseif outcome == 'snooze' then
@@ -56,7 +55,7 @@ local function settle(queue, token, id, rec, outcome, ms, said, reason)
     count(queue, 'parked', 1)
   else
     local _, prio = place(m, h)
-    push('LPUSH', id, m, queue, prio)
+    push('LPUSH', id, m, queue, prio, h)
   end
   remember(id, m)
 end

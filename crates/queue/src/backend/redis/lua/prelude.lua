@@ -4,15 +4,15 @@
 --   q:QUEUE:PRIO  list of entries (id, then its generation when that is not 0)
 --   b:TOKEN list of the ids still leased, o:TOKEN all ids of the batch in one string,
 --   x:TOKEN hash id -> how it left the batch, where that was not by success
---   sw:KEY list of ids that wait for a serial key, pk:NAME list of parked ids
+--   pk:NAME list of parked ids; w:QUEUE:KEY, k:QUEUE, ring:QUEUE, cool:QUEUE: see ring.lua
 --   set:KIND hash name -> JSON, of settings
 --   ix:TERM zset of ids, of the index (index.lua)
 --   fl:QUEUE:STATE:KEEP list of finished ids, each with its instant, lane:LANE string
 --   fw: fn: fg: fo: fr: fx: of a flow and fd: ft: fp: of its nodes, see flow.lua
 -- Numbers of more than 14 digits (tokens) travel as text: cjson would round them.
-local jobs, meta, due, lease, batch, last, grace, uniq, serial, parked, n, ghost, gn, fin, fls,
+local jobs, meta, due, lease, batch, last, grace, uniq, parked, n, ghost, gn, fin, fls,
   watch, prog, cancels, queues, paused, workers, seen, slast, steps, locks, flows, flook,
-  todo, terms, idx = unpack(KEYS)
+  todo, terms, idx, gov, lim, inuse, permit, full, rate, ord, mended = unpack(KEYS)
 local P, call = string.sub(jobs, 1, -5), redis.call
 local clock = call('TIME')
 local micros = clock[1] * 1000000 + clock[2]

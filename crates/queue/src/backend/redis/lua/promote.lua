@@ -2,7 +2,7 @@
 -- Then flows go on, where other scripts left something of them to do.
 -- ARGV: time, limit. Returns ok, how many, and when the next is due or ''.
 call('ZREM', due, '')
-touch('HLEN', jobs, meta, ghost, n, fin, gn, uniq, serial, parked, prog)
+touch('HLEN', jobs, meta, ghost, n, fin, gn, uniq, parked, prog)
 touch('SCARD', queues, cancels)
 touch('LLEN', todo)
 touch('ZCARD', flows, flook, watch, fls)
@@ -11,9 +11,10 @@ for _, id in ipairs(ids) do
   local rec, m = call('HGET', jobs, id), memo(id)
   call('ZREM', due, id)
   if rec then
-    local queue, prio = place(m, header(rec))
+    local h = header(rec)
+    local queue, prio = place(m, h)
     count(queue, m.st == 'retryable' and 'retryable' or 'scheduled', -1)
-    push('RPUSH', id, m, queue, prio)
+    push('RPUSH', id, m, queue, prio, h)
     remember(id, m)
   end
 end

@@ -3,7 +3,10 @@
 -- Takes a waiting job out of where it waits.
 local function pull(id, state, m, h, queue, prio)
   local key = P .. 'q:' .. queue .. ':' .. prio
-  if state == 'available' then
+  local limit, cost = governed(m, h)
+  if state == 'available' and limit then
+    return unjoin(id, queue, limit, cost)
+  elseif state == 'available' then
     local entry = id .. (m.g or '')
     call('HSET', ghost, entry, queue .. ':' .. prio)
     call('HINCRBY', gn, queue .. ':' .. prio, 1)
@@ -11,9 +14,7 @@ local function pull(id, state, m, h, queue, prio)
     return
   end
   count(queue, state, -1)
-  if m.st == 'serial' then
-    call('LREM', P .. 'sw:' .. tostring(h.s), 1, id)
-  elseif m.st == 'parked' then
+  if m.st == 'parked' then
     count(queue, 'parked', -1)
     call('HINCRBY', parked, tostring(h.n), -1)
     call('LREM', P .. 'pk:' .. tostring(h.n), 1, id)

@@ -1,8 +1,8 @@
 -- Removes waiting jobs of a queue for good, a step at a time.
--- ARGV: time, queue, limit, phase (list, due, meta), cursor
+-- ARGV: time, queue, limit, phase (list, keys, due, meta), cursor
 -- Returns ok, how many went, and the cursor of the next step in this phase ('0' at its end).
 call('ZREM', lease, '')
-touch('HLEN', jobs, meta, n, uniq, serial, parked, ghost, gn, prog, steps)
+touch('HLEN', jobs, meta, n, uniq, parked, ghost, gn, prog, steps)
 touch('ZCARD', locks)
 touch('SCARD', cancels, queues)
 local queue, left, gone = ARGV[2], tonumber(ARGV[3]), 0
@@ -37,18 +37,19 @@ if ARGV[4] == 'list' then
     end
   end
   return done({ 'ok', gone, '0' })
+elseif ARGV[4] == 'keys' then
+  purge_keys(queue, left, drop)
+  return done({ 'ok', gone, '0' })
 end
 local scan = ARGV[4] == 'due' and call('ZSCAN', due, ARGV[5], 'COUNT', 500)
   or call('HSCAN', meta, ARGV[5], 'COUNT', 500)
 for i = 1, #scan[2], 2 do
   local id = scan[2][i]
   local rec, m = call('HGET', jobs, id), memo(id)
-  local blocked = m.st == 'serial' or m.st == 'parked' or m.st == 'flow'
+  local blocked = m.st == 'parked' or m.st == 'flow'
   local h = rec and (blocked or ARGV[4] == 'due') and header(rec)
   if h and place(m, h) == queue and gone < left and not drafted(m, h) then
-    if m.st == 'serial' then
-      call('LREM', P .. 'sw:' .. tostring(h.s), 1, id)
-    elseif m.st == 'parked' then
+    if m.st == 'parked' then
       call('LREM', P .. 'pk:' .. tostring(h.n), 1, id)
       call('HINCRBY', parked, tostring(h.n), -1)
       count(queue, 'parked', -1)

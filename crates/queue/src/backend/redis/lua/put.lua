@@ -19,7 +19,9 @@ local mark = call('HGET', slast, slot)
 if value == '' then
   call('HDEL', key, name)
   call('HDEL', slast, slot)
+  changed(kind, name, value)
   return { 'ok', old, mark }
 end
 call('HSET', key, name, value)
+changed(kind, name, value)
 return { 'ok', value, mark }

@@ -1,6 +1,7 @@
 -- Reads every queue. ARGV: time.
 -- Returns ok, the counters as field and value, then a table a queue: name, available,
---   paused ('' or until, 0 for good), then id and header line of the head of each list.
+--   paused ('' or until, 0 for good), limits (see queue_keys.lua), then id and header line of
+--   the head of each list.
 local names, reply = call('SMEMBERS', queues), { 'ok', call('HGETALL', n) }
 local known = {}
 for _, queue in ipairs(names) do
@@ -16,7 +17,7 @@ for _, queue in ipairs(names) do
   if stop ~= '' and stop ~= '0' and tonumber(stop) <= now then
     stop = ''
   end
-  local row = { queue, 0, stop }
+  local row = { queue, tonumber(call('HGET', gov, queue) or 0), stop, {} }
   for prio = 0, 9 do
     local key = P .. 'q:' .. queue .. ':' .. prio
     local length = call('LLEN', key)
@@ -32,6 +33,10 @@ for _, queue in ipairs(names) do
         end
       end
     end
+  end
+  if row[2] > 0 or call('HEXISTS', lim, queue) == 1 then
+    row[4] = limits_of(queue, row[2])
+    heads_of(queue, row)
   end
   reply[#reply + 1] = row
 end

@@ -4,7 +4,7 @@
 -- Invariant: only what is still in the batch's list moves, and no attempt is spent. After an
 -- outage every lease gets one more ttl, once a ttl, and nobody is charged.
 call('ZREM', lease, '')
-touch('HLEN', jobs, meta, batch, fin, n, uniq, serial, prog, steps, ghost)
+touch('HLEN', jobs, meta, batch, fin, n, uniq, prog, steps, ghost, permit, full, inuse, gov)
 touch('SCARD', cancels, queues)
 touch('ZCARD', locks, fls, watch, terms)
 local ttl = tonumber(ARGV[4])
@@ -36,10 +36,9 @@ local function back(queue, single, id, rec)
     state = 'cancelled'
     finish(id, rec, m, queue, state, HOUR, 'replaced')
   else
-    unlock(id, h)
     local home, prio = place(m, h)
     m.q = home ~= queue and queue or m.q
-    push('LPUSH', id, m, queue, prio)
+    push('LPUSH', id, m, queue, prio, h)
     remember(id, m)
   end
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = id, state, m.c or 0
@@ -52,11 +51,15 @@ for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARG
   local key, left = P .. 'b:' .. token, P .. 'x:' .. token
   local flag, queue = string.match(call('HGET', batch, token) or '0default ', '^(%d)(%S+)')
   local ids = call('LRANGE', key, 0, -1)
+  if flag > '1' and #ids > 0 then
+    free_permits(ids)
+  end
+  free_queue(queue)
   for i = #ids, 1, -1 do
     local rec = call('HGET', jobs, ids[i])
     if rec then
       call('HSET', left, ids[i], 'reaped')
-      back(queue, flag == '1', ids[i], rec)
+      back(queue, flag == '1' or flag == '3', ids[i], rec)
     end
   end
   call('UNLINK', key)
@@ -65,4 +68,5 @@ for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARG
   call('PEXPIRE', left, REMEMBERED)
   call('PEXPIRE', P .. 'o:' .. token, REMEMBERED)
 end
+heal()
 return done(reply)

@@ -24,7 +24,7 @@ local function redrive(id, kept)
     call('HSET', steps, field, kept_text)
     m.o = true
   end
-  push('RPUSH', id, m, head.q, prio)
+  push('RPUSH', id, m, head.q, prio, h)
   remember(id, m)
   return done({ 'done', 'available' })
 end

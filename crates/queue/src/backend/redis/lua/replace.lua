@@ -25,7 +25,9 @@ local function replace(id, value, rec, queue, prio, odd, put_off)
     index(id, new)
   end
   put_off = put_off and latest and math.min(put_off, latest) or put_off
-  local moved = from ~= queue or was ~= prio
+  local key_was, cost_was = governed(m, h)
+  local key, cost = governed({}, new)
+  local moved = from ~= queue or was ~= prio or key_was ~= key or cost_was ~= cost
   local off = put_off and put_off > now and state == 'available'
   if state == 'scheduled' or off then
     pull(id, state, m, h, from, was)
@@ -35,14 +37,12 @@ local function replace(id, value, rec, queue, prio, odd, put_off)
   elseif state == 'retryable' then
     count(from, state, -1)
     count(queue, state, 1)
-  elseif moved or (m.st == 'serial' and h.s ~= new.s) then
+  elseif moved then
     pull(id, state, m, h, from, was)
-    push('RPUSH', id, m, queue, prio)
+    m.l = nil
+    push('RPUSH', id, m, queue, prio, new)
   end
-  if off or (state == 'available' and h.s ~= new.s) then
-    unlock(id, h) -- it may be the one that was let in for a key that others wait for
-  end
-  m.q, m.p = odd and queue or nil, odd and prio or nil
+  m.q, m.p, m.l = odd and queue or nil, odd and prio or nil, nil
   remember(id, m)
   return true
 end

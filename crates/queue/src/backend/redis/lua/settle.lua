@@ -10,12 +10,12 @@ call('ZREM', lease, '')
 touch('HLEN', jobs, fin, n, batch)
 touch('ZCARD', fls)
 if ARGV[2] == '0' or call('HLEN', meta) + call('HLEN', prog) + call('ZCARD', watch) > 0 then
-  touch('HLEN', meta, prog, steps, uniq, serial, parked, ghost)
+  touch('HLEN', meta, prog, steps, uniq, parked, ghost)
   touch('SCARD', cancels, queues)
   touch('ZCARD', due, watch, locks, terms)
 end
-local answers = {}
-local i = 3
+local limited = call('EXISTS', permit, full) > 0 and touch('HLEN', permit, full, inuse, gov) == nil
+local answers, i = {}, 3
 while i <= #ARGV do
   local token = ARGV[i + 1]
   local queue = home(token)
@@ -42,6 +42,9 @@ while i <= #ARGV do
       end
     end
     if #ids > 0 then
+      if keyed[token] then
+        free_permits(ids)
+      end
       succeed(queue, keep, ids, results)
     end
     i = i + 5 + size * (results and 2 or 1)
@@ -49,6 +52,9 @@ while i <= #ARGV do
     local id, outcome = ARGV[i + 2], ARGV[i + 3]
     local rec = queue and call('HGET', jobs, id)
     if rec and call('LREM', P .. 'b:' .. token, 1, id) == 1 then
+      if keyed[token] then
+        free_permits({ id })
+      end
       settle(queue, token, id, rec, outcome, tonumber(ARGV[i + 4]), ARGV[i + 5], ARGV[i + 6])
       answers[#answers + 1] = 'd'
     else
@@ -58,6 +64,9 @@ while i <= #ARGV do
   end
 end
 for token, queue in pairs(homes) do
+  if limited and queue then
+    free_queue(queue)
+  end
   if queue and call('EXISTS', P .. 'b:' .. token) == 0 then
     call('ZREM', lease, token)
     call('HDEL', batch, token)

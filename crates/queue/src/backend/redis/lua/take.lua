@@ -6,26 +6,20 @@ local function admit(queue, id, rec, known)
   if m.x then
     return finish(id, rec, m, queue, 'cancelled', HOUR, 'requested')
   end
-  local h = byte(rec) == 42 and header(rec) or {}
-  local key = h.s
-  if type(key) == 'string' then
-    if call('HGET', serial, key) then
-      m.st = 'serial'
-      remember(id, m)
-      call('RPUSH', P .. 'sw:' .. key, id)
-      return count(queue, 'blocked', 1)
-    end
-    call('HSET', serial, key, id)
-  end
-  started(id, h)
+  started(id, string.byte(rec) == 42 and header(rec) or {})
   return true, m
+end
+
+-- Whether the start of a job may mean something for a unique key.
+local function keyed(rec)
+  return string.byte(rec) == 42 and string.find(rec, '"u":', 1, true)
 end
 
 -- Whether none of these needs a closer look.
 local function all_plain(entries, found)
   for i = 1, #entries do
     local rec = found[i]
-    if not rec or #entries[i] > 16 or byte(rec) == 42 then
+    if not rec or #entries[i] > 16 or keyed(rec) then
       return false
     end
   end
@@ -33,8 +27,8 @@ local function all_plain(entries, found)
 end
 
 -- Puts what is good of these entries into the shared batch, and suspects into batches of
--- their own; returns how many jobs the latter were.
-local function take(queue, prio, entries, shared)
+-- their own; returns how many jobs the latter were. `refused` notes what may not be leased.
+local function take(queue, prio, entries, shared, refused)
   local names, single = {}, 0
   for i, entry in ipairs(entries) do
     names[i] = #entry > 16 and string.sub(entry, 1, 16) or entry
@@ -53,13 +47,16 @@ local function take(queue, prio, entries, shared)
       call('HINCRBY', gn, queue .. ':' .. prio, -1)
     elseif rec then
       good = true
-      if special or byte(rec) == 42 then
+      if special or keyed(rec) then
         good, m = admit(queue, id, rec, special)
       end
     end
+    if not good then
+      refused[id] = true
+    end
     local note = good and m and { m.a or 0, m.c or 0, m.k and 1 or 0 }
     if good and (alone or m and m.k) then
-      open(queue, true, { id }, { rec }, note and { 1, unpack(note) } or {})
+      open(queue, true, { id }, { rec }, note and { 1, unpack(note) } or {}, shared.keyed)
       single = single + 1
     elseif good then
       local ids, notes = shared.ids, shared.notes

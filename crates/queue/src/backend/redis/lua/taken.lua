@@ -2,7 +2,7 @@
 -- at `at`. Answers with a letter, and the id of the job that stands in its place.
 local function taken(at, queue, prio)
   local id, rec, unique, kind, ms = ARGV[at + 1], ARGV[at + 2], ARGV[at + 5], ARGV[at + 7], tonumber(ARGV[at + 8])
-  local odd = ARGV[at + 9] == '1'
+  local odd, limit, cost = ARGV[at + 9] == '1', ARGV[at + 10], tonumber(ARGV[at + 11])
   if ARGV[at + 6] == '1' and (call('HEXISTS', jobs, id) == 1 or call('HEXISTS', fin, id) == 1) then
     return '=' .. id
   end
@@ -22,13 +22,15 @@ local function taken(at, queue, prio)
   if h.g or h.d then
     index(id, h)
   end
-  local m = odd and { q = queue, p = tonumber(prio) } or {}
+  local m = odd and { q = queue, p = tonumber(prio), l = limit ~= '' and limit or nil } or {}
   if at_ms > now then
     call('ZADD', due, at_ms, id)
     call('SADD', queues, queue)
     count(queue, 'scheduled', 1)
+  elseif limit ~= '' then
+    join('RPUSH', id, queue, prio, limit, odd and 1 or cost)
   else
-    push('RPUSH', id, m, queue, prio)
+    push('RPUSH', id, m, queue, prio, {})
   end
   remember(id, m)
   return '.'

@@ -1,2 +1,2 @@
-INSERT INTO batches (token, worker, queue, expires_ms, ttl_ms, open, members, ended)
-VALUES (?, ?, ?, ?, ?, ?, ?, x'')
+INSERT INTO batches (token, worker, queue, expires_ms, ttl_ms, open, members, ended, keyed)
+VALUES (?, ?, ?, ?, ?, ?, ?, x'', ?)

@@ -1,3 +1,3 @@
-SELECT name, queue, state, serial_key, unique_key, token, attempts, crashes, cancel,
-       watched, parked IS NOT NULL, errors, flow, waits
+SELECT name, queue, state, limit_key, unique_key, token, attempts, crashes, cancel,
+       watched, errors, flow, waits
 FROM jobs WHERE id = ?
