@@ -25,7 +25,7 @@ impl ErrorRecord {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
     /// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000, most: 1 };
-    /// # let token = jobs.backend().lease(&ask).await?[0].token;
+    /// # let token = jobs.backend().lease(&ask).await?.batches[0].token;
     /// # let outcome = Outcome::Retry { wait_ms: 0, error: "run 7 is gone".into() };
     /// # jobs.backend().settle(&[Settle { token, id, outcome, keyed: false }]).await?;
     /// let job = jobs.job(id).await?.unwrap();

@@ -34,7 +34,7 @@ impl World {
         let ask = LeaseRequest { worker: "w".into(), queues, most, alone: false, ttl_ms: 15_000 };
         let outcome = Outcome::Succeeded { result: None, keep_ms: 3_600_000 };
         let mut items = Vec::new();
-        for batch in self.redis.lease(&ask).await.unwrap() {
+        for batch in self.redis.lease(&ask).await.unwrap().batches {
             let item = |id| Settle { token: batch.token, id, outcome: outcome.clone(), keyed: true };
             items.extend(batch.jobs.iter().map(|job| item(job.id)));
         }
