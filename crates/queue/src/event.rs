@@ -356,7 +356,8 @@ impl IntoFuture for Publish {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Published>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
+        let client = self.client.clone();
+        Box::pin(async move { client.around(self.send()).await })
     }
 }
 

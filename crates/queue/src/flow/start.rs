@@ -46,7 +46,7 @@ impl Client {
     /// label, more than 100,000 jobs or 500,000 edges) or for a job that an enqueue would
     /// refuse; unavailable when the backend does not answer: then nothing of it will run.
     pub async fn start(&self, flow: Flow) -> Result<Started> {
-        self.start_as(JobId::new(), flow, Vec::new(), Guard::None).await?.ok_or_else(|| {
+        self.around(self.start_as(JobId::new(), flow, Vec::new(), Guard::None)).await?.ok_or_else(|| {
             Error::new(crate::error::Kind::Conflict, "flow: its draft was forgotten before it was committed")
         })
     }
