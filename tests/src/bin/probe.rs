@@ -2,7 +2,8 @@
 //! appended to a ledger outside the system, so that what really ran can be compared with
 //! what the queue says.
 //!
-//! `probe worker URL LEDGER LEASE_MS CONCURRENCY` or `probe scheduler URL`
+//! `probe worker URL LEDGER LEASE_MS CONCURRENCY`, `probe scheduler URL`, or
+//! `probe relay URL DATABASE` from an outbox in PostgreSQL
 
 use legwork::{Backoff, Client, Context, Failure, Job, Policy, Schedule, Scheduler, Worker, shutdown_signal};
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,18 @@ async fn main() -> anyhow::Result<()> {
             println!("probe is up");
             Scheduler::new(jobs).schedule(each).run_until(shutdown_signal()).await?;
         }
-        _ => anyhow::bail!("probe worker URL LEDGER LEASE_MS CONCURRENCY | probe scheduler URL"),
+        ["relay", url, database] => {
+            let jobs = Client::connect(url).await?;
+            let pool = sqlx::PgPool::connect(database).await?;
+            println!("probe is up");
+            legwork::outbox::Relay::new(jobs, pool)
+                .every(Duration::from_millis(10))
+                .run_until(shutdown_signal())
+                .await?;
+        }
+        _ => anyhow::bail!(
+            "probe worker URL LEDGER LEASE_MS CONCURRENCY | probe scheduler URL | probe relay URL DATABASE"
+        ),
     }
     Ok(())
 }
