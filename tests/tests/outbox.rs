@@ -139,6 +139,9 @@ async fn relays_killed_with_9_hand_over_once() {
         world.run().await;
     }
     let mut last = Program::new("probe").args(["relay", &world.server.url(), &world.database]).start();
+    // Once it has handed something over itself, it listens for signals.
+    last.line("probe is up", Duration::from_secs(30)).await;
+    ids.extend(world.write(1).await);
     until("all is handed over", Duration::from_secs(60), async || (world.waiting().await == 0).then_some(()))
         .await;
     last.signal("TERM");
