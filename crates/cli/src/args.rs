@@ -74,8 +74,18 @@ pub(crate) enum Command {
     Queue(crate::commands::Rules),
 
     /// Lists jobs, the newest first
-    #[command(after_help = "Example: legwork jobs --state discarded --queue mail --limit 10")]
+    #[command(after_help = "\
+Ids, tags, metadata and errors have an index; by name, queue or time alone jobs are looked through.
+Example: legwork jobs --state discarded --queue mail --since 2h --limit 10")]
     Jobs(Jobs),
+
+    /// Lists the errors that most jobs have for their newest
+    #[command(after_help = "Example: legwork errors; then legwork retry --error FINGERPRINT --dry-run")]
+    Errors {
+        /// At most this many, 1 to 1000
+        #[arg(long, value_name = "N", default_value = "20", value_parser = parse::limit, allow_hyphen_values = true)]
+        limit: usize,
+    },
 
     /// Tells the whole story of a job
     #[command(after_help = "Example: legwork job 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
@@ -284,8 +294,9 @@ pub(crate) struct Subscription {
     pub(crate) queue: String,
 }
 
+/// Which jobs: those that fit everything said.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Jobs {
+pub(crate) struct Which {
     /// Only jobs in this state: scheduled, available, leased, retryable, blocked,
     /// succeeded, discarded or cancelled
     #[arg(long, value_name = "STATE", value_parser = parse::state)]
@@ -296,9 +307,36 @@ pub(crate) struct Jobs {
     /// Only jobs of this name
     #[arg(long, value_name = "NAME", value_parser = parse::name)]
     pub(crate) name: Option<String>,
+    /// Only jobs with this tag
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// Only jobs with this key in their metadata, and this value where one is said
+    #[arg(long, value_name = "KEY[=VALUE]", value_parser = parse::meta)]
+    pub(crate) meta: Option<(String, Option<String>)>,
+    /// Only jobs made since: an instant (RFC 3339), or how long ago (2h)
+    #[arg(long, value_name = "TIME", value_parser = parse::since, allow_hyphen_values = true)]
+    pub(crate) since: Option<DateTime<Utc>>,
+    /// Only jobs made before: an instant (RFC 3339), or how long ago (2h)
+    #[arg(long, value_name = "TIME", value_parser = parse::before, allow_hyphen_values = true)]
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// Only jobs whose newest error has this fingerprint (see legwork errors)
+    #[arg(long, value_name = "FINGERPRINT", value_parser = parse::fingerprint)]
+    pub(crate) error: Option<String>,
+    /// Go on behind a page: the cursor that it gave; start for the first page
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Jobs {
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// At most this many, 1 to 1000
     #[arg(long, value_name = "N", default_value = "50", value_parser = parse::limit, allow_hyphen_values = true)]
     pub(crate) limit: usize,
+    /// All of them, page by page; with --json one job a line
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -339,9 +377,17 @@ pub(crate) struct Enqueue {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ids {
-    /// The jobs' ids
-    #[arg(value_name = "ID", required = true, value_parser = parse::id)]
+    /// The jobs' ids; or say which by the options
+    #[arg(value_name = "ID", value_parser = parse::id)]
     pub(crate) ids: Vec<JobId>,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Does it to all jobs that fit the options; without, says how many there are
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Says how many jobs fit the options, and does nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -28,6 +28,40 @@ pub(crate) fn state(text: &str) -> Parsed<State> {
     text.parse().map_err(|e: legwork::Error| e.to_string())
 }
 
+/// `KEY` or `KEY=VALUE`.
+pub(crate) fn meta(text: &str) -> Parsed<(String, Option<String>)> {
+    let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
+    if key.is_empty() {
+        return Err(format!("meta: {} has no key; use KEY or KEY=VALUE", quoted(text)));
+    }
+    Ok((key.into(), value.map(Into::into)))
+}
+
+pub(crate) fn fingerprint(text: &str) -> Parsed<String> {
+    if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        return Ok(text.into());
+    }
+    Err(format!("error: {} is not a fingerprint; legwork errors lists them", quoted(text)))
+}
+
+pub(crate) fn since(text: &str) -> Parsed<DateTime<Utc>> {
+    past("since", text)
+}
+
+pub(crate) fn before(text: &str) -> Parsed<DateTime<Utc>> {
+    past("until", text)
+}
+
+/// An instant, or how long ago it was.
+fn past(field: &str, text: &str) -> Parsed<DateTime<Utc>> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(at.to_utc());
+    }
+    let ago = duration(field, text)
+        .map_err(|line| format!("{line}, or an instant (2026-12-24T18:00:00Z)"))?;
+    Ok(Utc::now() - ago)
+}
+
 pub(crate) fn limit(text: &str) -> Parsed<usize> {
     number("limit", text, 1, 1_000).map(|n| n as usize)
 }
@@ -196,6 +230,18 @@ mod tests {
         assert_eq!(priority("0"), Ok(0));
         assert!(priority("10").is_err());
         assert!(attempts("0").is_err());
+    }
+
+    #[test]
+    fn what_a_filter_takes() {
+        assert_eq!(meta("k=v=1"), Ok(("k".into(), Some("v=1".into()))));
+        assert_eq!(meta("k"), Ok(("k".into(), None)));
+        assert!(meta("=v").unwrap_err().starts_with("meta: "));
+        assert_eq!(fingerprint("0123456789ab"), Ok("0123456789ab".into()));
+        assert!(fingerprint("0123456789AB").unwrap_err().starts_with("error: "));
+        assert!(since("2h").unwrap() < Utc::now() - chrono::Duration::minutes(119));
+        assert!(since("2020-01-01T00:00:00Z").is_ok());
+        assert!(before("soon").unwrap_err().starts_with("until: "));
     }
 
     #[test]

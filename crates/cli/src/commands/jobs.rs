@@ -1,36 +1,103 @@
 //! `jobs`: a page of jobs.
 
 use super::{Done, colour};
-use crate::args::Jobs;
+use crate::args::{Jobs, Which};
 use crate::json::{JobJson, made_ms};
 use crate::out::{Out, coloured};
 use crate::words::{cut, relative, shown};
 use comfy_table::{Cell, ContentArrangement};
 use legwork::backend::{Filter, JobView};
 use legwork::{Client, Snapshot, State};
+use serde_json::json;
 
 pub(super) async fn list(client: &Client, which: Jobs, out: &mut Out) -> Done {
-    let limit = which.limit;
-    let filter =
-        Filter { state: which.state, queue: which.queue, name: which.name, limit, ..Filter::default() };
-    let page = client.jobs(&filter).await?;
-    let seen = client.snapshot().await?;
-    if out.json {
-        let all: Vec<_> = page.iter().map(|job| JobJson::of(job, seen.why(job))).collect();
-        return out.value(&all);
+    let (limit, paged) = (which.limit, which.which.cursor.is_some());
+    let mut filter = Filter { limit, ..filter(which.which) };
+    if which.all {
+        return all(client, Filter { limit: 500, ..filter }, out).await;
     }
-    if page.is_empty() {
-        out.line("no such jobs");
+    if !paged {
+        let page = client.jobs(&filter).await?;
+        let seen = client.snapshot().await?;
+        if out.json {
+            let all: Vec<_> = page.iter().map(|job| JobJson::of(job, seen.why(job))).collect();
+            return out.value(&all);
+        }
+        show(&page, &seen, out);
+        if page.len() == limit {
+            out.note(&format!(
+                "the first {limit}; there may be more (--all, or page by page from --cursor start)"
+            ));
+        }
         return Ok(());
     }
-    match out.width {
-        Some(width) if width < 110 => narrow(&page, &seen, width.into(), out),
-        _ => wide(&page, &seen, out),
+    // A search may give an empty page although more follow: nobody wants to see that.
+    let page = loop {
+        let page = client.search(&filter).await?;
+        if !page.jobs.is_empty() || page.cursor.is_none() {
+            break page;
+        }
+        filter.cursor = page.cursor;
+    };
+    let seen = client.snapshot().await?;
+    if out.json {
+        let all: Vec<_> = page.jobs.iter().map(|job| JobJson::of(job, seen.why(job))).collect();
+        return out.value(&json!({"jobs": all, "cursor": page.cursor}));
     }
-    if page.len() == limit {
-        out.note(&format!("the first {limit}; there may be more (--limit takes up to 1000)"));
+    show(&page.jobs, &seen, out);
+    if let Some(cursor) = page.cursor {
+        out.note(&format!("more with --cursor {cursor}"));
     }
     Ok(())
+}
+
+/// Every page, one at a time in memory.
+async fn all(client: &Client, mut filter: Filter, out: &mut Out) -> Done {
+    let mut none = true;
+    loop {
+        let page = client.search(&filter).await?;
+        let seen = client.snapshot().await?;
+        if out.json {
+            for job in &page.jobs {
+                out.value(&JobJson::of(job, seen.why(job)))?;
+            }
+        } else if !page.jobs.is_empty() {
+            show(&page.jobs, &seen, out);
+        }
+        none &= page.jobs.is_empty();
+        filter.cursor = page.cursor;
+        if filter.cursor.is_none() {
+            break;
+        }
+    }
+    if none && !out.json {
+        out.line("no such jobs");
+    }
+    Ok(())
+}
+
+fn show(page: &[JobView], seen: &Snapshot, out: &mut Out) {
+    match out.width {
+        _ if page.is_empty() => out.line("no such jobs"),
+        Some(width) if width < 110 => narrow(page, seen, width.into(), out),
+        _ => wide(page, seen, out),
+    }
+}
+
+/// What the options say, as the library asks for it.
+pub(super) fn filter(which: Which) -> Filter {
+    Filter {
+        state: which.state,
+        queue: which.queue,
+        name: which.name,
+        tag: which.tag,
+        meta: which.meta,
+        error: which.error,
+        since_ms: which.since.map(|at| at.timestamp_millis()),
+        until_ms: which.until.map(|at| at.timestamp_millis()),
+        cursor: which.cursor.filter(|cursor| cursor != "start"),
+        ..Filter::default()
+    }
 }
 
 fn wide(page: &[JobView], seen: &Snapshot, out: &mut Out) {

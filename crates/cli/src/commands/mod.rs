@@ -1,7 +1,9 @@
 //! One command, one function; one concern, one file.
 
+mod bulk;
 mod control;
 mod enqueue;
+mod errors;
 mod events;
 mod flows;
 mod job;
@@ -21,6 +23,7 @@ use crate::out::{Color, Out};
 use crate::problem::{Exit, Problem};
 use crate::words::shown;
 use clap::CommandFactory;
+use legwork::backend::Action;
 use legwork::{Client, ClientOptions, Snapshot, State};
 use serde::Deserialize;
 use std::time::Duration;
@@ -62,9 +65,10 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Jobs(which) => jobs::list(client, which, out).await,
         Command::Job { id } => job::tell(client, id, out).await,
         Command::Enqueue(what) => enqueue::enqueue(client, what, out).await,
-        Command::Retry(ids) => control::retry(client, &ids.ids, out).await,
-        Command::Cancel(ids) => control::cancel(client, &ids.ids, out).await,
-        Command::Discard(ids) => control::discard(client, &ids.ids, out).await,
+        Command::Errors { limit } => errors::list(client, limit, out).await,
+        Command::Retry(which) => bulk::act(client, which, Action::Retry, out).await,
+        Command::Cancel(which) => bulk::act(client, which, Action::Cancel, out).await,
+        Command::Discard(which) => bulk::act(client, which, Action::Discard, out).await,
         Command::Pause(pause) => queues::pause(client, pause, out).await,
         Command::Resume(queue) => queues::resume(client, &queue.name, out).await,
         Command::Purge { queue, yes } => queues::purge(client, &queue.name, yes, out).await,

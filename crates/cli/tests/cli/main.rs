@@ -9,5 +9,6 @@ mod reading;
 mod rules;
 mod run;
 mod sealed;
+mod search;
 mod steering;
 mod world;

@@ -42,7 +42,10 @@ impl Acted {
         }
     }
 
-    fn join(&mut self, other: Acted) {
+}
+
+impl std::ops::AddAssign for Acted {
+    fn add_assign(&mut self, other: Acted) {
         self.matched += other.matched;
         self.done += other.done;
         self.requested += other.requested;
@@ -202,7 +205,7 @@ impl Client {
         let mut acted = Acted::default();
         loop {
             let (step, cursor) = self.act_page(&page, action).await?;
-            acted.join(step);
+            acted += step;
             page.cursor = cursor;
             if page.cursor.is_none() {
                 return Ok(acted);
