@@ -28,13 +28,13 @@ struct Outbox;
 #[doc = include_str!("../../../docs/guide/testing.md")]
 struct Testing;
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/workers.md")]
 struct Workers;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/micro-batches.md")]
 struct MicroBatches;
-//! The guide's snippets, as tests.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/events.md")]
@@ -43,3 +43,7 @@ struct Events;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/flows.md")]
 struct Flows;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/search.md")]
+struct Search;

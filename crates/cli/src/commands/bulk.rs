@@ -1,13 +1,24 @@
 //! `retry`, `cancel` and `discard` of all jobs that fit a filter.
 
 use super::{Done, control};
-use crate::args::Ids;
+use crate::args::{Ids, Which};
 use crate::out::Out;
 use crate::problem::{Exit, Problem};
 use crate::words::jobs;
 use legwork::backend::{Action, Filter};
 use legwork::{Acted, Client};
 use serde_json::json;
+
+/// Refuses a command that says no jobs at all, before it connects.
+pub(super) fn check(which: &Ids) -> Done {
+    let Which { state, queue, name, tag, meta, since, until, error, cursor: _ } = &which.which;
+    let said = state.is_some() || queue.is_some() || name.is_some() || tag.is_some() || meta.is_some();
+    if said || since.is_some() || until.is_some() || error.is_some() || !which.ids.is_empty() {
+        return Ok(());
+    }
+    let line = "which jobs? Give <ID>s, or options as --state, --tag or --error";
+    Err(Problem::new(Exit::Usage, "usage", line))
+}
 
 pub(super) async fn act(client: &Client, which: Ids, action: Action, out: &mut Out) -> Done {
     let Ids { ids, which, yes, dry_run } = which;
@@ -24,10 +35,6 @@ pub(super) async fn act(client: &Client, which: Ids, action: Action, out: &mut O
             Action::Discard => control::discard(client, &ids, out).await,
             _ => control::retry(client, &ids, out).await,
         };
-    }
-    if nothing_said && ids.is_empty() {
-        let line = format!("{verb}: which jobs? Give ids, or options as --state, --tag or --error");
-        return Err(Problem::new(Exit::Usage, "usage", line));
     }
     filter.ids = ids;
     if !yes {

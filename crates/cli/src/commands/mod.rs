@@ -11,9 +11,9 @@ mod jobs;
 mod keys;
 mod queues;
 mod rules;
-mod unique;
 mod schedules;
 mod stats;
+mod unique;
 mod versions;
 mod worker;
 mod workers;
@@ -50,6 +50,10 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
     })?;
     match &mut args.command {
         Command::Enqueue(what) => enqueue::check(what)?,
+        Command::Retry(which) | Command::Cancel(which) | Command::Discard(which) => {
+            bulk::check(which)?;
+            must_exist(url)?;
+        }
         Command::Pause(_) | Command::Queue(Rules::Set(_)) | Command::Subscribe(_) => {}
         _ => must_exist(url)?,
     }
