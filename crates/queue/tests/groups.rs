@@ -311,3 +311,35 @@ async fn orders_are_followed_from_afar(jobs: Client) {
     worker.stop().await;
     assert!(jobs.workers().await.unwrap().is_empty());
 }
+
+/// The connection stays open and nothing comes back: up, and no longer consuming.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_that_falls_silent_is_seen_and_survived() {
+    let Some(server) = TestServer::start_tcp() else { return };
+    let jobs = Client::connect(&server.url()).await.unwrap();
+    let world = World::new();
+    world.go.add_permits(10);
+    let worker = world
+        .worker(&jobs)
+        .group(Group::strict("one", 2, ["a", "b"]))
+        .queue("c", 1)
+        .lease(Duration::from_secs(60))
+        .start()
+        .await
+        .unwrap();
+    until("it is ready", || worker.is_ready()).await;
+    let signal = |name: &str| {
+        let pid = server.pid().expect("it runs").to_string();
+        let sent = std::process::Command::new("kill").args([name, &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    };
+    signal("-STOP");
+    let silent = Instant::now();
+    until("it is not ready any more", || !worker.is_ready()).await;
+    assert!(silent.elapsed() > Duration::from_secs(2), "a pause for breath is none");
+    signal("-CONT");
+    until("it is ready again", || worker.is_ready()).await;
+    let ids = [enqueue(&jobs, "b", 1, true).await, enqueue(&jobs, "c", 1, true).await].concat();
+    all_succeed(&jobs, &ids).await;
+    worker.stop().await;
+}
