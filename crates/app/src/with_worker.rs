@@ -51,6 +51,7 @@ async fn stand_by(app: App, name: &'static str, stop: CancellationToken) -> anyh
 /// Whether a worker that handles `name` has beaten just now.
 pub(crate) async fn alive(jobs: &Client, name: &str) -> anyhow::Result<bool> {
     let seen = jobs.snapshot().await?;
-    let fresh = seen.workers.iter().filter(|w| w.state == WorkerState::Running && seen.now_ms - w.seen_ms < FRESH_MS);
+    let fresh =
+        seen.workers.iter().filter(|w| w.state == WorkerState::Running && seen.now_ms - w.seen_ms < FRESH_MS);
     Ok(fresh.into_iter().any(|w| w.definitions.iter().any(|d| d.name == name)))
 }

@@ -4,7 +4,8 @@
 use legwork::backend::{Controlled, JobView};
 use legwork::testing::server::TestServer;
 use legwork::{
-    Backoff, Client, Context, Failure, Group, Job, JobId, Keep, Policy, Running, Scheduler, State, WaitError, Worker,
+    Backoff, Client, Context, Failure, Group, Job, JobId, Keep, Policy, Running, Scheduler, State, WaitError,
+    Worker,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -70,7 +70,9 @@ fn words(outcome: Controlled) -> String {
         Controlled::Done(state) => format!("is {state} now"),
         Controlled::Requested => "its worker has been asked to stop".into(),
         Controlled::Missing => "there is no such job".into(),
-        Controlled::Refused(State::Blocked) => "refused: it waits for another job, of its serial key or its flow".into(),
+        Controlled::Refused(State::Blocked) => {
+            "refused: it waits for another job, of its serial key or its flow".into()
+        }
         Controlled::Refused(state) => format!("refused: it is {state}"),
         Controlled::Duplicate(holder) => format!("refused: job {holder} holds its unique key"),
     }

@@ -213,7 +213,8 @@ async fn a_record_that_cannot_be_read_is_shown_as_it_is() {
     let id = envelope.id;
     let record = b"junk \x1b[31m\xff\nmore".to_vec();
     let job = NewJob { envelope, record, due: Due::Now, chosen: true };
-    let batch = EnqueueBatch { lane: "broken".into(), seq: 1, jobs: vec![job], guard: Guard::None, flow: None };
+    let batch =
+        EnqueueBatch { lane: "broken".into(), seq: 1, jobs: vec![job], guard: Guard::None, flow: None };
     world.client.backend().enqueue(&batch).await.expect("enqueued");
 
     let ran = world.cli(&["job", &id.to_string()]);

@@ -459,7 +459,7 @@ pub(super) async fn mending_a_sound_flow_changes_nothing(h: &Harness) {
 /// What must become of a random flow whose jobs end as `fails` says, by the rules alone.
 fn foretold(edges: &[(usize, usize, Edge)], fails: &[bool]) -> Vec<&'static str> {
     let mut ends: Vec<&str> = Vec::new();
-    for node in 0..fails.len() {
+    for (node, own) in fails.iter().enumerate() {
         let before: Vec<_> = edges.iter().filter(|(_, to, _)| *to == node).collect();
         let end = |from: usize| ends[from];
         let lost = |from: usize| matches!(end(from), "failed" | "dependency");
@@ -472,7 +472,7 @@ fn foretold(edges: &[(usize, usize, Edge)], fails: &[bool]) -> Vec<&'static str>
             "not needed"
         } else if fatal {
             "dependency"
-        } else if fails[node] {
+        } else if *own {
             "failed"
         } else {
             "succeeded"
