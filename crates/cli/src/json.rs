@@ -32,6 +32,7 @@ pub(crate) struct JobJson<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and gone when it is written")]
 enum RecordJson<'a> {
     Decoded {
         name: &'a str,

@@ -139,22 +139,22 @@ mod scheduler;
 #[cfg(test)]
 mod size;
 mod state;
-mod unique;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod unique;
 mod worker;
 
 pub use client::{
-    Acted, Client, ClientOptions, Enqueue, ErrorGroup, LimitRef, Lookup, Receipt, Snapshot, VersionView, Versions,
-    WaitError,
+    Acted, Client, ClientOptions, Enqueue, ErrorGroup, LimitRef, Lookup, Receipt, Snapshot, VersionView,
+    Versions, WaitError,
 };
 pub use clock::{Clock, ManualClock};
 pub use envelope::{Envelope, MAX_PAYLOAD};
 pub use error::{Error, Result};
 pub use event::{Event, Publish, Published, Subscriber};
 pub use failure::Failure;
-pub use flow::{Flow, FlowView, Node, Results, Started, Step};
 pub use fingerprint::fingerprint;
+pub use flow::{Flow, FlowView, Node, Results, Started, Step};
 pub use id::JobId;
 pub use job::Job;
 pub use limit::{Limit, LimitKey, Rate};

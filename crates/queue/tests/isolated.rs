@@ -42,12 +42,12 @@ async fn handle(job: Do, cx: Context) -> Result<u32, Failure> {
         "exit" => std::process::exit(7),
         "panic" => panic!("at the disco"),
         "fail" => Err("not today")?,
-        "block" => loop {
+        "block" => {
             cx.progress(0.5, &pid.to_string()).await?;
             loop {
                 std::thread::sleep(Duration::from_secs(3_600));
             }
-        },
+        }
         "listen" => {
             cx.progress(0.5, "here").await?;
             cx.cancelled().cancelled().await;

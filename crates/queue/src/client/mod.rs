@@ -5,24 +5,24 @@ mod control;
 mod driver;
 mod enqueue;
 mod inspect;
+mod labels;
 mod limits;
 mod orders;
-mod versions;
-mod labels;
 mod search;
+mod versions;
 mod wait;
 
 pub use enqueue::{Enqueue, Receipt};
-pub use limits::LimitRef;
 pub use inspect::{Lookup, Snapshot};
-pub use versions::{VersionView, Versions};
+pub use limits::LimitRef;
 pub use search::{Acted, ErrorGroup};
+pub use versions::{VersionView, Versions};
 pub use wait::WaitError;
 
 pub(crate) use driver::patiently;
+pub(crate) use enqueue::typed;
 #[cfg(feature = "outbox")]
 pub(crate) use enqueue::{check, debounced};
-pub(crate) use enqueue::typed;
 
 use crate::backend::{Backend, Enqueued, NewJob};
 use crate::middleware::{Chain, Middleware};

@@ -39,7 +39,8 @@ fn pair(value: Option<&Value>) -> Option<(f64, i64)> {
 impl Book {
     /// Opens the books of a key; none where there is nothing to keep.
     pub(crate) fn open(rule: &Limit, stored: Option<&str>, now: i64) -> Option<Book> {
-        let stored: Map<String, Value> = stored.and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
+        let stored: Map<String, Value> =
+            stored.and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
         let mut lines: Vec<Line> =
             rule.rates.iter().map(|rate| Line::of(rate, pair(stored.get(&rate.id())), now)).collect();
         for told in stored.get("t").and_then(Value::as_array).into_iter().flatten() {
@@ -185,7 +186,11 @@ mod tests {
         let (count, stored) = drain(&rule, stored, edge);
         assert_eq!(count, 3);
         assert_eq!(drain(&rule, stored.clone(), edge - 1).0, 0, "set back over the edge: no second budget");
-        assert_eq!(drain(&rule, stored, edge - 9_000_000).0, 3, "set back by hours: it does not wait for ever");
+        assert_eq!(
+            drain(&rule, stored, edge - 9_000_000).0,
+            3,
+            "set back by hours: it does not wait for ever"
+        );
     }
 
     #[test]

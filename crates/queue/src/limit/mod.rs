@@ -194,7 +194,9 @@ impl Rate {
             Rate::Window { amount, length_ms } => (amount, length_ms, 1),
         };
         if amount == 0 || burst == 0 {
-            return Err(Error::invalid("rate: an amount of 0 is not allowed; use a concurrency of 0 to stop"));
+            return Err(Error::invalid(
+                "rate: an amount of 0 is not allowed; use a concurrency of 0 to stop",
+            ));
         }
         if !(1..=LONGEST_MS).contains(&span) {
             return Err(Error::invalid("rate: the span must be 1 ms to 31 days"));

@@ -6,8 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 fn span(ms: u64) -> String {
     let (unit, size) = UNITS.iter().rev().find(|(_, size)| ms.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
@@ -37,8 +36,9 @@ impl FromStr for Rate {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Rate> {
-        let bad =
-            || Error::invalid(format!("rate: {text:?} is not AMOUNT/SPAN, as 100/15m:window or 10/1s:burst=50"));
+        let bad = || {
+            Error::invalid(format!("rate: {text:?} is not AMOUNT/SPAN, as 100/15m:window or 10/1s:burst=50"))
+        };
         let (head, kind) = text.split_once(':').map_or((text, None), |(head, kind)| (head, Some(kind)));
         let (amount, per) = head.split_once('/').ok_or_else(bad)?;
         let amount: u32 = amount.trim().parse().map_err(|_| bad())?;

@@ -35,10 +35,10 @@ pub use builder::Worker;
 pub use context::Context;
 pub use group::Group;
 pub(crate) use group::check_permits;
-#[cfg(unix)]
-pub use isolated::{Isolation, is_child};
 #[cfg(feature = "testing")]
 pub(crate) use inline::{Attempted, Inline};
+#[cfg(unix)]
+pub use isolated::{Isolation, is_child};
 pub use running::Running;
 pub use shutdown::shutdown_signal;
 pub use stopping::StopReason;

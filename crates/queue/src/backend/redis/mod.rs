@@ -9,14 +9,14 @@ mod decode;
 mod encode;
 mod errors;
 mod flow;
+#[cfg(all(test, feature = "testing"))]
+mod flow_tests;
 mod inspect;
 mod keys;
 mod limits;
 mod link;
 mod scripts;
 mod search;
-#[cfg(all(test, feature = "testing"))]
-mod flow_tests;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 mod trim;
@@ -25,9 +25,9 @@ mod wake;
 pub use config::Config;
 
 use super::{
-    Action, Backend, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard, JobView,
-    LOST, LeaseRequest, Leased, MAX_STEPS, Note, Order, Page, Pause, Promoted, QueueView, Reaped, Setting,
-    Settings, Settle, Settled, Steer, StepView, Taken, Term, Token, WorkerView,
+    Action, Backend, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard,
+    JobView, LOST, LeaseRequest, Leased, MAX_STEPS, Note, Order, Page, Pause, Promoted, QueueView, Reaped,
+    Setting, Settings, Settle, Settled, Steer, StepView, Taken, Term, Token, WorkerView,
 };
 use crate::{Clock, Error, JobId, Result};
 use keys::Keys;

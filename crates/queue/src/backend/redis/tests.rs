@@ -29,7 +29,11 @@ async fn put(redis: &Redis, seq: u64, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>
 
 async fn take(redis: &Redis, max: usize, alone: bool) -> Vec<Batch> {
     let queues = vec![("default".to_owned(), max)];
-    redis.lease(&LeaseRequest { worker: "w".into(), queues, most: 1_000, alone, ttl_ms: TTL }).await.unwrap().batches
+    redis
+        .lease(&LeaseRequest { worker: "w".into(), queues, most: 1_000, alone, ttl_ms: TTL })
+        .await
+        .unwrap()
+        .batches
 }
 
 fn settles(batches: &[Batch], outcome: &Outcome) -> Vec<Settle> {

@@ -90,7 +90,8 @@ impl Stage {
                 values.push_bind(&*row.name).push_bind(&*row.queue).push_bind(wait).push_bind(due);
             });
             insert.build().execute(&mut *tx.conn).await?;
-            let mut insert = QueryBuilder::new("INSERT INTO flow_drafts (id, record, priority, limit_key, cost) ");
+            let mut insert =
+                QueryBuilder::new("INSERT INTO flow_drafts (id, record, priority, limit_key, cost) ");
             insert.push_values(some, |mut values, (row, _)| {
                 values.push_bind(&row.id.as_bytes()[..]).push_bind(&row.record[..]);
                 values.push_bind(row.priority).push_bind(row.limit.as_deref()).push_bind(row.cost);

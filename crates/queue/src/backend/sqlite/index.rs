@@ -20,7 +20,8 @@ impl Tx {
         let before = "DELETE FROM terms WHERE id = ? AND (term < x'653a' OR term >= x'653b')";
         sqlx::query(before).bind(&id.as_bytes()[..]).execute(&mut *self.conn).await?;
         self.index(id, made_ms, terms).await?;
-        let mark = "UPDATE jobs SET indexed = EXISTS (SELECT 1 FROM terms WHERE terms.id = jobs.id) WHERE id = ?";
+        let mark =
+            "UPDATE jobs SET indexed = EXISTS (SELECT 1 FROM terms WHERE terms.id = jobs.id) WHERE id = ?";
         sqlx::query(mark).bind(&id.as_bytes()[..]).execute(&mut *self.conn).await.map(drop)
     }
 

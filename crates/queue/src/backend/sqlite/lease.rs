@@ -2,8 +2,8 @@
 
 use super::fault::{Sql, broken};
 use super::limits::{self, Books};
-use super::tx::{Ending, Tx, ids_json, job_id, unhex};
 use super::turns::{Ceiling, next_warm, turns};
+use super::tx::{Ending, Tx, ids_json, job_id, unhex};
 use super::writer::Verb;
 use crate::State;
 use crate::backend::{Batch, Extended, LeaseRequest, Leased, LeasedJob, Token};

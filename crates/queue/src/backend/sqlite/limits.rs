@@ -59,7 +59,8 @@ pub(super) async fn of_queue(conn: &mut SqliteConnection, queue: &str) -> Sql<Op
 
 /// The queues that name a limit.
 pub(super) async fn sharing(conn: &mut SqliteConnection, named: &str) -> Sql<Vec<String>> {
-    let find = sqlx::query_as("SELECT name, value FROM settings WHERE kind = ?").bind(Setting::Queue.as_str());
+    let find =
+        sqlx::query_as("SELECT name, value FROM settings WHERE kind = ?").bind(Setting::Queue.as_str());
     let all: Vec<(String, String)> = find.fetch_all(conn).await?;
     let names = |json: &str| limit::of_rules(json).as_deref() == Some(named);
     Ok(all.into_iter().filter(|(_, json)| names(json)).map(|(name, _)| name).collect())
@@ -131,7 +132,8 @@ impl Tx {
     pub(super) async fn free(&mut self, key: Option<&str>) -> Sql<()> {
         let Some(key) = key else { return Ok(()) };
         let turn = self.tail(1);
-        let free = "UPDATE keys SET after_ms = 0, turn = ?2 WHERE key = ?1 AND after_ms = 9223372036854775807";
+        let free =
+            "UPDATE keys SET after_ms = 0, turn = ?2 WHERE key = ?1 AND after_ms = 9223372036854775807";
         let freed = sqlx::query(free).bind(key).bind(turn).execute(&mut *self.conn).await?;
         self.woke |= freed.rows_affected() > 0;
         Ok(())
@@ -205,7 +207,13 @@ pub(super) async fn views(conn: &mut SqliteConnection, queue: &str, now: i64) ->
     Ok(all)
 }
 
-async fn view(conn: &mut SqliteConnection, limit: String, in_use: i64, waiting: i64, now: i64) -> Sql<LimitView> {
+async fn view(
+    conn: &mut SqliteConnection,
+    limit: String,
+    in_use: i64,
+    waiting: i64,
+    now: i64,
+) -> Sql<LimitView> {
     let rule = rule(conn, &limit).await?;
     let book = Book::open(&rule, spent(conn, &limit).await?.as_deref(), now);
     Ok(LimitView {

@@ -14,9 +14,9 @@ mod flow;
 mod flow_read;
 mod flow_stage;
 mod flow_tend;
-mod index;
 #[cfg(test)]
 mod flow_tests;
+mod index;
 mod lease;
 mod limits;
 mod open;

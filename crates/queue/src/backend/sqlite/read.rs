@@ -2,7 +2,9 @@
 
 use super::fault::{Sql, broken};
 use super::tx::{job_id, state};
-use crate::backend::{ErrorRecord, JobView, LeaseView, Limited, QueueView, Record, StepView, Token, WorkerView};
+use crate::backend::{
+    ErrorRecord, JobView, LeaseView, Limited, QueueView, Record, StepView, Token, WorkerView,
+};
 use crate::{Envelope, JobId, State};
 use serde_json::value::RawValue;
 use sqlx::sqlite::SqliteRow;

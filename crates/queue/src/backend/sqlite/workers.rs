@@ -1,9 +1,9 @@
 //! Workers' signs of life.
 
 use super::fault::{Sql, broken};
+use super::settings::Put;
 use super::tx::{End, Tx, job_id};
 use super::writer::Verb;
-use super::settings::Put;
 use crate::backend::{Order, Setting, WorkerView};
 
 /// At most this many parked jobs of a name come back with one beat.

@@ -8,7 +8,9 @@ use crate::{JobId, State};
 /// The steps of a flow of two jobs, as a client sends them.
 fn steps(h: &Harness) -> (JobId, Vec<JobId>, Vec<EnqueueBatch>) {
     let root = JobId::new();
-    let jobs: Vec<_> = (0..2).map(|_| job("a.job").with(|e| (e.flow, e.tags) = (Some(root), vec!["draft".into()])).into_new()).collect();
+    let jobs: Vec<_> = (0..2)
+        .map(|_| job("a.job").with(|e| (e.flow, e.tags) = (Some(root), vec!["draft".into()])).into_new())
+        .collect();
     let ids: Vec<_> = jobs.iter().map(|job| job.envelope.id).collect();
     let empty = FlowStep {
         root,

@@ -183,7 +183,11 @@ pub(super) async fn every_outcome_lets_the_next_holder_in(h: &Harness) {
         h.gone(ids[2]).await;
         h.control(ids[0], Action::Discard).await;
         let left = h.queue("q").await;
-        assert_eq!(left.count(State::Blocked) + left.count(State::Available), 0, "nobody waits for ever after {state}");
+        assert_eq!(
+            left.count(State::Blocked) + left.count(State::Available),
+            0,
+            "nobody waits for ever after {state}"
+        );
     }
 }
 

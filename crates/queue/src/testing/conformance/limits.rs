@@ -28,7 +28,8 @@ pub(super) async fn a_key_runs_as_many_as_its_limit_allows(h: &Harness) {
     assert_eq!(held.len(), 6);
     assert!(by_key(&held).values().all(|n| *n == 2), "{:?}", by_key(&held));
     assert!(h.lease("q", 99).await.is_empty());
-    let of_b: Vec<_> = held.iter().filter(|x| by_key(std::slice::from_ref(x)).contains_key("site/b")).collect();
+    let of_b: Vec<_> =
+        held.iter().filter(|x| by_key(std::slice::from_ref(x)).contains_key("site/b")).collect();
     h.done(of_b[0], success(0)).await;
     let next = h.lease("q", 99).await;
     assert_eq!(by_key(&next), HashMap::from([("site/b".to_owned(), 1)]));
@@ -198,7 +199,10 @@ pub(super) async fn queues_share_the_limit_that_they_name(h: &Harness) {
     }
     h.put_all((0..9).map(|_| job("a.job").queue("q3"))).await;
     let batches = h.batches(&[("q1", 3), ("q2", 3), ("q3", 3)], false).await;
-    assert_eq!(batches.iter().map(|b| (b.queue.as_str(), b.jobs.len())).collect::<Vec<_>>(), [("q1", 3), ("q2", 1), ("q3", 3)]);
+    assert_eq!(
+        batches.iter().map(|b| (b.queue.as_str(), b.jobs.len())).collect::<Vec<_>>(),
+        [("q1", 3), ("q2", 1), ("q3", 3)]
+    );
     assert!(h.lease("q2", 9).await.is_empty() && h.lease("q1", 9).await.is_empty());
 }
 
@@ -275,8 +279,10 @@ pub(super) async fn a_broken_record_with_a_limit_key(h: &Harness) {
 pub(super) async fn keys_of_any_characters(h: &Harness) {
     h.rule("site", most(1)).await;
     let long = "k".repeat(256);
-    let keys = ["a", "A", "a b", "a/b", "a:b", "a}{b", "*", "%s\\", "'; DROP", "[a-z]", "e\u{301}", "走る🏃", &long];
-    h.put_all(keys.iter().flat_map(|key| [job("a.job").limit("site", key), job("a.job").limit("site", key)])).await;
+    let keys =
+        ["a", "A", "a b", "a/b", "a:b", "a}{b", "*", "%s\\", "'; DROP", "[a-z]", "e\u{301}", "走る🏃", &long];
+    h.put_all(keys.iter().flat_map(|key| [job("a.job").limit("site", key), job("a.job").limit("site", key)]))
+        .await;
     let held = h.lease("q", 99).await;
     assert_eq!(held.len(), keys.len(), "each is a key of its own");
     let before: Vec<JobId> = held.iter().map(|x| x.id).collect();

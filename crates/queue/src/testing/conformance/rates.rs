@@ -71,7 +71,9 @@ pub(super) async fn a_key_that_cools_blocks_nobody(h: &Harness) {
     h.put(job("b.job")).await;
     assert_eq!(came(h).await.0, 2);
     let limits = h.queue("q").await.limits;
-    assert!(limits.iter().all(|l| l.waiting == 4 && l.left == Some(0) && l.next_ms == Some(h.now() + 3_600_000)));
+    assert!(
+        limits.iter().all(|l| l.waiting == 4 && l.left == Some(0) && l.next_ms == Some(h.now() + 3_600_000))
+    );
     assert_eq!(limits.len(), 2);
 }
 
@@ -114,7 +116,10 @@ pub(super) async fn what_costs_more_than_there_is_goes_alone(h: &Harness) {
         h.pass(1_000);
         assert_eq!(came(h).await.0, 1, "and goes alone");
         let (none, next) = came(h).await;
-        assert!(none == 0 && next.is_some_and(|ms| (ms - if wait == 1_000 { 1_000 } else { 2_000 }).abs() <= 1), "{next:?}");
+        assert!(
+            none == 0 && next.is_some_and(|ms| (ms - if wait == 1_000 { 1_000 } else { 2_000 }).abs() <= 1),
+            "{next:?}"
+        );
         h.pass(wait);
         assert_eq!(came(h).await.0, 1);
     }

@@ -259,9 +259,10 @@ fn found<J: Job>(job: JobView) -> Option<Found<J>> {
 async fn waiting(client: &Client, name: Option<&str>) -> Vec<JobView> {
     let mut all = Vec::new();
     for state in [State::Available, State::Scheduled, State::Retryable, State::Blocked] {
-        let filter =
-            Filter { state: Some(state), name: name.map(Into::into), ..Filter::default() };
-        all.extend(client.backend().list(&filter, MOST).await.unwrap_or_else(|e| panic!("the test kit: {e}")));
+        let filter = Filter { state: Some(state), name: name.map(Into::into), ..Filter::default() };
+        all.extend(
+            client.backend().list(&filter, MOST).await.unwrap_or_else(|e| panic!("the test kit: {e}")),
+        );
     }
     all
 }
