@@ -57,8 +57,8 @@ fn past(field: &str, text: &str) -> Parsed<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(at.to_utc());
     }
-    let ago = duration(field, text)
-        .map_err(|line| format!("{line}, or an instant (2026-12-24T18:00:00Z)"))?;
+    let ago =
+        duration(field, text).map_err(|line| format!("{line}, or an instant (2026-12-24T18:00:00Z)"))?;
     Ok(Utc::now() - ago)
 }
 

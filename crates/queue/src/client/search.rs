@@ -41,7 +41,6 @@ impl Acted {
             Controlled::Duplicate(_) => self.duplicate += 1,
         }
     }
-
 }
 
 impl std::ops::AddAssign for Acted {
