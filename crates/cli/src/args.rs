@@ -109,8 +109,8 @@ Example: legwork enqueue runs.fetch '{\"runner\":7}' --delay 10m --unique 'runne
     Retry(Ids),
 
     /// Calls jobs off; of one that runs, its worker is asked to
-    #[command(after_help = "Example: legwork cancel 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
-    Cancel(Ids),
+    #[command(after_help = "Example: legwork cancel 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00 --wait")]
+    Cancel(Cancel),
 
     /// Moves waiting jobs to the discarded ones, kept for inspection
     #[command(after_help = "Example: legwork discard 0193a5b0-7c1e-7f00-8000-0a1b2c3d4e00")]
@@ -388,6 +388,24 @@ pub(crate) struct Ids {
     /// Says how many jobs fit the options, and does nothing
     #[arg(long, conflicts_with = "yes")]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    pub(crate) ids: Ids,
+    /// Waits until what runs has ended: 30 s, or so long; only with <ID>s
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = parse::delay,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "30s",
+        requires = "ids",
+        conflicts_with_all = ["state", "queue", "name", "tag", "meta", "since", "until", "error", "cursor", "dry_run"]
+    )]
+    pub(crate) wait: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]

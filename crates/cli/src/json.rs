@@ -1,7 +1,7 @@
 //! The shapes of the JSON output that are not a view of the library as it is.
 
 use legwork::State;
-use legwork::backend::{ErrorRecord, JobView, LeaseView, QueueView, Record, Scope};
+use legwork::backend::{ErrorRecord, JobView, LeaseView, QueueView, Record, Scope, StepView};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub(crate) struct JobJson<'a> {
     suspect: bool,
     parked: bool,
     cancel_requested: bool,
+    cancel_acknowledged: bool,
     made_ms: Option<i64>,
     due_ms: Option<i64>,
     finished_ms: Option<i64>,
@@ -25,6 +26,9 @@ pub(crate) struct JobJson<'a> {
     lease: Option<&'a LeaseView>,
     progress: Option<&'a RawValue>,
     result: Option<&'a RawValue>,
+    /// What a handler remembers; only where one job is asked for.
+    steps: &'a [StepView],
+    cursor: Option<&'a RawValue>,
     errors: &'a [ErrorRecord],
     /// Why it is not running, where there is a reason.
     why: Option<String>,
@@ -70,6 +74,7 @@ impl<'a> JobJson<'a> {
             suspect: job.suspect,
             parked: job.parked,
             cancel_requested: job.cancel_requested,
+            cancel_acknowledged: job.cancel_acknowledged,
             made_ms: made_ms(job),
             due_ms: job.due_ms,
             finished_ms: job.finished_ms,
@@ -77,6 +82,8 @@ impl<'a> JobJson<'a> {
             lease: job.lease.as_ref(),
             progress: job.progress.as_deref(),
             result: job.result.as_deref(),
+            steps: &job.steps,
+            cursor: job.cursor.as_deref(),
             errors: &job.errors,
             why,
         }

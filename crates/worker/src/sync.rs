@@ -1,7 +1,7 @@
 //! Fetches an athlete's activities, page by page.
 
 use crate::limits::call;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use legwork::{Context, Failure};
 use runnerly::app::App;
 use runnerly::jobs::{ComputeStats, FetchStreams, SyncAthlete, SyncOutcome};
@@ -50,6 +50,8 @@ pub(crate) async fn sync(job: SyncAthlete, cx: Context<App>) -> Result<SyncOutco
             &format!("{} activities, page {}", outcome.seen, outcome.pages),
         )
         .await?;
+        // A worker that is told to stop ends here, and the next one goes on from here.
+        cx.checkpoint(&(list.page, list.after)).await?;
     }
     let wanting = storage.runs_without_streams(athlete.id, STREAMS).await?;
     let fetch = wanting.into_iter().map(|activity| FetchStreams { athlete: athlete.id, activity });
@@ -60,10 +62,17 @@ pub(crate) async fn sync(job: SyncAthlete, cx: Context<App>) -> Result<SyncOutco
     Ok(outcome)
 }
 
-/// Where to begin: at the newest of all, at the page before the one that an interrupted
-/// sync had come to (what was deleted meanwhile has moved the rest up), or some days
-/// before the newest activity known.
+/// Where to begin: at the page before the one that this job had come to, or in a full sync
+/// a former job (what was deleted meanwhile has moved the rest up); at the newest of all; or
+/// some days before the newest activity known.
 async fn start(cx: &Context<App>, athlete: &Athlete, full: bool) -> Result<ListActivities, Failure> {
+    if let Some((page, after)) = cx.cursor::<(u32, Option<DateTime<Utc>>)>().await? {
+        return Ok(ListActivities {
+            page: page.saturating_sub(1).max(1),
+            after,
+            ..ListActivities::default()
+        });
+    }
     let cursor = athlete.sync.cursor.as_deref().and_then(|c| c.parse::<u32>().ok());
     if let Some(page) = cursor {
         return Ok(ListActivities { page: page.saturating_sub(1).max(1), ..ListActivities::default() });
@@ -82,7 +91,7 @@ async fn remember(cx: &Context<App>, athlete: &Athlete, page: Option<u32>) -> Re
     let count = storage.count_activities(athlete.id).await?;
     let last_synced_at = match page {
         Some(_) => athlete.sync.last_synced_at,
-        None => Some(chrono::Utc::now()),
+        None => Some(Utc::now()),
     };
     let cursor = page.map(|p| p.to_string());
     storage.save_sync(athlete.id, &Sync { last_synced_at, cursor, count }).await?;

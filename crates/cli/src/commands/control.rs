@@ -65,7 +65,7 @@ fn good(outcome: Controlled) -> bool {
     matches!(outcome, Controlled::Done(_) | Controlled::Requested)
 }
 
-fn words(outcome: Controlled) -> String {
+pub(super) fn words(outcome: Controlled) -> String {
     match outcome {
         Controlled::Done(state) => format!("is {state} now"),
         Controlled::Requested => "its worker has been asked to stop".into(),
@@ -78,7 +78,7 @@ fn words(outcome: Controlled) -> String {
     }
 }
 
-fn value(id: JobId, outcome: Controlled) -> Value {
+pub(super) fn value(id: JobId, outcome: Controlled) -> Value {
     match outcome {
         Controlled::Done(state) => json!({"id": id, "outcome": "done", "state": state}),
         Controlled::Requested => json!({"id": id, "outcome": "requested", "state": State::Leased}),

@@ -66,7 +66,8 @@ impl Story {
             self.cell("waits", coloured(shown(&why), Some(Color::Yellow)));
         }
         if job.cancel_requested {
-            self.cell("cancel", coloured("requested of its worker", Some(Color::Yellow)));
+            let told = if job.cancel_acknowledged { ", which has told the handler" } else { "" };
+            self.cell("cancel", coloured(format!("requested of its worker{told}"), Some(Color::Yellow)));
         }
     }
 
@@ -125,6 +126,12 @@ impl Story {
         }
         if let Some(progress) = &job.progress {
             self.say("progress", super::progress(progress.get()));
+        }
+        for step in &job.steps {
+            self.say("step", format!("{}: {}", shown(&step.name), shown_lines(step.value.get())));
+        }
+        if let Some(cursor) = &job.cursor {
+            self.say("cursor", shown_lines(cursor.get()));
         }
         if let Some(result) = &job.result {
             self.say("result", shown_lines(&super::keys::result(result.get())));

@@ -1,6 +1,7 @@
 //! One command, one function; one concern, one file.
 
 mod bulk;
+mod cancel;
 mod control;
 mod enqueue;
 mod errors;
@@ -18,7 +19,7 @@ mod versions;
 mod worker;
 mod workers;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Cancel, Command};
 use crate::out::{Color, Out};
 use crate::problem::{Exit, Problem};
 use crate::words::shown;
@@ -50,7 +51,7 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
     })?;
     match &mut args.command {
         Command::Enqueue(what) => enqueue::check(what)?,
-        Command::Retry(which) | Command::Cancel(which) | Command::Discard(which) => {
+        Command::Retry(which) | Command::Cancel(Cancel { ids: which, .. }) | Command::Discard(which) => {
             bulk::check(which)?;
             must_exist(url)?;
         }
@@ -71,7 +72,10 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Enqueue(what) => enqueue::enqueue(client, what, out).await,
         Command::Errors { limit } => errors::list(client, limit, out).await,
         Command::Retry(which) => bulk::act(client, which, Action::Retry, out).await,
-        Command::Cancel(which) => bulk::act(client, which, Action::Cancel, out).await,
+        Command::Cancel(Cancel { ids, wait: Some(most) }) => {
+            cancel::and_wait(client, &ids.ids, most, out).await
+        }
+        Command::Cancel(which) => bulk::act(client, which.ids, Action::Cancel, out).await,
         Command::Discard(which) => bulk::act(client, which, Action::Discard, out).await,
         Command::Pause(pause) => queues::pause(client, pause, out).await,
         Command::Resume(queue) => queues::resume(client, &queue.name, out).await,

@@ -1,6 +1,7 @@
 //! The commands that change jobs and queues.
 
 use crate::world::{Act, World};
+use legwork::backend::{LeaseRequest, Note};
 use legwork::{JobId, State};
 use std::time::Duration;
 
@@ -49,6 +50,64 @@ async fn a_running_job_is_asked_to_stop() {
     assert_eq!(ran.good(), format!("{held}  its worker has been asked to stop\n"));
     world.until(held, State::Cancelled).await;
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_can_be_waited_for() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    let held = world.acted(Act::Hold, State::Leased).await;
+    let ran = world.cli(&["cancel", &held.to_string(), "--wait"]);
+    let line = ran.good();
+    assert!(line.starts_with(&format!("{held}  acknowledged after ")), "{line}");
+    assert!(line.contains(" s, cancelled after ") && line.ends_with(" s\n"), "{line}");
+    let waits = world.client.enqueue_raw("no.body", "1").await.expect("enqueued").id;
+    let told = world.json(&["cancel", &waits.to_string(), "--wait=5s"]);
+    assert_eq!((&told[0]["outcome"], &told[0]["state"]), (&"done".into(), &"cancelled".into()));
+    assert_eq!(world.cli(&["cancel", &held.to_string(), "--wait"]).bad(1), "1 of 1 job not cancelled");
+    assert!(world.cli(&["cancel", &held.to_string(), "--wait=soon"]).bad(2).contains("soon"));
+    worker.stop().await;
+    // Held by a worker that is gone: nobody can acknowledge it.
+    let request = LeaseRequest {
+        worker: "gone".into(),
+        queues: vec![("acts".into(), 1)],
+        most: 1,
+        alone: true,
+        ttl_ms: 60_000,
+    };
+    let id = world.client.enqueue(Act::Hold).await.expect("enqueued").id;
+    world.client.backend().lease(&request).await.expect("leased");
+    let ran = world.cli(&["cancel", &id.to_string(), "--wait=100ms"]);
+    assert_eq!(ran.out, format!("{id}  requested; no worker has acknowledged it yet\n"));
+    assert_eq!(ran.code, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_shows_what_its_handler_remembers() {
+    let world = World::new().await;
+    let id = world.client.enqueue(Act::Hold).await.expect("enqueued").id;
+    let request = LeaseRequest {
+        worker: "here".into(),
+        queues: vec![("acts".into(), 1)],
+        most: 1,
+        alone: true,
+        ttl_ms: 60_000,
+    };
+    let token = world.client.backend().lease(&request).await.expect("leased")[0].token;
+    for note in
+        [Note::Step { name: "fetch".into(), value: "[1,2]".into() }, Note::Cursor("{\"page\":7}".into())]
+    {
+        world.client.backend().note(token, id, &note).await.expect("noted");
+    }
+    let told = world.json(&["job", &id.to_string()]);
+    assert_eq!(told["steps"], serde_json::json!([{"name": "fetch", "value": [1, 2]}]));
+    assert_eq!((&told["cursor"]["page"], &told["cancel_acknowledged"]), (&7.into(), &false.into()));
+    world.client.cancel(id).await.expect("requested");
+    world.client.backend().note(token, id, &Note::CancelSeen).await.expect("noted");
+    let shown = world.cli(&["job", &id.to_string()]).good().to_owned();
+    for words in ["fetch: [1,2]", "{\"page\":7}", "requested of its worker, which has told the handler"] {
+        assert!(shown.contains(words), "{shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

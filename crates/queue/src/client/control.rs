@@ -6,8 +6,9 @@ use crate::{JobId, Result};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Client {
-    /// Calls a job off. A waiting one is `cancelled` at once; of a leased one it is
-    /// requested, and its worker sees that within a third of the lease.
+    /// Calls a job off. A waiting one is `cancelled` at once; of a running one it is
+    /// requested: its handler is told within a second, and has the policy's grace to end. What
+    /// returns a success after all has succeeded.
     ///
     /// ```
     /// # use legwork::{*, backend::Controlled};
