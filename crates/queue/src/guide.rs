@@ -47,3 +47,15 @@ struct Versions;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/workers.md")]
 struct Workers;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/cancel-and-timeouts.md")]
+struct CancelAndTimeouts;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/isolation.md")]
+struct Isolation;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/steps.md")]
+struct Steps;

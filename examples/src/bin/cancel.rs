@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 #[derive(Serialize, Deserialize)]
 struct Long {}
-
 impl Job for Long {
     const NAME: &'static str = "long";
     type Output = String;
     fn policy() -> Policy {
-        Policy::default().max_attempts(1u32).grace(Duration::from_millis(300))
+        Policy::default().grace(Duration::from_millis(300))
     }
 }
 
@@ -25,7 +24,6 @@ async fn long(_: Long, cx: Context) -> Result<String, Failure> {
 
 #[derive(Serialize, Deserialize)]
 struct Crunch {}
-
 impl Job for Crunch {
     const NAME: &'static str = "crunch";
     type Output = ();
@@ -34,13 +32,11 @@ impl Job for Crunch {
 fn crunch(_: Crunch, cx: Context) -> Result<(), Failure> {
     loop {
         cx.check()?; // a handler that blocks looks by itself
-        std::hint::spin_loop();
     }
 }
 
 #[derive(Serialize, Deserialize)]
 struct Legacy {}
-
 impl Job for Legacy {
     const NAME: &'static str = "legacy";
     type Output = ();
@@ -63,8 +59,7 @@ async fn ended(jobs: &Client, id: JobId) -> anyhow::Result<(State, String)> {
 async fn main() -> anyhow::Result<()> {
     let jobs = Client::connect(&examples::url()).await?;
     let worker = Worker::new(jobs.clone(), ()).handle(long).handle_blocking(crunch).handle_isolated(legacy);
-    let worker = worker.start().await?; // in the child process this does not return
-
+    let worker = worker.start().await?; // does not return in the child
     let soft = jobs.enqueue(Long {}).timeout(Duration::from_millis(100)).await?.id;
     println!("soft timeout: {}", jobs.wait::<Long>(soft).await?);
     for id in [jobs.enqueue(Long {}).await?.id, jobs.enqueue(Crunch {}).await?.id] {

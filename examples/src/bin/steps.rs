@@ -52,15 +52,12 @@ async fn import(_: Import, cx: Context<Ledger>) -> Result<(), Failure> {
     cx.pages(1, page).await
 }
 
-fn worker(jobs: &Client, ledger: &Ledger) -> Worker<Ledger> {
-    Worker::new(jobs.clone(), ledger.clone()).handle(order).handle(import)
-}
-
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let (jobs, ledger) = (Client::connect(&examples::url()).await?, Ledger::default());
+    let worker = || Worker::new(jobs.clone(), ledger.clone()).handle(order).handle(import);
     let lines = || ledger.lock().map(|lines| lines.clone()).unwrap_or_default();
-    let first = worker(&jobs, &ledger).start().await?;
+    let first = worker().start().await?;
     let id = jobs.enqueue(Order { number: 7 }).await?.id;
     println!("{} after two attempts; {:?}", jobs.wait::<Order>(id).await?, lines());
     ensure!(lines() == ["charged order 7"], "charged more than once: {:?}", lines());
@@ -70,13 +67,13 @@ async fn main() -> anyhow::Result<()> {
         tokio::task::yield_now().await;
     }
     first.stop().await;
-    let stopped = jobs.job(id).await?.and_then(|job| job.cursor).map(|at| at.get().to_owned());
-    println!("the worker stopped in the middle; the next page is {}", stopped.unwrap_or_default());
-    let second = worker(&jobs, &ledger).start().await?;
+    let next = jobs.job(id).await?.and_then(|job| job.cursor).map(|at| at.to_string());
+    println!("the worker stopped in the middle; the next page is {}", next.unwrap_or_default());
+    let second = worker().start().await?;
     jobs.wait::<Import>(id).await?;
     let pages: Vec<_> = lines().split_off(1);
-    println!("all {} pages were read, each once", pages.len());
     ensure!(pages == (1..=30).map(|n| format!("page {n}")).collect::<Vec<_>>(), "{pages:?}");
+    println!("all {} pages were read, each once", pages.len());
     second.stop().await;
     Ok(())
 }

@@ -93,7 +93,7 @@ async fn a_job_shows_what_its_handler_remembers() {
         alone: true,
         ttl_ms: 60_000,
     };
-    let token = world.client.backend().lease(&request).await.expect("leased")[0].token;
+    let token = world.client.backend().lease(&request).await.expect("leased").batches[0].token;
     for note in
         [Note::Step { name: "fetch".into(), value: "[1,2]".into() }, Note::Cursor("{\"page\":7}".into())]
     {
