@@ -59,3 +59,8 @@ struct Isolation;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/steps.md")]
 struct Steps;
+
+#[cfg(doctest)]
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/coming-from.md")]
+struct ComingFrom;
