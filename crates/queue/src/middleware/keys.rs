@@ -103,9 +103,11 @@ impl KeyRing {
                 )));
             };
             let bytes = STANDARD.decode(key.trim()).map(Zeroizing::new);
-            let bytes = bytes.map_err(|_| Error::invalid(format!("key {id}: is not base64")))?;
+            // Nor of its name: where the two were turned around, that is the secret.
+            let wrong = |what: String| Error::invalid(format!("key: line {}: the key is {what}", n + 1));
+            let bytes = bytes.map_err(|_| wrong("not base64".into()))?;
             let bytes = <[u8; 32]>::try_from(&bytes[..])
-                .map_err(|_| Error::invalid(format!("key {id}: is {} bytes, not 32", bytes.len())))?;
+                .map_err(|_| wrong(format!("{} bytes, not 32", bytes.len())))?;
             ring = ring.and(id, bytes)?;
         }
         if ring.keys.is_empty() {

@@ -12,7 +12,7 @@
 -- Invariant: a lane's last call, repeated, answers as it did and does nothing. No write comes
 -- before the first HSET, so that a full Redis refuses the whole.
 touch('HLEN', jobs, meta, uniq, n, ghost, fin, slast)
-touch('ZCARD', due)
+touch('ZCARD', due, terms)
 touch('SCARD', queues)
 local lane, seq, guard = P .. 'lane:' .. ARGV[2], tonumber(ARGV[3]), ARGV[4]
 if guard == 'slot' then
@@ -36,9 +36,6 @@ while i <= #ARGV do
   local at = plain and i + 1 or i + 3
   local queue, prio = ARGV[at], ARGV[at + 1]
   touch('LLEN', P .. 'q:' .. queue .. ':' .. prio)
-  if not plain then
-    touch('ZCARD', terms)
-  end
   ops[#ops + 1] = { plain, i, queue, prio }
   unique = unique or (not plain and ARGV[i + 5] ~= '')
   if not plain and ARGV[i + 10] ~= '' then
@@ -52,7 +49,6 @@ if unique then
   touch('HLEN', gn, parked)
   touch('ZCARD', locks, lease)
 end
-
 local refusal = full(ops)
 if refusal then
   return refusal
