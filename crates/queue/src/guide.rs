@@ -61,6 +61,5 @@ struct Isolation;
 struct Steps;
 
 #[cfg(doctest)]
-#[cfg(doctest)]
 #[doc = include_str!("../../../docs/coming-from.md")]
 struct ComingFrom;

@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
-/// Without a state, [`Client::jobs`] finds the newest among this many.
-const LOOK: usize = 20_000;
+/// Without a state, [`Client::jobs`] finds the newest on this many pages.
+const PAGES: usize = 20;
 /// Calls in flight at once while many jobs are acted on.
 const ABREAST: usize = 64;
 
@@ -103,8 +103,8 @@ impl Client {
     }
 
     /// The first jobs that fit a filter, page by page until there are as many as its limit.
-    /// Without a state, an id or a term of the index to go by they are the newest ones among
-    /// the first 20,000 that fit.
+    /// Without a state or a term of the index to go by, they are the newest ones on the first 20
+    /// pages, which is where it ends however many jobs there are: [`Client::search`] goes on.
     ///
     /// ```
     /// # use legwork::{*, backend::Filter};
@@ -126,10 +126,9 @@ impl Client {
         let made =
             |job: &JobView| job.envelope.envelope().and_then(|e| e.made_ms()).or_else(|| job.id.created_ms());
         let mut page = Filter { limit: MOST, ..filter.clone() };
-        let (mut newest, mut seen) = (Vec::new(), 0);
-        while seen < LOOK {
+        let mut newest = Vec::new();
+        for _ in 0..PAGES {
             let found = self.search(&page).await?;
-            seen += found.jobs.len();
             newest.extend(found.jobs);
             newest.sort_by_key(|job| Reverse((made(job), job.id)));
             newest.dedup_by_key(|job: &mut JobView| job.id);
