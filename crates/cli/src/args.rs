@@ -73,6 +73,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Queue(crate::commands::Rules),
 
+    /// Lists limits: what is in use, what waits, what is left
+    #[command(after_help = "Example: legwork limits")]
+    Limits,
+
+    /// Sets what may run at once, and be spent in a span of time
+    #[command(subcommand)]
+    Limit(crate::commands::Limits),
+
     /// Lists jobs, the newest first
     #[command(after_help = "\
 Ids, tags, metadata and errors have an index; by name, queue or time alone jobs are looked through.

@@ -13,6 +13,10 @@ struct ExpiryAndRetention;
 struct Flows;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/limits.md")]
+struct Limits;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/micro-batches.md")]
 struct MicroBatches;
 

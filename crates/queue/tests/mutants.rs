@@ -26,6 +26,9 @@ enum Wrong {
     EnqueueIgnoresReleases,
     EnqueueIgnoresConflicts,
     EnqueueIgnoresSerialKeys,
+    EnqueueIgnoresLimitKeys,
+    EnqueueIgnoresCosts,
+    LeaseIgnoresRules,
     EnqueueIgnoresDelays,
     EnqueueIgnoresPriorities,
     LeaseIgnoresPauses,
@@ -79,6 +82,8 @@ impl Mutant {
                 Wrong::EnqueueIgnoresReleases => job.envelope.scope.release = Release::Finished,
                 Wrong::EnqueueIgnoresConflicts => job.envelope.scope.conflict = Conflict::Existing,
                 Wrong::EnqueueIgnoresSerialKeys => job.envelope.serial = None,
+                Wrong::EnqueueIgnoresLimitKeys => job.envelope.limit = None,
+                Wrong::EnqueueIgnoresCosts => job.envelope.cost = 1,
                 Wrong::EnqueueIgnoresPriorities => job.envelope.priority = 5,
                 Wrong::EnqueueIgnoresDelays => job.due = Due::Now,
                 _ => {}
@@ -185,6 +190,11 @@ impl Mutant {
         request.alone &= !self.is(Wrong::LeaseIgnoresAlone);
         if self.is(Wrong::LeaseDoublesTheMaximum) {
             request.queues.iter_mut().for_each(|(_, max)| *max *= 2);
+        }
+        if self.is(Wrong::LeaseIgnoresRules) {
+            for entry in self.real.settings(Setting::Limit).await?.entries {
+                self.real.put(Setting::Limit, &entry.name, None).await?;
+            }
         }
         let mut leased = self.real.lease(&request).await?;
         if self.is(Wrong::LeaseReverses) {
@@ -417,6 +427,9 @@ mutants! {
     enqueue_without_unique_keys: EnqueueIgnoresUniqueKeys keys a_unique_key_is_held_in_every_unfinished_state;
     enqueue_without_releases: EnqueueIgnoresReleases unique a_key_until_started_is_free_once_its_job_is_leased;
     enqueue_without_conflicts: EnqueueIgnoresConflicts unique one_runs_and_one_waits_with_the_newest_payload;
+    enqueue_without_limit_keys: EnqueueIgnoresLimitKeys limits a_key_runs_as_many_as_its_limit_allows;
+    enqueue_without_costs: EnqueueIgnoresCosts rates a_cost_is_spent;
+    lease_without_rules: LeaseIgnoresRules rates a_bucket_says_when_it_has_more;
     enqueue_without_serial_keys: EnqueueIgnoresSerialKeys keys a_serial_key_runs_one_at_a_time_in_order;
     enqueue_without_delays: EnqueueIgnoresDelays enqueue a_delayed_job_waits_by_the_backends_clock;
     enqueue_without_priorities: EnqueueIgnoresPriorities lease priorities_are_strict;

@@ -10,6 +10,7 @@ mod flows;
 mod job;
 mod jobs;
 mod keys;
+mod limits;
 mod queues;
 mod rules;
 mod schedules;
@@ -32,6 +33,7 @@ use std::time::Duration;
 /// How long to wait for a backend before it counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+pub(crate) use limits::Limits;
 pub(crate) use rules::Rules;
 pub(crate) use unique::Uniqueness;
 
@@ -67,6 +69,8 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
     match command {
         Command::Queues => queues::list(client, out).await,
         Command::Queue(what) => rules::act(client, what, out).await,
+        Command::Limits => limits::list(client, out).await,
+        Command::Limit(what) => limits::act(client, what, out).await,
         Command::Jobs(which) => jobs::list(client, which, out).await,
         Command::Job { id } => job::tell(client, id, out).await,
         Command::Enqueue(what) => enqueue::enqueue(client, what, out).await,

@@ -4,6 +4,7 @@ mod backends;
 mod bad_input;
 mod enqueue;
 mod flows;
+mod limits;
 mod output;
 mod reading;
 mod rules;

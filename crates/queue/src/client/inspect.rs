@@ -187,13 +187,7 @@ impl Snapshot {
             State::Blocked if job.parked => {
                 Some(format!("parked: {}", envelope.map_or_else(String::new, |e| self.parked(e))))
             }
-            State::Blocked if envelope.is_some_and(|e| e.flow.is_some() && e.serial.is_none()) => {
-                Some("waits for other jobs of its flow".into())
-            }
-            State::Blocked => {
-                let key = envelope.and_then(|e| e.serial.as_deref()).unwrap_or_default();
-                Some(format!("waits its turn: another job with the serial key {key:?} runs"))
-            }
+            State::Blocked => Some("waits for other jobs of its flow".into()),
             State::Scheduled | State::Retryable => {
                 let left = job.due_ms.unwrap_or(0) - self.now_ms;
                 (left > 0).then(|| format!("not due for {}", short(left)))
@@ -201,7 +195,9 @@ impl Snapshot {
             State::Available => self
                 .paused(job.envelope.queue())
                 .or_else(|| self.unserved(job.envelope.queue()))
-                .or_else(|| self.unknown(envelope.map(|e| e.name.as_str())?)),
+                .or_else(|| self.unknown(envelope.map(|e| e.name.as_str())?))
+                .or_else(|| job.limited.as_ref().map(|l| self.limited(&l.key, l.until_ms)))
+                .or_else(|| self.limited_queue(job.envelope.queue())),
         }
     }
 
@@ -226,6 +222,11 @@ impl Snapshot {
         {
             return Some(unserved);
         }
+        if view.count(State::Available) > 0
+            && let Some(limited) = self.limited_queue(queue)
+        {
+            return Some(limited);
+        }
         let waiting = waits + view.count(State::Blocked);
         if let Some(limit) = view.rules.max_waiting.filter(|limit| waiting >= *limit) {
             return Some(format!("full: {waiting} wait, and its limit is {limit}"));
@@ -239,6 +240,20 @@ impl Snapshot {
             None => Some("paused".into()),
             Some(until) => Some(format!("paused for another {}", short(until - self.now_ms))),
         }
+    }
+
+    fn limited(&self, key: &str, until: Option<i64>) -> String {
+        match until {
+            Some(until) => format!("limited by {key} for another {}", short(until - self.now_ms)),
+            None => format!("limited by {key}: all its permits are in use"),
+        }
+    }
+
+    /// The limit that the queue names, where it lets nothing go now.
+    fn limited_queue(&self, queue: &str) -> Option<String> {
+        let limit = self.queues.get(queue)?.limits.iter().find(|l| !l.limit.contains('/'))?;
+        let full = limit.concurrency.is_some_and(|most| limit.in_use >= u64::from(most));
+        (full || limit.next_ms.is_some()).then(|| self.limited(&limit.limit, limit.next_ms))
     }
 
     fn unserved(&self, queue: &str) -> Option<String> {

@@ -13,6 +13,8 @@ mod flow;
 mod flow_tests;
 mod inspect;
 mod keys;
+#[cfg(all(test, feature = "testing"))]
+mod limit_tests;
 mod limits;
 mod link;
 mod scripts;

@@ -38,10 +38,9 @@ while i <= #ARGV do
   touch('LLEN', P .. 'q:' .. queue .. ':' .. prio)
   ops[#ops + 1] = { plain, i, queue, prio }
   unique = unique or (not plain and ARGV[i + 5] ~= '')
-  if not plain and ARGV[i + 10] ~= '' then
-    touch('SCARD', P .. 'k:' .. queue)
-    touch('LLEN', P .. 'ring:' .. queue)
-    touch('GET', ord)
+  if not plain then
+    touch('ZCARD', terms)
+    touch_keys(queue, ARGV[i + 10])
   end
   i = plain and i + 4 + 2 * ARGV[i + 3] or i + 12
 end
@@ -50,9 +49,7 @@ if unique then
   touch('ZCARD', locks, lease)
 end
 local refusal = full(ops)
-if refusal then
-  return refusal
-end
+if refusal then return refusal end
 local answers = {}
 for _, op in ipairs(ops) do
   local plain, at, queue, prio = unpack(op)

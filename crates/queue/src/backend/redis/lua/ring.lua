@@ -28,6 +28,17 @@ local function ring(queue, keys)
   end
 end
 
+-- Asks the keys of a governed lane for their type.
+local function touch_keys(queue, limit)
+  if limit == '' then
+    return
+  end
+  touch('HLEN', gov)
+  touch('SCARD', P .. 'k:' .. queue)
+  touch('LLEN', P .. 'ring:' .. queue)
+  touch('GET', ord)
+end
+
 local function join(side, id, queue, prio, key, cost)
   places = (places or tonumber(call('GET', ord) or 0)) + 1
   local place = side == 'LPUSH' and -places or places

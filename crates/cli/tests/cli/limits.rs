@@ -1,0 +1,39 @@
+//! The commands around limits.
+
+use crate::world::World;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_is_set_shown_and_dropped() {
+    let world = World::new().await;
+    world.put("a.job", "1").await;
+    let ran = world.cli(&["limit", "set", "strava", "--concurrency", "4", "--rate", "100/15m:window"]);
+    assert_eq!(ran.good(), "strava: concurrency 4, 100/15m:window\n");
+    assert!(world.cli(&["limits"]).good().starts_with("strava: concurrency 4, 100/15m:window\n"));
+    let told = world.json(&["limit", "set", "strava", "--key", "7", "--concurrency", "1"]);
+    assert_eq!(told["limit"], "strava/7");
+    assert_eq!(world.cli(&["limit", "drop", "strava", "--key", "7"]).good(), "strava/7: no rule\n");
+    assert_eq!(world.cli(&["limit", "drop", "strava", "--key", "7"]).bad(1), "limit: strava/7 has no rule");
+    assert!(world.cli(&["limit", "set", "strava"]).bad(2).contains("--concurrency"));
+    assert!(world.cli(&["limit", "set", "strava", "--rate", "100"]).bad(2).contains("100/15m:window"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_says_by_what() {
+    let world = World::new().await;
+    let id = world.client.enqueue_raw("a.job", "1").limit("site", 7).await.expect("enqueued").id;
+    world.client.limit("site").key(7).block_for(Duration::from_secs(600)).await.expect("blocked");
+    world.cli(&["limit", "set", "all", "--rate", "5/1h"]).good();
+    assert_eq!(world.cli(&["limit", "queue", "default", "all"]).good(), "queue default: under the limit all\n");
+    let told = world.json(&["limits"]);
+    let held: Vec<_> = told["in_use"].as_array().expect("a list").iter().map(|l| &l["held"]).collect();
+    assert_eq!((&held[0]["limit"], &held[0]["left"]), (&"all".into(), &5.into()));
+    assert_eq!((&held[1]["limit"], &held[1]["waiting"]), (&"site/7".into(), &1.into()));
+    assert!(world.cli(&["limits"]).good().contains("site/7"));
+    world.cli(&["limit", "block", "all", "--for", "10m"]).good();
+    assert!(world.cli(&["limit", "reset", "site", "--key", "7"]).good().contains("nothing is spent"));
+    let told = world.json(&["limits"]);
+    assert!(told["in_use"][0]["held"]["next_ms"].as_i64() > told["in_use"][1]["held"]["next_ms"].as_i64());
+    assert!(told["in_use"][1]["held"]["next_ms"].is_null(), "its block is forgotten");
+    assert!(world.json(&["job", &id.to_string()])["why"].is_string());
+}
