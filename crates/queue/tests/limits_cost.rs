@@ -25,7 +25,8 @@ fn job(n: usize, how: How) -> NewJob {
 
 async fn rules(backend: &dyn Backend, how: How) {
     let put = async |kind, name, json| drop(backend.put(kind, name, Some(json)).await.unwrap());
-    let rate = r#"{"concurrency":100000,"rates":[{"bucket":{"amount":100000000,"per_ms":1000,"burst":100000000}}]}"#;
+    let rate =
+        r#"{"concurrency":100000,"rates":[{"bucket":{"amount":100000000,"per_ms":1000,"burst":100000000}}]}"#;
     match how {
         How::Plain => {}
         How::QueueWide => {
@@ -43,7 +44,13 @@ async fn drain(backend: &dyn Backend, jobs: usize, batch: usize, how: How) -> (f
     let begun = Instant::now();
     for (seq, from) in (0..jobs).step_by(1_000).enumerate() {
         let all = (from..(from + 1_000).min(jobs)).map(|n| job(n, how)).collect();
-        let ask = EnqueueBatch { lane: lane.clone(), seq: seq as u64 + 1, jobs: all, guard: Guard::None, flow: None };
+        let ask = EnqueueBatch {
+            lane: lane.clone(),
+            seq: seq as u64 + 1,
+            jobs: all,
+            guard: Guard::None,
+            flow: None,
+        };
         backend.enqueue(&ask).await.unwrap();
     }
     let enqueued = jobs as f64 / begun.elapsed().as_secs_f64();
@@ -73,7 +80,9 @@ async fn what_limits_cost() {
     let Some(server) = TestServer::start() else { return };
     for round in 0..3 {
         for batch in [64, 256] {
-            for (name, how) in [("plain", How::Plain), ("queue-wide", How::QueueWide), ("1,000 keys", How::Keys(1_000))] {
+            for (name, how) in
+                [("plain", How::Plain), ("queue-wide", How::QueueWide), ("1,000 keys", How::Keys(1_000))]
+            {
                 let url = format!("{}?ns=test-{}", server.url(), JobId::new());
                 let redis = Redis::connect(&url, Clock::Backend).await.unwrap();
                 let cpu = || {
@@ -93,7 +102,9 @@ async fn what_limits_cost() {
             }
         }
     }
-    for (name, how) in [("plain", How::Plain), ("queue-wide", How::QueueWide), ("1,000 keys", How::Keys(1_000))] {
+    for (name, how) in
+        [("plain", How::Plain), ("queue-wide", How::QueueWide), ("1,000 keys", How::Keys(1_000))]
+    {
         let sqlite = Sqlite::connect("sqlite::memory:", Clock::Backend).await.unwrap();
         let (enqueued, drained) = drain(&sqlite, 20_000, 256, how).await;
         println!("sqlite in memory, batch 256 {name}: {enqueued:.0} enqueued/s, {drained:.0} drained/s");

@@ -21,8 +21,11 @@ impl Job for Fetch {
     }
 }
 
+/// How many run of each athlete, the most that ran at once, and the order in which they began.
+type Notes = (HashMap<u64, usize>, usize, Vec<u64>);
+
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<(HashMap<u64, usize>, usize, Vec<u64>)>>);
+struct Seen(Arc<Mutex<Notes>>);
 
 async fn fetch(job: Fetch, cx: Context<Seen>) -> Result<(), Failure> {
     let seen = cx.state();

@@ -24,7 +24,10 @@ async fn what_waits_says_by_what() {
     let id = world.client.enqueue_raw("a.job", "1").limit("site", 7).await.expect("enqueued").id;
     world.client.limit("site").key(7).block_for(Duration::from_secs(600)).await.expect("blocked");
     world.cli(&["limit", "set", "all", "--rate", "5/1h"]).good();
-    assert_eq!(world.cli(&["limit", "queue", "default", "all"]).good(), "queue default: under the limit all\n");
+    assert_eq!(
+        world.cli(&["limit", "queue", "default", "all"]).good(),
+        "queue default: under the limit all\n"
+    );
     let told = world.json(&["limits"]);
     let held: Vec<_> = told["in_use"].as_array().expect("a list").iter().map(|l| &l["held"]).collect();
     assert_eq!((&held[0]["limit"], &held[0]["left"]), (&"all".into(), &5.into()));
