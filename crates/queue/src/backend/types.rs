@@ -355,7 +355,7 @@ pub enum Outcome {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
 /// # let jobs = Client::connect("sqlite::memory:").await?;
 /// # let id = jobs.enqueue_raw("a.job", "{}").await?.id;
-/// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], alone: false, ttl_ms: 15_000 };
+/// # let ask = LeaseRequest { worker: "w1".into(), queues: vec![("default".into(), 1)], most: 1_000, alone: false, ttl_ms: 15_000 };
 /// # let token = jobs.backend().lease(&ask).await?.batches[0].token;
 /// let step = Note::Step { name: "fetch".into(), value: "[1,2]".into() };
 /// jobs.backend().note(token, id, &step).await?;
@@ -476,8 +476,8 @@ pub enum Controlled {
 /// # use legwork::{*, backend::*};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
 /// # let jobs = Client::connect("sqlite::memory:").await?;
-/// jobs.backend().pause("mail", Pause::Forever).await?;
-/// jobs.backend().pause("mail", Pause::For(1_000)).await?; // shorter: changes nothing
+/// jobs.backend().steer("mail", Steer::Pause(Pause::Forever)).await?;
+/// jobs.backend().steer("mail", Steer::Pause(Pause::For(1_000))).await?; // shorter: changes nothing
 /// assert_eq!(jobs.queues().await?[0].paused, Some(None));
 /// # Ok(()) }
 /// ```
