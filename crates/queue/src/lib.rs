@@ -144,6 +144,7 @@ pub mod testing;
 mod unique;
 mod worker;
 
+pub use backend::Edge;
 pub use client::{
     Acted, Client, ClientOptions, Enqueue, ErrorGroup, LimitRef, Lookup, Receipt, Snapshot, VersionView,
     Versions, WaitError,

@@ -1,6 +1,6 @@
 //! A fan-out, a fan-in, and what depends on it: `cargo run -p examples --bin flow`
-use legwork::backend::{Edge, FlowState};
-use legwork::{Client, Context, Failure, Flow, Job, Step, Worker};
+use legwork::backend::FlowState;
+use legwork::{Client, Context, Edge, Failure, Flow, Job, Step, Worker};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]

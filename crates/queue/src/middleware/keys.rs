@@ -82,7 +82,7 @@ impl KeyRing {
     /// let ring = KeyRing::parse("# ours\nk1 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n")?;
     /// assert_eq!(format!("{ring:?}"), r#"KeyRing["k1"]"#);
     /// let wrong = KeyRing::parse("k1 c2hvcnQ=").unwrap_err().to_string();
-    /// assert_eq!(wrong, "key k1: is 5 bytes, not 32");
+    /// assert_eq!(wrong, "key: line 1: the key is 5 bytes, not 32");
     /// # Ok::<(), legwork::Error>(())
     /// ```
     ///

@@ -271,8 +271,12 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
-    /// # let jobs = legwork::Client::connect("sqlite::memory:").await?;
-    /// let worker = legwork::Worker::new(jobs, ()).queue("default", 16).blocking_threads(4);
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Crunch { upto: u64 }
+    /// # impl Job for Crunch { const NAME: &'static str = "crunch"; type Output = u64; }
+    /// # fn crunch(job: Crunch, _: Context<()>) -> Result<u64, Failure> { Ok((0..=job.upto).sum()) }
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// let worker = Worker::new(jobs, ()).handle_blocking(crunch).queue("default", 16).blocking_threads(4);
     /// worker.run_until(async {}).await?;
     /// # Ok(()) }
     /// ```

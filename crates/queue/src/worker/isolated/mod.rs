@@ -87,11 +87,14 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// How the processes of [`Worker::handle_isolated`] are started and replaced.
     ///
     /// ```
-    /// # use legwork::*;
+    /// # use legwork::*; use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)] struct Convert { file: String }
+    /// # impl Job for Convert { const NAME: &'static str = "convert"; type Output = (); }
+    /// # async fn convert(_: Convert, _: Context<()>) -> Result<(), Failure> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
     /// # let jobs = Client::connect("sqlite::memory:").await?;
     /// let small = Isolation { recycle_above_bytes: Some(512 << 20), ..Isolation::default() };
-    /// let worker = Worker::new(jobs, ()).queue("default", 4).isolation(small);
+    /// let worker = Worker::new(jobs, ()).handle_isolated(convert).queue("default", 4).isolation(small);
     /// worker.run_until(async {}).await?;
     /// # Ok(()) }
     /// ```
