@@ -7,6 +7,7 @@
 mod browser;
 mod postgres;
 mod process;
+pub mod proxy;
 pub mod runnerly;
 
 pub use browser::Browser;
