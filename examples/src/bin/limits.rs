@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
         jobs.wait::<Fetch>(id).await?;
     }
     let took = begun.elapsed();
-    let (most, order) = (seen.0.lock().unwrap().1, seen.0.lock().unwrap().2.clone());
+    let (_, most, order) = seen.0.lock().unwrap().clone();
     println!("22 jobs in {took:?}, at most {most} of an athlete at once, in the order {order:?}");
     anyhow::ensure!(most <= 2, "two at a time of each athlete");
     anyhow::ensure!(order[..9].contains(&8) && order[..9].contains(&9), "nobody waits for athlete 7");
