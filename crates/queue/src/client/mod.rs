@@ -224,7 +224,7 @@ async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
     match scheme {
         #[cfg(feature = "redis")]
         "redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys" | "valkey+unix" => {
-            Ok(Arc::new(crate::backend::redis::Redis::connect(url, clock).await?))
+            crate::backend::redis::connect(url, clock).await
         }
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(crate::backend::sqlite::Sqlite::connect(url, clock).await?)),

@@ -11,6 +11,8 @@ const NAMESPACE: &str = "legwork";
 pub struct Config {
     pub(super) info: ConnectionInfo,
     pub(super) namespace: String,
+    /// How many shards it is to have; as many as it has where nothing is said.
+    pub(super) shards: Option<u8>,
     /// Host and port, or the socket: never a user or a password.
     pub(super) target: String,
 }
@@ -21,8 +23,8 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Reads `redis://[user:password@]host[:port][/db][?ns=name]` or
-/// `redis+unix:///path.sock[?db=…&user=…&pass=…&ns=name]`.
+/// Reads `redis://[user:password@]host[:port][/db][?ns=name&shards=n]` or
+/// `redis+unix:///path.sock[?db=…&user=…&pass=…&ns=name&shards=n]`.
 pub(super) fn parse(text: &str) -> Result<Config> {
     let wrong = |what: &str| Error::invalid(format!("url: {what}"));
     if text.chars().any(char::is_control) {
@@ -42,12 +44,18 @@ pub(super) fn parse(text: &str) -> Result<Config> {
     };
     let url = url::Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
     let mut namespace = NAMESPACE.to_owned();
+    let mut shards = None;
     for (name, value) in url.query_pairs() {
         match &*name {
             "ns" => namespace = value.into_owned(),
+            "shards" => {
+                shards = Some(super::schema::shards(&value).ok_or_else(|| {
+                    wrong(&format!("shards: {value:?} is not a number from 1 to {}", super::schema::MOST))
+                })?)
+            }
             "db" | "user" | "pass" if socket => {}
             "protocol" => {}
-            other => return Err(wrong(&format!("parameter {other:?} is not known; use ns"))),
+            other => return Err(wrong(&format!("parameter {other:?} is not known; use ns or shards"))),
         }
     }
     crate::name::check("url: ns", &namespace)?;
@@ -72,11 +80,11 @@ pub(super) fn parse(text: &str) -> Result<Config> {
         }
         format!("{host}:{}", url.port().unwrap_or(6379))
     };
-    // The library's own parser takes it apart; it does not know our parameter.
+    // The library's own parser takes it apart; it does not know our parameters.
     let mut plain = url.clone();
     let rest: Vec<_> = url
         .query_pairs()
-        .filter(|(name, _)| name != "ns")
+        .filter(|(name, _)| name != "ns" && name != "shards")
         .map(|(n, v)| (n.into_owned(), v.into_owned()))
         .collect();
     plain.set_query(None);
@@ -84,7 +92,7 @@ pub(super) fn parse(text: &str) -> Result<Config> {
         plain.query_pairs_mut().extend_pairs(rest);
     }
     let info = plain.into_connection_info().map_err(|e| wrong(e.detail().unwrap_or("is not a Redis URL")))?;
-    Ok(Config { info, namespace, target })
+    Ok(Config { info, namespace, shards, target })
 }
 
 /// The first control character that stands percent-encoded in `text`: decoded, it would
@@ -114,6 +122,8 @@ mod tests {
             assert_eq!((config.target.as_str(), config.namespace.as_str()), (target, namespace), "{text}");
             assert_eq!(config.info.redis_settings().db(), db, "{text}");
         }
+        assert_eq!(parse("redis://h?shards=64&ns=x").unwrap().shards, Some(64));
+        assert_eq!(parse("redis://h").unwrap().shards, None);
         let secret = parse("redis://me:hush@h").unwrap();
         assert_eq!(secret.info.redis_settings().password(), Some("hush"));
         assert!(!format!("{secret:?}").contains("hush"));
@@ -136,6 +146,9 @@ mod tests {
             ("redis+unix:///tmp/s%1F", "control"),
             ("redis://h?ns=A b", "ns"),
             ("redis://h?nz=a", "nz"),
+            ("redis://h?shards=0", "shards"),
+            ("redis://h?shards=65", "shards"),
+            ("redis://h?shards=+4", "shards"),
             ("rediss://h", "TLS"),
             ("redis+unix://", "socket"),
         ] {

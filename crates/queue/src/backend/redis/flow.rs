@@ -30,7 +30,7 @@ struct Memo {
 impl Redis {
     /// One step of a flow.
     pub(super) async fn stage(&self, batch: &EnqueueBatch, step: &FlowStep) -> Result<Taken> {
-        let mut call = self.script(&scripts::STAGE, self.shard_of(step.root));
+        let mut call = self.script(&scripts::STAGE);
         call.arg(batch.seq)
             .arg(step.root.as_bytes().as_slice())
             .arg(&step.name)
@@ -66,11 +66,7 @@ impl Redis {
     }
 
     pub(super) async fn flows(&self, ask: &FlowAsk) -> Result<FlowPage> {
-        let shard = match ask {
-            FlowAsk::List(_) => 0,
-            FlowAsk::Nodes { root, .. } | FlowAsk::Inputs { root, .. } => self.shard_of(*root),
-        };
-        let mut call = self.script(&scripts::FLOWS, shard);
+        let mut call = self.script(&scripts::FLOWS);
         let slice = |call: &mut Cmd, from: usize, limit: usize| {
             call.arg(from).arg(limit.clamp(1, 1_000));
         };

@@ -52,7 +52,7 @@ impl World {
     }
 
     async fn damage(&self, verb: &str, key: &str, id: JobId, field: Option<JobId>) {
-        let key = [self.redis.keys(0).named(key).as_bytes(), id.as_bytes()].concat();
+        let key = [self.redis.keys.named(key).as_bytes(), id.as_bytes()].concat();
         let mut call = cmd(verb);
         call.arg(key);
         if let Some(field) = field {
@@ -120,7 +120,7 @@ async fn work_that_was_left_and_lost_is_found_again() {
     let wide = Flow::job(step(0)).then_flow(Flow::group((1..=450).map(step)));
     let flow = world.client.start(wide).await.unwrap();
     assert_eq!(world.run(1).await, 1);
-    let went = world.redis.link.ask(cmd("DEL").arg(world.redis.keys(0).named("todo"))).await.unwrap();
+    let went = world.redis.link.ask(cmd("DEL").arg(world.redis.keys.named("todo"))).await.unwrap();
     assert_eq!(decode::number(went).unwrap(), 1);
     assert!(world.run(500).await < 450, "the rest was left to do");
     world.sweep().await;
@@ -148,7 +148,7 @@ async fn a_dependency_whose_record_is_lost_counts_as_failed() {
     let world = World::new(&server, "record").await;
     let flow = world.flow().await;
     let gone =
-        cmd("HDEL").arg(world.redis.keys(0).named("jobs")).arg(flow.nodes[0].as_bytes().as_slice()).clone();
+        cmd("HDEL").arg(world.redis.keys.named("jobs")).arg(flow.nodes[0].as_bytes().as_slice()).clone();
     world.redis.link.ask(&gone).await.unwrap();
     world.found("which has no record").await;
     world.ends(&flow, FlowState::Failed).await;

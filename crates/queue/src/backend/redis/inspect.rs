@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 impl Redis {
     /// Jobs by id, as they stand; `watch` keeps the end of each for a minute.
     pub(super) async fn view(&self, ids: &[JobId], watch: bool) -> Result<Vec<JobView>> {
-        let Some(first) = ids.first() else {
+        if ids.is_empty() {
             return Ok(Vec::new());
-        };
-        let mut call = self.script(&scripts::VIEW, self.shard_of(*first));
+        }
+        let mut call = self.script(&scripts::VIEW);
         call.arg(u8::from(watch));
         for id in ids {
             call.arg(id.as_bytes().as_slice());
@@ -23,7 +23,7 @@ impl Redis {
     }
 
     pub(super) async fn all_queues(&self) -> Result<Vec<QueueView>> {
-        let call = self.script(&scripts::QUEUES, 0);
+        let call = self.script(&scripts::QUEUES);
         let mut reply = decode::Reply::of(self.run(&scripts::QUEUES, &call).await?)?;
         let mut counters = HashMap::new();
         let mut flat = decode::list(reply.next()?)?.into_iter();
@@ -37,7 +37,7 @@ impl Redis {
 
     pub(super) async fn all_workers(&self) -> Result<Vec<WorkerView>> {
         let now = self.time().await?;
-        let keys = self.keys(0);
+        let keys = &self.keys;
         let beats =
             self.link.ask(cmd("ZRANGE").arg(keys.named("seen")).arg(0).arg(-1).arg("WITHSCORES")).await?;
         let mut beats = decode::list(beats)?.into_iter();
@@ -55,7 +55,7 @@ impl Redis {
     }
 
     pub(super) async fn all_settings(&self, kind: Setting) -> Result<Settings> {
-        let mut call = self.script(&scripts::SETTINGS, 0);
+        let mut call = self.script(&scripts::SETTINGS);
         call.arg(kind.as_str());
         let mut reply = decode::Reply::of(self.run(&scripts::SETTINGS, &call).await?)?;
         let version = decode::number(reply.next()?)? as u64;

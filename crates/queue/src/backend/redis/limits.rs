@@ -14,7 +14,7 @@ impl Redis {
             Budget::Spend { extra } => ("spend", extra.clamp(-1_000_000_000, 1_000_000_000), 0),
             Budget::Reset => ("reset", 0, 0),
         };
-        let mut call = self.script(&scripts::BUDGET, 0);
+        let mut call = self.script(&scripts::BUDGET);
         call.arg(queue).arg(limit).arg(what).arg(a).arg(b);
         self.run(&scripts::BUDGET, &call).await.map(drop)
     }

@@ -17,14 +17,17 @@ mod keys;
 mod limit_tests;
 mod limits;
 mod link;
+mod schema;
 mod scripts;
 mod search;
+mod shards;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 mod trim;
 mod wake;
 
 pub use config::Config;
+pub use shards::connect;
 
 use super::{
     Action, Backend, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard,
@@ -38,15 +41,13 @@ use scripts::Script;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
-/// The version of the stored layout that this code reads and writes.
-const SCHEMA: i64 = 1;
 /// Settles of one call to Redis.
 const SETTLES: usize = 1_000;
 
-/// A queue in Redis.
+/// A queue in Redis: one shard of it where it has several, which [`connect`] puts together.
 pub struct Redis {
     link: link::Link,
-    keys: Vec<Keys>,
+    keys: Keys,
     namespace: String,
     clock: Clock,
     bell: Arc<watch::Sender<u64>>,
@@ -69,7 +70,8 @@ impl Redis {
         config::parse(url)
     }
 
-    /// Connects, and checks that what answers is a Redis whose data this version can read.
+    /// Connects, and checks that what answers is a Redis whose data this version can read. For
+    /// a namespace of one shard; [`connect`] opens any.
     ///
     /// ```no_run
     /// # async fn example() -> legwork::Result<()> {
@@ -83,43 +85,35 @@ impl Redis {
     /// Invalid for a bad URL and for what is no Redis, unavailable when nothing answers,
     /// refused when the rights do not suffice or the data is newer than this version.
     pub async fn connect(url: &str, clock: Clock) -> Result<Redis> {
-        let config = config::parse(url)?;
+        let (redis, shards) = Redis::first(&config::parse(url)?, clock).await?;
+        match shards {
+            1 => Ok(redis),
+            more => Err(Error::invalid(format!("url: ?shards={more}: open it by backend::redis::connect"))),
+        }
+    }
+
+    /// The first shard of a namespace, and how many it has.
+    async fn first(config: &Config, clock: Clock) -> Result<(Redis, u8)> {
         if matches!(clock, Clock::Manual(_)) && !config.namespace.starts_with("test-") {
             return Err(Error::invalid("clock: a manual clock needs a namespace test-… (?ns=test-…)"));
         }
-        let redis = Redis {
-            link: link::Link::new(&config)?,
-            keys: vec![Keys::of(&config.namespace, 0)],
-            namespace: config.namespace,
-            clock,
-            bell: Arc::new(watch::Sender::new(0)),
-            listener: Mutex::default(),
-        };
+        let redis = Redis::shard(config, 0, clock, Arc::new(watch::Sender::new(0)))?;
         redis.link.ask(&cmd("PING")).await?;
-        redis.check_schema().await?;
+        let shards = schema::check(&redis, config.shards).await?;
         redis.check_policy().await;
-        Ok(redis)
+        Ok((redis, shards))
     }
 
-    async fn check_schema(&self) -> Result<()> {
-        let key = self.keys(0).named("schema");
-        // Refused when Redis is full: then the next that connects writes it.
-        let _ = self.link.send(cmd("SET").arg(&key).arg(SCHEMA).arg("NX")).await?;
-        match self.link.send(cmd("GET").arg(&key)).await? {
-            Err(error) => Err(self.diagnose(0, error).await),
-            Ok(Value::Nil) => Ok(()),
-            Ok(found) => match decode::text(found)?.parse::<i64>() {
-                Ok(version) if version <= SCHEMA => Ok(()),
-                Ok(version) => Err(Error::new(
-                    crate::error::Kind::Refused,
-                    format!(
-                        "redis: the data of namespace {} has version {version}, newer than {SCHEMA}: use a newer program",
-                        self.namespace
-                    ),
-                )),
-                Err(_) => Err(Error::corrupt(format!("redis: key {key} does not hold a number"))),
-            },
-        }
+    /// One shard, not asked anything yet; `bell` is rung when there may be work in it.
+    fn shard(config: &Config, shard: u8, clock: Clock, bell: Arc<watch::Sender<u64>>) -> Result<Redis> {
+        Ok(Redis {
+            link: link::Link::new(config)?,
+            keys: Keys::of(&config.namespace, shard),
+            namespace: config.namespace.clone(),
+            clock,
+            bell,
+            listener: Mutex::default(),
+        })
     }
 
     /// Redis may throw jobs away when it is full, unless told otherwise. Whoever may not
@@ -132,18 +126,10 @@ impl Redis {
         }
     }
 
-    fn keys(&self, shard: u8) -> &Keys {
-        &self.keys[usize::from(shard)]
-    }
-
-    fn shard_of(&self, id: JobId) -> u8 {
-        id.shard(self.keys.len() as u8)
-    }
-
     /// A call of a script: the keys of the shard, and a test's time where there is one.
-    fn script(&self, script: &Script, shard: u8) -> Cmd {
+    fn script(&self, script: &Script) -> Cmd {
         let mut call = cmd("EVALSHA");
-        let keys = self.keys(shard).fixed();
+        let keys = self.keys.fixed();
         call.arg(&script.sha).arg(keys.len());
         encode::args(&mut call, keys);
         match self.clock.manual_ms() {
@@ -162,16 +148,16 @@ impl Redis {
         }
         match answer {
             Ok(value) => Ok(value),
-            Err(error) => Err(self.diagnose(0, error).await),
+            Err(error) => Err(self.diagnose(error).await),
         }
     }
 
     /// The error for callers; a wrong type is traced to its key.
-    async fn diagnose(&self, shard: u8, error: redis::RedisError) -> Error {
+    async fn diagnose(&self, error: redis::RedisError) -> Error {
         if !errors::wrong_type(&error) {
             return self.link.told(error);
         }
-        let keys = self.keys(shard);
+        let keys = &self.keys;
         let mut suspects: Vec<(String, &str)> =
             keys.fixed().iter().cloned().zip(keys::FIXED.iter().map(|(_, kind)| *kind)).collect();
         suspects.push((keys.named("schema"), "string"));
@@ -208,7 +194,7 @@ impl Redis {
 
     async fn take_in(&self, batch: &EnqueueBatch) -> Result<Taken> {
         let plan = encode::Jobs::of(&batch.jobs);
-        let mut call = self.script(&scripts::ENQUEUE, 0);
+        let mut call = self.script(&scripts::ENQUEUE);
         encode::guard(&mut call, batch);
         plan.write(&mut call);
         let mut reply = decode::Reply::of(self.run(&scripts::ENQUEUE, &call).await?)?;
@@ -231,7 +217,7 @@ impl Redis {
             Pause::For(wait) => ("for", encode::ms(wait)),
             Pause::Off => ("off", 0),
         };
-        let mut call = self.script(&scripts::PAUSE, 0);
+        let mut call = self.script(&scripts::PAUSE);
         call.arg(queue).arg(what).arg(ms);
         self.run(&scripts::PAUSE, &call).await.map(drop)
     }
@@ -240,7 +226,7 @@ impl Redis {
         for phase in ["list", "keys", "due", "meta"] {
             let mut cursor = "0".to_owned();
             loop {
-                let mut call = self.script(&scripts::PURGE, 0);
+                let mut call = self.script(&scripts::PURGE);
                 call.arg(queue).arg(limit.clamp(1, 1_000)).arg(phase).arg(&cursor);
                 let mut reply = decode::Reply::of(self.run(&scripts::PURGE, &call).await?)?;
                 let gone = decode::number(reply.next()?)?;
@@ -257,7 +243,7 @@ impl Redis {
     }
 
     async fn act(&self, id: JobId, action: Action) -> Result<Controlled> {
-        let mut call = self.script(&scripts::CONTROL, self.shard_of(id));
+        let mut call = self.script(&scripts::CONTROL);
         call.arg(id.as_bytes().as_slice()).arg(match action {
             Action::Cancel => "cancel",
             Action::Discard => "discard",
@@ -277,7 +263,7 @@ impl Redis {
     }
 
     async fn write_down(&self, token: Token, id: JobId, note: &Note) -> Result<Settled> {
-        let mut call = self.script(&scripts::NOTE, self.shard_of(id));
+        let mut call = self.script(&scripts::NOTE);
         call.arg(token.0).arg(id.as_bytes().as_slice());
         match note {
             Note::Progress(text) => call.arg("progress").arg(text),
@@ -298,7 +284,7 @@ impl Redis {
 
     async fn sign(&self, worker: &WorkerView) -> Result<Vec<Order>> {
         let json = serde_json::to_vec(worker).map_err(|e| Error::invalid(format!("worker: {e}")))?;
-        let mut call = self.script(&scripts::BEAT, 0);
+        let mut call = self.script(&scripts::BEAT);
         let orders = worker.orders();
         call.arg(&worker.id).arg(if worker.leaving { Vec::new() } else { json }).arg(orders.len());
         for (name, value) in orders {
@@ -316,7 +302,7 @@ impl Redis {
     }
 
     async fn store(&self, kind: Setting, name: &str, value: Option<&str>) -> Result<Option<Entry>> {
-        let mut call = self.script(&scripts::PUT, 0);
+        let mut call = self.script(&scripts::PUT);
         call.arg(kind.as_str()).arg(name).arg(value.unwrap_or_default());
         let mut rest = decode::Reply::of(self.run(&scripts::PUT, &call).await?)?.rest();
         match (rest.next(), rest.next()) {
@@ -357,7 +343,7 @@ impl Backend for Redis {
 
     fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Leased> {
         Box::pin(async move {
-            let mut call = self.script(&scripts::LEASE, 0);
+            let mut call = self.script(&scripts::LEASE);
             call.arg(&request.worker)
                 .arg(encode::ms(request.ttl_ms))
                 .arg(u8::from(request.alone))
@@ -375,7 +361,7 @@ impl Backend for Redis {
 
     fn extend<'a>(&'a self, tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended> {
         Box::pin(async move {
-            let mut call = self.script(&scripts::EXTEND, 0);
+            let mut call = self.script(&scripts::EXTEND);
             call.arg(encode::ms(ttl_ms));
             encode::args(&mut call, tokens.iter().map(|token| token.0));
             let mut reply = decode::Reply::of(self.run(&scripts::EXTEND, &call).await?)?;
@@ -391,7 +377,7 @@ impl Backend for Redis {
             let mut all = Vec::with_capacity(items.len());
             for items in items.chunks(SETTLES) {
                 let plan = encode::Settles::of(items);
-                let mut call = self.script(&scripts::SETTLE, 0);
+                let mut call = self.script(&scripts::SETTLE);
                 plan.write(&mut call);
                 let mut reply = decode::Reply::of(self.run(&scripts::SETTLE, &call).await?)?;
                 all.extend(plan.answers(&decode::bytes(reply.next()?)?)?);
@@ -406,7 +392,7 @@ impl Backend for Redis {
 
     fn promote(&self, limit: usize) -> Fut<'_, Promoted> {
         Box::pin(async move {
-            let mut call = self.script(&scripts::PROMOTE, 0);
+            let mut call = self.script(&scripts::PROMOTE);
             call.arg(limit.min(1_000));
             let mut reply = decode::Reply::of(self.run(&scripts::PROMOTE, &call).await?)?;
             let count = decode::number(reply.next()?)? as usize;
@@ -416,7 +402,7 @@ impl Backend for Redis {
 
     fn reap(&self, limit: usize, outage: bool, ttl_ms: i64) -> Fut<'_, Vec<Reaped>> {
         Box::pin(async move {
-            let mut call = self.script(&scripts::REAP, 0);
+            let mut call = self.script(&scripts::REAP);
             call.arg(limit.min(1_000)).arg(u8::from(outage)).arg(encode::ms(ttl_ms));
             call.arg(encode::blamed(LOST));
             decode::reaped(self.run(&scripts::REAP, &call).await?)
@@ -425,7 +411,7 @@ impl Backend for Redis {
 
     fn prune(&self, limit: usize) -> Fut<'_, usize> {
         Box::pin(async move {
-            let mut call = self.script(&scripts::PRUNE, 0);
+            let mut call = self.script(&scripts::PRUNE);
             call.arg(limit);
             let mut reply = decode::Reply::of(self.run(&scripts::PRUNE, &call).await?)?;
             let gone = decode::number(reply.next()?)? as usize;
@@ -483,7 +469,7 @@ impl Backend for Redis {
         if let Ok(mut listener) = self.listener.lock()
             && listener.as_ref().is_none_or(|task| task.is_finished())
         {
-            let (client, channel) = (self.link.client().clone(), self.keys(0).named("wake"));
+            let (client, channel) = (self.link.client().clone(), self.keys.named("wake"));
             *listener = Some(tokio::spawn(wake::listen(client, channel, self.bell.clone())).abort_handle());
         }
         self.bell.subscribe()
@@ -495,7 +481,7 @@ impl Backend for Redis {
 
     fn audit(&self) -> Fut<'_, Vec<String>> {
         Box::pin(async move {
-            let call = self.script(&scripts::AUDIT, 0);
+            let call = self.script(&scripts::AUDIT);
             let reply = decode::Reply::of(self.run(&scripts::AUDIT, &call).await?)?;
             reply.rest().map(decode::text).collect()
         })

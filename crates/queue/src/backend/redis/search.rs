@@ -120,7 +120,7 @@ impl Redis {
             Source::Leased => &scripts::IDS_LEASED,
             Source::Final(_) => &scripts::IDS_FINAL,
         };
-        let mut call = self.script(script, 0);
+        let mut call = self.script(script);
         if let Source::Final(state) = source {
             call.arg(state.as_str());
         }
@@ -128,7 +128,7 @@ impl Redis {
     }
 
     async fn ranked(&self, key: &str, filter: &Filter, at: &[u8], want: usize) -> Result<Step> {
-        let mut call = self.script(&scripts::IDS_RANKED, 0);
+        let mut call = self.script(&scripts::IDS_RANKED);
         let index = key != "due";
         let bound =
             |ms: Option<i64>, none: &str| ms.filter(|_| index).map_or(none.into(), |ms| ms.to_string());
@@ -169,7 +169,7 @@ impl Redis {
             let next = (from != b"end").then(|| from.to_vec());
             return Ok(Step { ids, places: Vec::new(), next });
         }
-        let mut call = self.script(&scripts::IDS_SCANNED, 0);
+        let mut call = self.script(&scripts::IDS_SCANNED);
         call.arg(hash).arg(filter.name.as_deref().unwrap_or_default());
         call.arg(filter.queue.as_deref().unwrap_or_default()).arg(from).arg(want);
         let mut reply = decode::Reply::of(self.run(&scripts::IDS_SCANNED, &call).await?)?;
@@ -192,7 +192,7 @@ impl Redis {
         let (mut from, mut all) = (from.to_owned(), Vec::new());
         while all.len() < limit {
             let want = (limit - all.len()).min(NAMED);
-            let mut call = self.script(&scripts::TERMS, 0);
+            let mut call = self.script(&scripts::TERMS);
             call.arg(&from).arg(want);
             let mut rest = decode::Reply::of(self.run(&scripts::TERMS, &call).await?)?.rest();
             let before = all.len();

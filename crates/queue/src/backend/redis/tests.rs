@@ -129,7 +129,7 @@ async fn a_key_of_another_type_is_named_and_nothing_changes() {
     let list = ("q:default:5", "list");
     for (name, kind) in keys::FIXED.into_iter().chain([list]) {
         let redis = open(&server, "type").await;
-        let key = redis.keys(0).named(name);
+        let key = redis.keys.named(name);
         let (mut late, mut met) = (jobs(1), 0);
         late[0].due = Due::In(0);
         put(&redis, 1, jobs(5)).await.unwrap();

@@ -51,7 +51,7 @@ impl Redis {
         let mut gone = 0;
         // The oldest first, which stand at the heads of their lists.
         for step in over.iter().rev().take(limit).collect::<Vec<_>>().chunks(STEP) {
-            let mut call = self.script(&scripts::DROP, 0);
+            let mut call = self.script(&scripts::DROP);
             call.arg(queue).arg(state.as_str());
             for job in step {
                 call.arg(job.list.as_slice()).arg(job.entry.as_slice());
@@ -65,7 +65,7 @@ impl Redis {
     async fn kept(&self, queue: &str, state: State) -> Result<Vec<Kept>> {
         let mut all = Vec::new();
         while all.len() < MOST {
-            let mut call = self.script(&scripts::KEPT, 0);
+            let mut call = self.script(&scripts::KEPT);
             call.arg(queue).arg(state.as_str()).arg(all.len()).arg(STEP);
             let mut rest = decode::Reply::of(self.run(&scripts::KEPT, &call).await?)?.rest();
             let before = all.len();
