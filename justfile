@@ -16,6 +16,10 @@ legwork *ARGS:
 model CASES="20000":
     LEGWORK_MODEL_CASES={{CASES}} cargo test --release -p legwork --test model
 
+# what a bare client does, and what Legwork does: `just bench drain`, `just bench all`
+bench *ARGS:
+    cargo run --release -q -p legwork-bench -- {{ARGS}}
+
 # every example, without a server and on a Redis of its own
 examples:
     cargo test -p tests --test examples

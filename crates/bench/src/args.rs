@@ -1,0 +1,57 @@
+//! The command line.
+
+use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
+
+/// Measures what Legwork does, and in the same run what a bare client does with the same
+/// bytes in the same layout.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "legwork-bench", version)]
+pub(crate) struct Args {
+    /// What to measure.
+    #[arg(value_enum)]
+    pub(crate) what: What,
+    /// On which backend; a Redis is started for it [default: redis, of `all` both].
+    #[arg(long, value_enum)]
+    pub(crate) backend: Option<Kind>,
+    /// One JSON array on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Jobs in each window [default: 500000, of SQLite 100000, of `backlog` 10000000].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
+    pub(crate) jobs: Option<u64>,
+    /// Windows of each figure; the median is told, and the best.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub(crate) runs: u64,
+    /// A worker's permits [default: as a new user has them].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) concurrency: Option<u64>,
+    /// So few jobs that it takes seconds: whether it works, not how fast.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Redis writes an append-only file, synced every second.
+    #[arg(long)]
+    pub(crate) aof: bool,
+    /// Writes results.json, results.md and chart.svg into this directory.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// For a process of ours that this one starts: where, and what to do there.
+    #[arg(long, hide = true, num_args = 3)]
+    pub(crate) part: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// Everything below but `profile`, on both backends unless one is named.
+    All,
+    /// Workers run jobs that do nothing.
+    Drain,
+    /// One by one, and in bulk.
+    Enqueue,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Redis,
+    Sqlite,
+}

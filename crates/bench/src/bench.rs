@@ -1,0 +1,120 @@
+//! Where a measurement takes place: a backend of its own, empty each time, and the figures.
+
+use crate::args::{Args, Kind};
+use crate::machine::{Meter, Sample};
+use crate::report::Row;
+use crate::server::Server;
+use anyhow::{Context as _, Result, bail};
+use legwork::Client;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub(crate) struct Bench {
+    pub(crate) args: Args,
+    pub(crate) kind: Kind,
+    pub(crate) rows: Vec<Row>,
+    server: Option<Server>,
+    dir: TempDir,
+    files: usize,
+}
+
+impl Bench {
+    pub(crate) fn start(args: Args, kind: Kind) -> Result<Bench> {
+        let server = if kind == Kind::Redis { Some(Server::start(args.aof)?) } else { None };
+        Ok(Bench { args, kind, rows: Vec::new(), server, dir: tempfile::tempdir()?, files: 0 })
+    }
+
+    /// What is measured, in a line.
+    pub(crate) fn version(&self) -> Result<Option<String>> {
+        let Some(server) = &self.server else { return Ok(None) };
+        let aof = if self.args.aof { "append-only file, synced every second" } else { "without persistence" };
+        Ok(Some(format!("Redis {}, {aof}, TCP on the loopback", server.version()?)))
+    }
+
+    /// How many jobs a window has, when it is not said and not to be quick.
+    pub(crate) fn jobs(&self, redis: usize, sqlite: usize) -> usize {
+        let usual = if self.kind == Kind::Redis { redis } else { sqlite };
+        match self.args.jobs {
+            Some(jobs) => jobs as usize,
+            None if self.args.quick => 2_000,
+            None => usual,
+        }
+    }
+
+    pub(crate) fn runs(&self) -> usize {
+        if self.args.quick { 1 } else { self.args.runs as usize }
+    }
+
+    /// The server, where there is one.
+    pub(crate) fn server(&self) -> Result<&Server> {
+        self.server.as_ref().context("this is measured on Redis only")
+    }
+
+    /// A client of an empty backend.
+    pub(crate) async fn client(&mut self) -> Result<Client> {
+        Ok(Client::connect(&self.empty()?).await?)
+    }
+
+    /// The address of an empty backend.
+    pub(crate) fn empty(&mut self) -> Result<String> {
+        if let Some(server) = &self.server {
+            server.flush()?;
+            return Ok(server.url());
+        }
+        let file = |n| self.dir.path().join(format!("{n}.db"));
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", file(self.files).display()));
+        }
+        self.files += 1;
+        Ok(format!("sqlite:{}", file(self.files).display()))
+    }
+
+    fn redis_cpu(&self) -> Option<f64> {
+        self.server.as_ref().and_then(|server| server.cpu().ok())
+    }
+
+    pub(crate) fn meter(&self) -> Meter {
+        Meter::start(self.redis_cpu())
+    }
+
+    pub(crate) fn stop(&self, meter: Meter, jobs: usize) -> Sample {
+        meter.stop(jobs, self.redis_cpu())
+    }
+
+    /// The full name of a figure.
+    pub(crate) fn name(&self, what: &str) -> String {
+        let backend = if self.kind == Kind::Redis { "redis" } else { "sqlite" };
+        format!("{backend} {what}")
+    }
+
+    /// Notes a figure, and tells it to who looks on.
+    pub(crate) fn note(&mut self, row: Row) {
+        match self.args.json {
+            true => eprintln!("{}", row.line()),
+            false => println!("{}", row.line()),
+        }
+        self.rows.push(row);
+    }
+}
+
+/// Waits until no job is unfinished.
+pub(crate) async fn finished(client: &Client) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let left = waiting(client).await?;
+        if left == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("{left} jobs are not settled a minute after the last has run");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// How many jobs are unfinished.
+pub(crate) async fn waiting(client: &Client) -> Result<u64> {
+    let queues = client.queues().await?;
+    let states = legwork::State::ALL.iter().filter(|state| !state.is_final());
+    Ok(states.map(|state| queues.iter().map(|queue| queue.count(*state)).sum::<u64>()).sum())
+}
