@@ -20,6 +20,10 @@ model CASES="20000":
 bench *ARGS:
     cargo run --release -q -p legwork-bench -- {{ARGS}}
 
+# instructions of the pure steps beside those in the repository; --write writes them anew
+instructions *ARGS:
+    cargo run --release -q -p legwork-bench --no-default-features --bin legwork-hot -- {{ARGS}}
+
 # every example, without a server and on a Redis of its own
 examples:
     cargo test -p tests --test examples

@@ -40,14 +40,27 @@ pub(crate) struct Args {
     pub(crate) part: Option<Vec<String>>,
 }
 
+/// In the order in which `all` measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum What {
-    /// Everything below but `profile`, on both backends unless one is named.
+    /// Everything below, on both backends unless one is named.
     All,
-    /// Workers run jobs that do nothing.
-    Drain,
     /// One by one, and in bulk.
     Enqueue,
+    /// Workers run jobs that do nothing.
+    Drain,
+    /// Both at the same time.
+    Mixed,
+    /// Limits and unique keys, beside a drain without.
+    Limits,
+    /// From a call in one process to the handler in another.
+    Latency,
+    /// Of a waiting job, and of a worker.
+    Memory,
+    /// From ten thousand jobs to ten million.
+    Backlog,
+    /// Where the cost of a job goes.
+    Profile,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

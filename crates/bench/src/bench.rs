@@ -6,6 +6,8 @@ use crate::report::Row;
 use crate::server::Server;
 use anyhow::{Context as _, Result, bail};
 use legwork::Client;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -61,12 +63,21 @@ impl Bench {
             server.flush()?;
             return Ok(server.url());
         }
-        let file = |n| self.dir.path().join(format!("{n}.db"));
         for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", file(self.files).display()));
+            let _ = std::fs::remove_file(format!("{}{end}", self.file().display()));
         }
         self.files += 1;
-        Ok(format!("sqlite:{}", file(self.files).display()))
+        self.url()
+    }
+
+    /// The address of the backend as it is.
+    pub(crate) fn url(&self) -> Result<String> {
+        let file = format!("sqlite:{}", self.file().display());
+        Ok(self.server.as_ref().map_or(file, Server::url))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join(format!("{}.db", self.files))
     }
 
     fn redis_cpu(&self) -> Option<f64> {
@@ -95,6 +106,13 @@ impl Bench {
         }
         self.rows.push(row);
     }
+}
+
+/// Starts this program again, for a part of a measurement that is another process.
+pub(crate) fn child(part: &str, place: &str, detail: &str) -> Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["all", "--part", part, place, detail]).stdout(Stdio::piped());
+    command.spawn().with_context(|| format!("the process {part} cannot be started"))
 }
 
 /// Waits until no job is unfinished.

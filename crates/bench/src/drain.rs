@@ -4,7 +4,7 @@ use crate::args::Kind;
 use crate::bench::{Bench, finished};
 use crate::enqueue::enqueue_bare;
 use crate::load::{self, Answered, Kept, Plain, Tally};
-use crate::machine::Sample;
+use crate::machine::{Sample, median};
 use crate::raw::{self, Raw};
 use crate::report::Row;
 use crate::sqlite;
@@ -24,17 +24,18 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
 
 async fn one<K: load::Kind>(bench: &mut Bench, what: &str, kept: raw::Kept) -> Result<()> {
     let jobs = bench.jobs(500_000, 100_000);
-    let limit = match bench.kind {
-        Kind::Redis => bare(bench, jobs, kept)?,
-        Kind::Sqlite => sqlite::drain(bench, jobs, BATCH, kept).await?,
-    };
-    let mut samples = Vec::new();
+    let records = load::records(0..jobs)?;
+    let (mut limits, mut samples) = (Vec::new(), Vec::new());
     for _ in 0..bench.runs() {
+        limits.push(match bench.kind {
+            Kind::Redis => bare_window(bench, &records, kept)?,
+            Kind::Sqlite => sqlite::drain(bench, &records, BATCH, kept).await?,
+        });
         let client = bench.client().await?;
         samples.push(window::<K>(bench, &client, jobs).await?);
     }
     let settings = format!("{}, leases of up to {BATCH}", concurrency(bench));
-    bench.note(Row::rate(bench.name(what), samples, settings).limit(Some(limit)));
+    bench.note(Row::rate(bench.name(what), samples, settings).limit(Some(median(&limits))));
     Ok(())
 }
 
@@ -78,23 +79,17 @@ pub(crate) async fn window<K: load::Kind>(bench: &Bench, client: &Client, jobs: 
     Ok(sample)
 }
 
-/// The median of what bare connections do, each in a thread of its own.
-fn bare(bench: &mut Bench, jobs: usize, kept: raw::Kept) -> Result<f64> {
-    let records = load::records(0..jobs)?;
-    let mut rates = Vec::new();
-    for _ in 0..bench.runs() {
-        bench.empty()?;
-        let port = bench.server()?.port();
-        tokio::task::block_in_place(|| enqueue_bare(port, &records, LANES, 1_000))?;
-        let meter = bench.meter();
-        let done = tokio::task::block_in_place(|| drain_bare(port, kept))?;
-        if done != jobs {
-            bail!("the bare client has drained {done} of {jobs} jobs");
-        }
-        rates.push(bench.stop(meter, jobs).rate);
+/// Bare connections, each in a thread of its own.
+fn bare_window(bench: &mut Bench, records: &[(raw::Id, Vec<u8>)], kept: raw::Kept) -> Result<Sample> {
+    bench.empty()?;
+    let port = bench.server()?.port();
+    tokio::task::block_in_place(|| enqueue_bare(port, records, LANES, 1_000))?;
+    let meter = bench.meter();
+    let done = tokio::task::block_in_place(|| drain_bare(port, kept))?;
+    if done != records.len() {
+        bail!("the bare client has drained {done} of {} jobs", records.len());
     }
-    rates.sort_by(f64::total_cmp);
-    Ok(rates[rates.len() / 2])
+    Ok(bench.stop(meter, done))
 }
 
 fn drain_bare(port: u16, kept: raw::Kept) -> Result<usize> {

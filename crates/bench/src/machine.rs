@@ -64,6 +64,27 @@ pub(crate) struct Sample {
     pub(crate) others: f64,
 }
 
+impl Sample {
+    /// Several windows one after the other as one.
+    pub(crate) fn joined(all: &[Sample]) -> Sample {
+        let mean = |of: &dyn Fn(&Sample) -> f64| all.iter().map(of).sum::<f64>() / all.len() as f64;
+        let redis = all.iter().all(|s| s.redis_us.is_some());
+        Sample {
+            rate: 1.0 / mean(&|s| 1.0 / s.rate),
+            client_us: mean(&|s| s.client_us),
+            redis_us: redis.then(|| mean(&|s| s.redis_us.unwrap_or(0.0))),
+            others: mean(&|s| s.others),
+        }
+    }
+}
+
+/// The one in the middle by its rate.
+pub(crate) fn median(all: &[Sample]) -> Sample {
+    let mut all = all.to_vec();
+    all.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    all[all.len() / 2]
+}
+
 /// A window that has begun.
 pub(crate) struct Meter {
     begun: Instant,

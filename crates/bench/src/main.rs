@@ -5,20 +5,28 @@
 //! clients.
 
 mod args;
+mod backlog;
 mod bench;
+mod chart;
 mod drain;
 mod enqueue;
+mod latency;
+mod limits;
 mod load;
 mod machine;
+mod memory;
+mod mixed;
+mod profile;
 mod raw;
 mod report;
 mod server;
 mod sqlite;
+mod steps;
 
 use anyhow::{Context as _, Result};
 use args::{Args, Kind, What};
 use bench::Bench;
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use report::Row;
 use std::process::ExitCode;
 
@@ -41,6 +49,14 @@ fn begin(args: Args) -> Result<()> {
 }
 
 async fn run(args: Args) -> Result<()> {
+    if let Some([part, place, detail]) = args.part.as_deref() {
+        return match part.as_str() {
+            "producer" => latency::produce(place, detail).await,
+            "bare-producer" => latency::produce_bare(place, detail),
+            "worker" => memory::work(place, detail).await,
+            other => anyhow::bail!("part: {other:?} is none"),
+        };
+    }
     report::warn_if_busy();
     let kinds = match (args.backend, args.what) {
         (Some(kind), _) => vec![kind],
@@ -72,14 +88,24 @@ async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// One kind of figure, or each in turn.
 async fn measure(bench: &mut Bench) -> Result<()> {
-    let all = bench.args.what == What::All;
-    let wanted = |bench: &Bench, what| all || bench.args.what == what;
-    if wanted(bench, What::Enqueue) {
-        enqueue::run(bench).await?;
-    }
-    if wanted(bench, What::Drain) {
-        drain::run(bench).await?;
+    let asked = bench.args.what;
+    for what in What::value_variants() {
+        if asked != *what && asked != What::All {
+            continue;
+        }
+        match what {
+            What::All => {}
+            What::Enqueue => enqueue::run(bench).await?,
+            What::Drain => drain::run(bench).await?,
+            What::Mixed => mixed::run(bench).await?,
+            What::Limits => limits::run(bench).await?,
+            What::Latency => latency::run(bench).await?,
+            What::Memory => memory::run(bench).await?,
+            What::Backlog => backlog::run(bench).await?,
+            What::Profile => profile::run(bench).await?,
+        }
     }
     Ok(())
 }

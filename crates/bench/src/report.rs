@@ -20,6 +20,9 @@ pub(crate) struct Row {
     pub(crate) goal: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) redis_us: Option<f64>,
+    /// What a job cost Redis when the bare client did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_redis_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_us: Option<f64>,
     /// The share of the machine that others used meanwhile, in per cent.
@@ -52,24 +55,24 @@ impl Row {
     pub(crate) fn of(name: String, value: f64, unit: &'static str, settings: impl Into<String>) -> Row {
         let goal = GOALS.iter().find(|(goal, _)| *goal == name).map(|(_, goal)| *goal);
         let settings = settings.into();
-        let (best, redis_us, client_us, others) = (None, None, None, None);
-        Row { name, value, unit, limit: None, settings, best, goal, redis_us, client_us, others }
+        let (limit, best, redis_us, limit_redis_us, client_us, others) = Default::default();
+        Row { name, value, unit, limit, settings, best, goal, redis_us, limit_redis_us, client_us, others }
     }
 
     /// The median of several windows, with what each job cost in it.
-    pub(crate) fn rate(name: String, mut samples: Vec<Sample>, settings: impl Into<String>) -> Row {
-        samples.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-        let median = samples[samples.len() / 2];
+    pub(crate) fn rate(name: String, samples: Vec<Sample>, settings: impl Into<String>) -> Row {
+        let median = machine::median(&samples);
         let mut row = Row::of(name, median.rate, "jobs/s", settings);
-        row.best = samples.last().map(|s| s.rate).filter(|_| samples.len() > 1);
+        row.best = samples.iter().map(|s| s.rate).max_by(f64::total_cmp).filter(|_| samples.len() > 1);
         row.redis_us = median.redis_us;
         row.client_us = Some(median.client_us);
         row.others = Some(median.others * 100.0);
         row
     }
 
-    pub(crate) fn limit(self, limit: Option<f64>) -> Row {
-        Row { limit, ..self }
+    /// Beside what a bare client did.
+    pub(crate) fn limit(self, bare: Option<Sample>) -> Row {
+        Row { limit: bare.map(|s| s.rate), limit_redis_us: bare.and_then(|s| s.redis_us), ..self }
     }
 
     /// As a line for people.
@@ -78,7 +81,15 @@ impl Row {
         if let Some(limit) = self.limit {
             line += &format!("  ({:.0} % of {})", self.value / limit * 100.0, number(limit));
         }
-        let optional = [("best", self.best), ("Redis µs", self.redis_us), ("client µs", self.client_us)];
+        if let Some(goal) = self.goal {
+            line += &format!("  wanted {}", number(goal));
+        }
+        let optional = [
+            ("best", self.best),
+            ("Redis µs", self.redis_us),
+            ("bare", self.limit_redis_us),
+            ("client µs", self.client_us),
+        ];
         for (what, n) in optional.into_iter().filter_map(|(what, n)| n.map(|n| (what, n))) {
             line += &format!("  {what} {}", number(n));
         }
@@ -95,7 +106,7 @@ impl Row {
         let or_none = |n: Option<f64>| n.map_or("–".into(), number);
         let share = self.limit.map_or("–".into(), |limit| format!("{:.0} %", self.value / limit * 100.0));
         format!(
-            "| {} | {} {} | {} | {} | {share} | {} | {} | {} | {} |",
+            "| {} | {} {} | {} | {} | {share} | {} | {} | {} | {} | {} |",
             self.name,
             number(self.value),
             self.unit,
@@ -103,6 +114,7 @@ impl Row {
             or_none(self.limit),
             or_none(self.goal),
             or_none(self.redis_us),
+            or_none(self.limit_redis_us),
             or_none(self.client_us),
             self.settings
         )
@@ -133,7 +145,7 @@ pub(crate) fn warn_if_busy() {
     }
 }
 
-/// Writes results.json and results.md.
+/// Writes results.json, results.md and chart.svg.
 pub(crate) fn write(out: &Path, rows: &[Row], about: &[String]) -> Result<()> {
     let save = |name: &str, text: String| {
         let path = out.join(name);
@@ -141,14 +153,18 @@ pub(crate) fn write(out: &Path, rows: &[Row], about: &[String]) -> Result<()> {
     };
     std::fs::create_dir_all(out).with_context(|| format!("out: {} cannot be made", out.display()))?;
     save("results.json", serde_json::to_string_pretty(rows)? + "\n")?;
+    save("chart.svg", crate::chart::svg(rows)?)?;
     save("results.md", markdown(rows, about))
 }
 
 /// The whole as Markdown.
 fn markdown(rows: &[Row], about: &[String]) -> String {
-    let mut text = about.iter().map(|line| format!("{line}\n")).collect::<String>();
-    text += "\n| what | figure | best | limit | of it | wanted | Redis µs/job | client µs/job | settings |\n";
-    text += "|---|--:|--:|--:|--:|--:|--:|--:|---|\n";
+    let mut text = String::from(
+        "# Results\n\nWritten by `legwork-bench`; what each figure means stands in performance.md.\n\n",
+    );
+    about.iter().for_each(|line| text += &format!("- {line}\n"));
+    text += "\n![rates as bars](chart.svg)\n\n| what | figure | best | limit | of it | wanted | Redis µs/job | of a bare client | client µs/job | settings |\n";
+    text += "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n";
     for row in rows {
         text += &row.cells();
         text.push('\n');

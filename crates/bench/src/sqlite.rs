@@ -1,13 +1,12 @@
 //! What SQLite can do: a bare loop of sqlx over the same records, in a WAL, every commit synced.
 
 use crate::bench::Bench;
-use crate::load;
+use crate::machine::Sample;
 use crate::raw::{Id, Kept};
 use anyhow::{Result, bail};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, QueryBuilder, Row as _, SqliteConnection};
 use std::str::FromStr;
-use std::time::Instant;
 
 const SCHEMA: &str = "CREATE TABLE jobs (ord INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, record BLOB NOT NULL, \
     token INTEGER, result TEXT)";
@@ -36,40 +35,33 @@ async fn insert(db: &mut SqliteConnection, jobs: &[(Id, Vec<u8>)]) -> Result<()>
     Ok(tx.commit().await?)
 }
 
-/// Jobs a second of one connection that writes so many in a transaction: the median.
-pub(crate) async fn enqueue(bench: &mut Bench, jobs: usize, each: usize) -> Result<f64> {
-    let records = load::records(0..jobs)?;
-    let mut rates = Vec::new();
-    for _ in 0..bench.runs() {
-        let mut db = open(bench).await?;
-        let begun = Instant::now();
-        for some in records.chunks(each) {
-            insert(&mut db, some).await?;
-        }
-        rates.push(jobs as f64 / begun.elapsed().as_secs_f64());
+/// One connection that writes so many in a transaction.
+pub(crate) async fn enqueue(bench: &mut Bench, records: &[(Id, Vec<u8>)], each: usize) -> Result<Sample> {
+    let mut db = open(bench).await?;
+    let meter = bench.meter();
+    for some in records.chunks(each) {
+        insert(&mut db, some).await?;
     }
-    rates.sort_by(f64::total_cmp);
-    Ok(rates[rates.len() / 2])
+    Ok(bench.stop(meter, records.len()))
 }
 
-/// Jobs a second of one connection that settles a batch and leases the next in a transaction.
-pub(crate) async fn drain(bench: &mut Bench, jobs: usize, batch: usize, kept: Kept) -> Result<f64> {
-    let records = load::records(0..jobs)?;
-    let mut rates = Vec::new();
-    for _ in 0..bench.runs() {
-        let mut db = open(bench).await?;
-        for some in records.chunks(1_000) {
-            insert(&mut db, some).await?;
-        }
-        let begun = Instant::now();
-        let done = empty(&mut db, batch, kept).await?;
-        if done != jobs {
-            bail!("the bare loop has drained {done} of {jobs} jobs");
-        }
-        rates.push(jobs as f64 / begun.elapsed().as_secs_f64());
+/// One connection that settles a batch and leases the next in a transaction.
+pub(crate) async fn drain(
+    bench: &mut Bench,
+    records: &[(Id, Vec<u8>)],
+    batch: usize,
+    kept: Kept,
+) -> Result<Sample> {
+    let mut db = open(bench).await?;
+    for some in records.chunks(1_000) {
+        insert(&mut db, some).await?;
     }
-    rates.sort_by(f64::total_cmp);
-    Ok(rates[rates.len() / 2])
+    let meter = bench.meter();
+    let done = empty(&mut db, batch, kept).await?;
+    if done != records.len() {
+        bail!("the bare loop has drained {done} of {} jobs", records.len());
+    }
+    Ok(bench.stop(meter, done))
 }
 
 async fn empty(db: &mut SqliteConnection, batch: usize, kept: Kept) -> Result<usize> {
