@@ -6,7 +6,8 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 /// The id of a job: a UUIDv7 that the client makes before the first send, so that an
-/// enqueue whose reply was lost can be repeated. Its last byte names the shard.
+/// enqueue whose reply was lost can be repeated. Its last byte names the shard, any where
+/// nothing binds the job to one.
 ///
 /// ```
 /// use legwork::JobId;
@@ -18,14 +19,15 @@ use uuid::Uuid;
 pub struct JobId(Uuid);
 
 impl JobId {
-    /// A fresh id in shard 0.
+    /// A fresh id, in a shard at random.
     ///
     /// ```
     /// assert_eq!(legwork::JobId::new().shard(1), 0);
+    /// assert!((0..100).any(|_| legwork::JobId::new().shard(4) == 3));
     /// ```
     #[allow(clippy::new_without_default)]
     pub fn new() -> JobId {
-        JobId::in_shard(0)
+        JobId(Uuid::now_v7())
     }
 
     /// A fresh id that lives in the shard given.
@@ -34,7 +36,12 @@ impl JobId {
     /// assert_eq!(legwork::JobId::in_shard(3).shard(8), 3);
     /// ```
     pub fn in_shard(shard: u8) -> JobId {
-        let mut bytes = *Uuid::now_v7().as_bytes();
+        JobId::new().moved(shard)
+    }
+
+    /// This id, but in the shard given.
+    pub(crate) fn moved(self, shard: u8) -> JobId {
+        let mut bytes = *self.as_bytes();
         bytes[15] = shard;
         JobId(Uuid::from_bytes(bytes))
     }

@@ -33,7 +33,7 @@ pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-use crate::{JobId, Result};
+use crate::{Envelope, JobId, Result};
 use std::future::Future;
 use std::pin::Pin;
 use tokio::sync::watch;
@@ -74,6 +74,35 @@ pub trait Backend: Send + Sync + 'static {
     /// # Ok(()) }
     /// ```
     fn describe(&self) -> String;
+
+    /// How many shards the namespace has. What its cases say of order and of atomic batches
+    /// holds within each.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert_eq!(jobs.backend().shards(), 1);
+    /// # Ok(()) }
+    /// ```
+    fn shards(&self) -> u8 {
+        1
+    }
+
+    /// The shard that such a job must live in, because of its flow, its queue or its keys;
+    /// none where it may live in any. Its id had better name it: it is looked for there first.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert_eq!(jobs.backend().place(&Envelope::new("a.job", "{}")?), None);
+    /// # Ok(()) }
+    /// ```
+    fn place(&self, envelope: &Envelope) -> Option<u8> {
+        let _ = envelope;
+        None
+    }
 
     /// The backend's time, milliseconds since the Unix epoch.
     ///

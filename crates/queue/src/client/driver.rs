@@ -29,11 +29,46 @@ impl Driver {
 
     /// Enqueues up to [`MAX_BATCH`] jobs in one atomic step.
     pub(crate) async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
-        let (answer, answered) = oneshot::channel();
-        let gone = || Error::unavailable("the runtime on which the client was made has ended");
-        self.orders.send(Order { jobs, answer }).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.order(jobs).await?.await.map_err(|_| gone())?
     }
+
+    async fn order(&self, jobs: Vec<NewJob>) -> Result<oneshot::Receiver<Result<Vec<Enqueued>>>> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order { jobs, answer }).await.map_err(|_| gone())?;
+        Ok(answered)
+    }
+}
+
+/// As [`Driver::enqueue`], each job by the driver of its shard: a step in each.
+pub(crate) async fn spread(
+    drivers: &[Driver],
+    backend: &dyn Backend,
+    jobs: Vec<NewJob>,
+) -> Result<Vec<Enqueued>> {
+    let total = jobs.len();
+    let mut parts: Vec<(Vec<usize>, Vec<NewJob>)> = drivers.iter().map(|_| Default::default()).collect();
+    for (number, job) in jobs.into_iter().enumerate() {
+        let e = &job.envelope;
+        let shard = backend.place(e).unwrap_or_else(|| e.id.shard(drivers.len() as u8));
+        let (numbers, mine) = &mut parts[usize::from(shard)];
+        numbers.push(number);
+        mine.push(job);
+    }
+    let mut sent = Vec::new();
+    for (driver, (numbers, mine)) in drivers.iter().zip(parts).filter(|(_, (_, jobs))| !jobs.is_empty()) {
+        sent.push((numbers, driver.order(mine).await?));
+    }
+    // All are under way before the first is waited for.
+    let mut all = vec![None; total];
+    for (numbers, answered) in sent {
+        let answers = answered.await.map_err(|_| gone())??;
+        numbers.into_iter().zip(answers).for_each(|(number, answer)| all[number] = Some(answer));
+    }
+    Ok(all.into_iter().flatten().collect())
+}
+
+fn gone() -> Error {
+    Error::unavailable("the runtime on which the client was made has ended")
 }
 
 async fn drive(backend: Arc<dyn Backend>, patience: Duration, mut inbox: mpsc::Receiver<Order>) {

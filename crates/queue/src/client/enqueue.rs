@@ -128,6 +128,13 @@ impl Client {
             check(&envelope, self.options().max_payload)?;
         }
         middleware::carry(&mut envelope, due);
+        // A node of a flow keeps the id by which others wait for it.
+        if !chosen
+            && envelope.flow.is_none()
+            && let Some(shard) = self.backend().place(&envelope)
+        {
+            envelope.id = envelope.id.moved(shard);
+        }
         let record = envelope.encode();
         Ok(NewJob { envelope, record, due, chosen })
     }

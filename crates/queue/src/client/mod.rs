@@ -56,7 +56,8 @@ impl fmt::Debug for Client {
 struct Inner {
     backend: Arc<dyn Backend>,
     options: ClientOptions,
-    driver: driver::Driver,
+    /// One a shard.
+    drivers: Box<[driver::Driver]>,
     url: Option<String>,
     /// What a test kit does around an enqueue.
     #[cfg(feature = "testing")]
@@ -135,11 +136,12 @@ impl Client {
     }
 
     fn build(backend: Arc<dyn Backend>, options: ClientOptions, url: Option<String>) -> Client {
-        let driver = driver::Driver::start(backend.clone(), options.patience);
+        let start = |_| driver::Driver::start(backend.clone(), options.patience);
+        let drivers = (0..backend.shards()).map(start).collect();
         let inner = Inner {
             backend,
             options,
-            driver,
+            drivers,
             url,
             #[cfg(feature = "testing")]
             around: Default::default(),
@@ -185,7 +187,10 @@ impl Client {
 
     /// Hands jobs to the driver, which lets them ride with others.
     pub(crate) async fn send(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
-        self.around(self.inner.driver.enqueue(jobs)).await
+        match &self.inner.drivers[..] {
+            [driver] => self.around(driver.enqueue(jobs)).await,
+            drivers => self.around(driver::spread(drivers, &*self.inner.backend, jobs)).await,
+        }
     }
 
     /// Enqueues; a test kit may have more to do before that is answered.

@@ -65,6 +65,10 @@ impl Client {
             flow.edges.iter().copied().partition(|(from, ..)| !given_ids.contains(from));
         let flow = Flow { edges: inner, ..flow };
         check::check(&flow)?;
+        // The flow lives where the first job that is bound to a shard must; the rest agree, or are refused.
+        let bound = flow.steps.iter().filter_map(|step| step.envelope.as_ref().ok());
+        let root =
+            bound.filter_map(|e| self.backend().place(e)).next().map_or(root, |shard| root.moved(shard));
         let waits: HashSet<JobId> = flow.edges.iter().map(|(_, to, _)| *to).collect();
         let (name, keep_ms) = (flow.name, flow.keep.as_ms());
         let mut edges: Vec<NewEdge> =

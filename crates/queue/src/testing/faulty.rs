@@ -218,6 +218,14 @@ macro_rules! verbs {
                 self.inner.describe()
             }
 
+            fn shards(&self) -> u8 {
+                self.inner.shards()
+            }
+
+            fn place(&self, envelope: &crate::Envelope) -> Option<u8> {
+                self.inner.place(envelope)
+            }
+
             fn wakeups(&self) -> watch::Receiver<u64> {
                 self.inner.wakeups()
             }

@@ -4,7 +4,7 @@
 mod valkey;
 
 use legwork::backend::Backend;
-use legwork::backend::redis::Redis;
+use legwork::backend::redis;
 use legwork::backend::sqlite::Sqlite;
 use legwork::testing::harness::{Harness, START_MS};
 use legwork::testing::server::TestServer;
@@ -26,18 +26,28 @@ fn shared<S>(holder: &Mutex<Weak<S>>, start: impl FnOnce() -> Option<S>) -> Opti
     Some(server)
 }
 
+static SERVER: Mutex<Weak<TestServer>> = Mutex::new(Weak::new());
+
 async fn on_redis(url: &str, keeper: Keeper) -> Option<(Harness, Keeper)> {
-    let url = format!("{url}?ns=test-{}", JobId::new());
+    on_shards(url, 1, keeper).await
+}
+
+async fn on_shards(url: &str, shards: u8, keeper: Keeper) -> Option<(Harness, Keeper)> {
+    let url = format!("{url}?ns=test-{}&shards={shards}", JobId::new());
     let clock = ManualClock::new(START_MS);
-    let open = async || Redis::connect(&url, Clock::Manual(clock.clone())).await.expect("connect");
-    let backend: Arc<dyn Backend> = Arc::new(open().await);
-    let other = Arc::new(open().await);
+    let open = async || redis::connect(&url, Clock::Manual(clock.clone())).await.expect("connect");
+    let (backend, other) = (open().await, open().await);
     Some((Harness::new(backend, other, clock), keeper))
+}
+
+/// The same server, and a namespace of three shards.
+pub(crate) async fn redis_shards() -> Option<(Harness, Keeper)> {
+    let server = shared(&SERVER, TestServer::start)?;
+    on_shards(&server.url(), 3, Box::new(server)).await
 }
 
 /// A private Redis server, and a namespace for this test.
 pub(crate) async fn redis() -> Option<(Harness, Keeper)> {
-    static SERVER: Mutex<Weak<TestServer>> = Mutex::new(Weak::new());
     let server = shared(&SERVER, TestServer::start)?;
     on_redis(&server.url(), Box::new(server)).await
 }
