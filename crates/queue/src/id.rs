@@ -109,6 +109,17 @@ impl JobId {
     }
 }
 
+/// The shard of a key. What stands in the first braces speaks for the whole, so that keys can
+/// be kept together.
+pub(crate) fn shard_of(key: &str, shards: u8) -> u8 {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    let word = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
+    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    ((hash ^ (hash >> 32)) % u64::from(shards.max(1))) as u8
+}
+
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -125,5 +136,21 @@ impl FromStr for JobId {
                 "job id: {shown:?} is not a UUID (32 hexadecimal digits, hyphens allowed)"
             ))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_spread_and_tags_keep_them_together() {
+        let mut held = [0; 3];
+        (0..3_000).for_each(|n| held[usize::from(shard_of(&format!("runner {n}"), 3))] += 1);
+        assert!(held.iter().all(|n| (800..1_200).contains(n)), "{held:?}");
+        assert_eq!(shard_of("{7}:fetch", 64), shard_of("7", 64));
+        assert_eq!(shard_of("a {7} b {8}", 64), shard_of("7", 64));
+        let whole = |key: &str| shard_of(key, 64);
+        assert!((0..9).any(|n| whole(&format!("{{}}{n}")) != whole("{}0")), "empty braces are no tag");
     }
 }

@@ -409,7 +409,9 @@ impl Scheduler {
 
     fn slot(&self, schedule: &Schedule, slot: i64) -> Result<NewJob> {
         let mut envelope = schedule.envelope.clone();
-        envelope.id = JobId::derived(&[&schedule.name, &slot.to_string()], 0);
+        // Where the schedule's mark is, so that both change in one step.
+        let shard = crate::id::shard_of(&schedule.name, self.client.backend().shards());
+        envelope.id = JobId::derived(&[&schedule.name, &slot.to_string()], shard);
         envelope.created_ms = Some(slot);
         self.client.new_job(envelope, Due::Now, true)
     }

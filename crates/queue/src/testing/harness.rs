@@ -2,6 +2,7 @@
 
 use crate::backend::*;
 use crate::{Envelope, JobId, Limit, LimitKey, ManualClock, State};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,9 +46,16 @@ pub struct Harness {
 #[derive(Clone)]
 pub struct Draft(NewJob);
 
+thread_local! {
+    /// The jobs of a case go round the shards, where there are several, so that it fares the
+    /// same each time.
+    static SHARD: Cell<u8> = const { Cell::new(0) };
+}
+
 /// A draft of a job of this name, in the queue `q`, due now.
 pub fn job(name: &str) -> Draft {
     let mut envelope = Envelope::new(name, "{\"n\":1}").expect("a good name and payload");
+    envelope.id = JobId::in_shard(SHARD.replace(SHARD.get().wrapping_add(1)));
     envelope.queue = "q".into();
     Draft(NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false })
 }

@@ -3,22 +3,12 @@
 //! key; else the one that its id names.
 
 use super::Shards;
+pub(super) use crate::id::shard_of as of_key;
 use crate::{Envelope, Error, JobId, Result};
 use std::collections::HashMap;
 
 /// Queues that live in one shard, because they name a limit.
 pub(super) type Pins = HashMap<String, u8>;
-
-/// The shard of a key. What stands in the first braces speaks for the whole, so that keys can
-/// be kept together.
-pub(super) fn of_key(key: &str, shards: u8) -> u8 {
-    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
-    let word = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
-    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    ((hash ^ (hash >> 32)) % u64::from(shards)) as u8
-}
 
 /// What a job of its own is kept together by, with its name in messages.
 fn key(envelope: &Envelope) -> Option<(&'static str, &str)> {
@@ -77,21 +67,5 @@ impl Shards {
             }
             _ => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_spread_and_tags_keep_them_together() {
-        let mut held = [0; 3];
-        (0..3_000).for_each(|n| held[usize::from(of_key(&format!("runner {n}"), 3))] += 1);
-        assert!(held.iter().all(|n| (800..1_200).contains(n)), "{held:?}");
-        assert_eq!(of_key("{7}:fetch", 64), of_key("7", 64));
-        assert_eq!(of_key("a {7} b {8}", 64), of_key("7", 64));
-        let whole = |key: &str| of_key(key, 64);
-        assert!((0..9).any(|n| whole(&format!("{{}}{n}")) != whole("{}0")), "empty braces are no tag");
     }
 }
