@@ -185,6 +185,13 @@ pub struct LeaseRequest {
 #[serde(transparent)]
 pub struct Token(pub u64);
 
+impl Token {
+    /// The shard that gave it, in a namespace of so many.
+    pub(crate) fn shard(self, shards: u8) -> u64 {
+        if shards > 1 { self.0 % 256 } else { 0 }
+    }
+}
+
 /// Jobs leased together.
 ///
 /// ```

@@ -86,7 +86,8 @@ impl Client {
         Enqueue::new(self.clone(), Envelope::new(name, payload))
     }
 
-    /// Enqueues many jobs of one type by its policy, in atomic steps of 1,000.
+    /// Enqueues many jobs of one type by its policy, in atomic steps of 1,000; over several
+    /// shards each step is atomic in each.
     ///
     /// ```
     /// # use legwork::*; use serde::{Serialize, Deserialize};

@@ -6,7 +6,7 @@ use super::blocking::Threads;
 use super::held::Held;
 use super::running::Health;
 use super::{Engine, Lane, Settings};
-use crate::backend::{Backend, Order, Setting, WorkerState, WorkerView};
+use crate::backend::{Backend, Order, Setting, Token, WorkerState, WorkerView};
 use crate::{Client, Error, Result, maintain};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -109,9 +109,13 @@ impl Beat {
         let mut wait = every;
         loop {
             tokio::time::sleep(wait).await;
-            let tokens = self.held.tokens();
+            let mut tokens = self.held.tokens();
             wait = every;
-            for step in tokens.chunks(STEP) {
+            // Leases of one shard go together: one that does not answer costs no other its own.
+            let shard = |token: &Token| token.shard(backend.shards());
+            tokens.sort_by_key(shard);
+            let steps = tokens.chunk_by(|a, b| shard(a) == shard(b)).flat_map(|some| some.chunks(STEP));
+            for step in steps {
                 let asked = Instant::now();
                 let call = backend.extend(step, self.settings.lease.as_millis() as i64);
                 match tokio::time::timeout(every, call).await {

@@ -3,6 +3,7 @@
 //! Ids wait in lists, records in one hash, and a batch of jobs holds one lease; the layout
 //! is told in `keys.rs` and `lua/prelude.lua`. One script a verb (`lua/*.lua`), so that each
 //! is one atomic step; `encode` and `decode` are the way in and out, `link` the connection.
+//! All of it is about one shard; `shards` makes one queue of several.
 
 mod config;
 mod decode;
@@ -55,8 +56,9 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Reads a URL: `redis://[user:password@]host[:port][/db][?ns=name]` or
-    /// `redis+unix:///path.sock[?db=…&ns=name]`. The namespace is `legwork` unless named.
+    /// Reads a URL: `redis://[user:password@]host[:port][/db][?ns=name&shards=n]` or
+    /// `redis+unix:///path.sock[?db=…&ns=name&shards=n]`. The namespace is `legwork` unless
+    /// named; it has one shard unless it is made with more, 64 at most.
     ///
     /// ```
     /// use legwork::backend::redis::Redis;

@@ -54,8 +54,7 @@ impl Shards {
     async fn spread(&self, batch: &EnqueueBatch) -> Result<Taken> {
         let mut answers = vec![None; batch.jobs.len()];
         let mut left: Vec<usize> = (0..batch.jobs.len()).collect();
-        let mut known = true;
-        loop {
+        for again in [true, false] {
             let groups = self.groups(batch, &left, None);
             let sent = groups.iter().map(|group| self.send(batch, group, &batch.lane, batch.seq));
             let (mut refused, mut failed) = (Vec::new(), None);
@@ -66,26 +65,27 @@ impl Shards {
                     }
                     // Whoever reads the settings again sends all of it again, under ids chosen.
                     Ok(Taken::Changed) => return Ok(Taken::Changed),
-                    Err(e) => {
-                        // A shard that is not its queue's takes nothing of it in.
-                        if e.is_refused() {
-                            refused.extend(&group.jobs);
-                        }
+                    Err(e) if e.is_refused() && failed.is_none() => {
+                        refused.push(group);
                         failed = Some(e);
                     }
+                    Err(e) if e.is_refused() => refused.push(group),
+                    Err(e) => return Err(partly(e, &answers)),
                 }
             }
-            match failed {
-                None => return Ok(Taken::Jobs(answers.into_iter().flatten().collect())),
-                Some(e) if e.is_refused() && known => {
-                    if !self.learn_pins().await? {
-                        return Err(partly(e, &answers));
-                    }
-                    (known, left) = (false, refused);
-                }
-                Some(e) => return Err(partly(e, &answers)),
+            let Some(error) = failed else { break };
+            // A shard that is not its queue's takes nothing of it in. Others who learn at the
+            // same time must not make this look as if nothing had changed.
+            self.learn_pins().await?;
+            let moved = |group: &&Group| {
+                group.jobs.iter().any(|job| self.place_of(&batch.jobs[*job].envelope, None) != group.place)
+            };
+            if !again || !refused.iter().any(moved) {
+                return Err(partly(error, &answers));
             }
+            left = refused.iter().flat_map(|group| group.jobs.clone()).collect();
         }
+        Ok(Taken::Jobs(answers.into_iter().flatten().collect()))
     }
 
     /// A slot's guard stands in one shard, and so does what has no place of its own. What must

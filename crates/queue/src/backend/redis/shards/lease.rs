@@ -54,6 +54,7 @@ impl Shards {
     /// asked by the next call, which begins elsewhere.
     pub(super) async fn lease_some(&self, request: &LeaseRequest) -> Result<Leased> {
         let (mut leased, mut failed, hints) = (Leased::default(), None, self.listens());
+        let mut well = false;
         let mut left = request.clone();
         for (shard, rung) in self.order() {
             if left.most == 0 || left.queues.is_empty() || hints && !rung && !leased.batches.is_empty() {
@@ -64,6 +65,7 @@ impl Shards {
             part.seen.store(*part.redis.bell.borrow(), Relaxed);
             match part.redis.lease(&left).await {
                 Ok(mut some) => {
+                    well = true;
                     left = rest(&left, &some.batches);
                     some.batches.iter_mut().for_each(|batch| batch.token = outer(batch.token, shard));
                     leased.batches.extend(some.batches);
@@ -71,6 +73,7 @@ impl Shards {
                     leased.next_ms = leased.next_ms.into_iter().chain(some.next_ms).min();
                 }
                 Err(e) if e.is_unavailable() => {
+                    tracing::warn!(shard, error = %e, "a shard does not answer; the others go on");
                     part.rests_until.store(uptime() + REST_MS, Relaxed);
                     failed = Some(e);
                 }
@@ -80,12 +83,13 @@ impl Shards {
             }
         }
         match failed {
-            Some(e) if leased.batches.is_empty() => Err(e),
+            Some(e) if !well => Err(e),
             _ => Ok(leased),
         }
     }
 
-    /// Who holds none of these leases is asked for requests to cancel only; its silence does no harm.
+    /// Asks the shards of these leases, or all where there are none, which is how requests to
+    /// cancel are looked for.
     pub(super) async fn renew(&self, tokens: &[Token], ttl_ms: i64) -> Result<Extended> {
         let mut of = vec![Vec::new(); self.parts.len()];
         for (place, token) in tokens.iter().enumerate() {
@@ -94,22 +98,31 @@ impl Shards {
                 mine.push((place, token));
             }
         }
-        let asked = self.parts.iter().zip(&of).map(|(part, mine)| async {
+        let none = of.iter().all(Vec::is_empty);
+        let asked = self.parts.iter().zip(&of).map(|(part, mine)| async move {
+            if mine.is_empty() && !none {
+                return Ok(Extended::default());
+            }
             let tokens: Vec<Token> = mine.iter().map(|(_, token)| *token).collect();
             part.redis.extend(&tokens, ttl_ms).await
         });
         let mut all = Extended { held: vec![false; tokens.len()], cancel: Vec::new() };
+        let (mut failed, mut well) = (None, false);
         for (mine, answer) in of.iter().zip(join_all(asked).await) {
             match answer {
                 Ok(some) => {
+                    well = true;
                     mine.iter().zip(some.held).for_each(|((place, _), held)| all.held[*place] = held);
                     all.cancel.extend(some.cancel);
                 }
-                Err(e) if mine.is_empty() && e.is_unavailable() => {}
-                Err(e) => return Err(e),
+                Err(e) => failed = Some(e),
             }
         }
-        Ok(all)
+        match failed {
+            // Requests to cancel are heard of those who answer.
+            Some(e) if !none || !well => Err(e),
+            _ => Ok(all),
+        }
     }
 
     pub(super) async fn settle_all(&self, items: &[Settle]) -> Result<Vec<Settled>> {

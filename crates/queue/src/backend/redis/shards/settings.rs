@@ -81,18 +81,21 @@ impl Shards {
         Some(Guard::Settings { kind: *kind, version: known[shard] })
     }
 
-    /// Reads where queues live; whether that was not known.
-    pub(super) async fn learn_pins(&self) -> Result<bool> {
+    /// Reads where queues live.
+    pub(super) async fn learn_pins(&self) -> Result<()> {
         let all = self.any(|redis| redis.settings(Setting::Queue)).await?;
-        Ok(self.take_pins(&all.entries))
+        self.take_pins(&all.entries);
+        Ok(())
     }
 
-    fn take_pins(&self, entries: &[Entry]) -> bool {
+    fn take_pins(&self, entries: &[Entry]) {
         let number = self.number();
         let pins =
             entries.iter().filter_map(|entry| Some((entry.name.clone(), pin_of(&entry.value, number)?)));
-        let (pins, Ok(mut known)) = (pins.collect::<Pins>(), self.pins.write()) else { return false };
-        std::mem::replace(&mut *known, pins) != *known
+        let pins = pins.collect::<Pins>();
+        if let Ok(mut known) = self.pins.write() {
+            *known = pins;
+        }
     }
 
     pub(super) async fn all_settings(&self, kind: Setting) -> Result<Settings> {
