@@ -111,6 +111,7 @@ impl JobId {
 
 /// The shard of a key. What stands in the first braces speaks for the whole, so that keys can
 /// be kept together.
+#[cfg(any(test, feature = "redis", feature = "cron"))]
 pub(crate) fn shard_of(key: &str, shards: u8) -> u8 {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     let word = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
