@@ -67,6 +67,17 @@ impl ManualClock {
         self.0.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
     }
 
+    /// Moves the hand back, as the clock of a server that was wrong.
+    ///
+    /// ```
+    /// let clock = legwork::ManualClock::new(9);
+    /// clock.set_back(std::time::Duration::from_millis(7));
+    /// assert_eq!(clock.now_ms(), 2);
+    /// ```
+    pub fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(by.as_millis() as i64, Ordering::SeqCst);
+    }
+
     /// Where the hand stands, in milliseconds since the Unix epoch.
     ///
     /// ```

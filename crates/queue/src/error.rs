@@ -41,6 +41,9 @@ pub(crate) enum Kind {
     Conflict,
     /// The backend refused, and nothing was changed: out of memory, disk full, rights.
     Refused,
+    /// Refused and nothing changed, for a reason that passes without anything being done
+    /// about the call: a full disk, too few replicas, a password that was rotated.
+    Suspended,
     /// Stored data is not what it must be.
     Corrupt,
 }
@@ -120,7 +123,12 @@ impl Error {
     /// assert!(!"x".parse::<legwork::JobId>().unwrap_err().is_refused());
     /// ```
     pub fn is_refused(&self) -> bool {
-        self.0.kind == Kind::Refused
+        matches!(self.0.kind, Kind::Refused | Kind::Suspended)
+    }
+
+    /// Whether the same call may fare better later, as it stands.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self.0.kind, Kind::Unavailable | Kind::Suspended)
     }
 }
 

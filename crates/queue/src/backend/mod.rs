@@ -249,6 +249,9 @@ pub trait Backend: Send + Sync + 'static {
     /// With `outage` (the caller could not reach the backend before this call) every lease
     /// is renewed by `ttl_ms` instead, once per `ttl_ms`, and nobody is charged.
     ///
+    /// A lease that ends later than one renewed at this instant would (the backend's clock
+    /// has been set back) is cut to that: whoever holds it has time to renew it.
+    ///
     /// ```
     /// # use legwork::{*, backend::*};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {

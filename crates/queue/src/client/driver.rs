@@ -143,13 +143,30 @@ async fn send(
 /// Repeats a call that is safe to repeat while the backend does not answer.
 pub(crate) async fn patiently<'a, T>(
     patience: Duration,
+    call: impl FnMut() -> crate::backend::Fut<'a, T>,
+) -> Result<T> {
+    repeatedly(patience, Error::is_unavailable, call).await
+}
+
+/// As [`patiently`], also while the backend takes no writes: for what a worker has to say,
+/// which is not lost because a disk is full for a while.
+pub(crate) async fn persistently<'a, T>(
+    patience: Duration,
+    call: impl FnMut() -> crate::backend::Fut<'a, T>,
+) -> Result<T> {
+    repeatedly(patience, Error::is_passing, call).await
+}
+
+async fn repeatedly<'a, T>(
+    patience: Duration,
+    again: fn(&Error) -> bool,
     mut call: impl FnMut() -> crate::backend::Fut<'a, T>,
 ) -> Result<T> {
     let started = Instant::now();
     let mut wait = Duration::from_millis(20);
     loop {
         match call().await {
-            Err(e) if e.is_unavailable() && started.elapsed().saturating_add(wait) < patience => {
+            Err(e) if again(&e) && started.elapsed().saturating_add(wait) < patience => {
                 tracing::warn!(error = %e, "the backend does not answer; trying again");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_millis(250));

@@ -19,7 +19,7 @@ pub use search::{Acted, ErrorGroup};
 pub use versions::{VersionView, Versions};
 pub use wait::WaitError;
 
-pub(crate) use driver::patiently;
+pub(crate) use driver::{patiently, persistently};
 pub(crate) use enqueue::typed;
 #[cfg(feature = "outbox")]
 pub(crate) use enqueue::{check, debounced};

@@ -12,8 +12,8 @@ const STEP: usize = 100;
 
 pub(super) async fn daemon(backend: &dyn Backend, lease: Duration) {
     let every = SWEEP.min(lease / 3);
-    // Whether the backend could not be reached at the last try: then nobody could renew,
-    // and nobody is charged for it.
+    // Whether the backend could not be reached, or took no writes, at the last try: then
+    // nobody could renew, and nobody is charged for it.
     let mut outage = false;
     loop {
         tokio::time::sleep(every).await;
@@ -37,7 +37,7 @@ pub(super) async fn daemon(backend: &dyn Backend, lease: Duration) {
                     }
                 }
                 Err(e) => {
-                    outage |= e.is_unavailable();
+                    outage |= e.is_passing();
                     tracing::debug!(error = %e, "no sweep; trying again");
                     break;
                 }

@@ -20,6 +20,7 @@ pub struct TestServer {
     dir: PathBuf,
     port: Option<u16>,
     args: Vec<String>,
+    env: Vec<(String, String)>,
 }
 
 impl TestServer {
@@ -33,7 +34,7 @@ impl TestServer {
     /// # Panics
     /// When `CI` is set and there is no server, or the server does not come up.
     pub fn start() -> Option<TestServer> {
-        TestServer::launch(None, &[])
+        TestServer::launch(None, &[], &[])
     }
 
     /// Starts a server on a TCP port of the loopback that was free a moment ago.
@@ -46,7 +47,7 @@ impl TestServer {
     /// As [`TestServer::start`].
     pub fn start_tcp() -> Option<TestServer> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        TestServer::launch(Some(port), &[])
+        TestServer::launch(Some(port), &[], &[])
     }
 
     /// Starts a server on a Unix socket with further arguments, as `--maxmemory 8mb`.
@@ -58,10 +59,22 @@ impl TestServer {
     /// # Panics
     /// As [`TestServer::start`].
     pub fn start_with(args: &[&str]) -> Option<TestServer> {
-        TestServer::launch(None, args)
+        TestServer::launch(None, &[], args)
     }
 
-    fn launch(port: Option<u16>, args: &[&str]) -> Option<TestServer> {
+    /// As [`TestServer::start_with`], with variables in its environment, as `LD_PRELOAD`.
+    ///
+    /// ```no_run
+    /// let server = legwork::testing::server::TestServer::start_under(&[("LD_PRELOAD", "shim.so")], &[]);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`TestServer::start`].
+    pub fn start_under(env: &[(&str, &str)], args: &[&str]) -> Option<TestServer> {
+        TestServer::launch(None, env, args)
+    }
+
+    fn launch(port: Option<u16>, env: &[(&str, &str)], args: &[&str]) -> Option<TestServer> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let found = std::env::var_os("PATH")
             .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("redis-server").is_file()));
@@ -75,7 +88,8 @@ impl TestServer {
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).expect("a directory for the server");
         let args = args.iter().map(|a| (*a).to_owned()).collect();
-        let mut server = TestServer { child: None, dir, port, args };
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut server = TestServer { child: None, dir, port, args, env };
         server.restart();
         Some(server)
     }
@@ -138,6 +152,7 @@ impl TestServer {
             command.arg("--unixsocket").arg(self.socket());
         }
         command.args(["--save", "", "--appendonly", "no"]).args(&self.args).current_dir(&self.dir);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("redis-server"));
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.ping().is_err() {

@@ -63,7 +63,7 @@ impl Inner {
             return parent.note(note).await;
         }
         let backend = self.client.backend();
-        crate::client::patiently(patience, || backend.note(self.token, self.id, note)).await
+        crate::client::persistently(patience, || backend.note(self.token, self.id, note)).await
     }
 
     /// The job as it stands.

@@ -135,13 +135,13 @@ async fn look<S: Clone + Send + Sync + 'static>(
 }
 
 /// Every permit is taken. A worker that is merely busy is ready all the same: it asks the
-/// backend for the time now and then.
+/// backend now and then, for something that may write, as everything it needs does.
 async fn full<S>(engine: &Engine<S>, freed: Notified<'_>) {
     tokio::select! {
         () = freed => {}
         () = engine.stop.cancelled() => {}
         () = tokio::time::sleep(engine.settings.poll) => {
-            if engine.backend.now().await.is_ok() {
+            if engine.backend.extend(&[], engine.settings.lease.as_millis() as i64).await.is_ok() {
                 engine.health.polled(engine.health.pools.iter());
             }
         }

@@ -32,7 +32,7 @@ pub(super) async fn settle<S>(engine: &Engine<S>, items: &[Settle]) {
         tokio::time::sleep(engine.settings.lease).await;
     };
     let answers = tokio::select! {
-        answers = crate::client::patiently(Duration::MAX, || engine.backend.settle(items)) => answers,
+        answers = crate::client::persistently(Duration::MAX, || engine.backend.settle(items)) => answers,
         () = stopped => Err(crate::Error::unavailable("the worker stops")),
     };
     match answers {

@@ -83,7 +83,7 @@ impl Beat {
         tracing::error!(%id, ?since, replaced, "a handler blocks its thread and cannot be ended; its job goes on without it");
         if let Some(outcome) = outcome(hold, terms) {
             let item = [Settle { token, id, outcome, keyed: terms.keyed }];
-            let call = crate::client::patiently(self.settings.lease, || backend.settle(&item));
+            let call = crate::client::persistently(self.settings.lease, || backend.settle(&item));
             match call.await.as_deref() {
                 Ok([Settled::Done]) => {}
                 Ok(_) => tracing::warn!(%id, "its lease is lost as well"),

@@ -38,13 +38,16 @@ fn said(error: &RedisError) -> String {
 pub(super) fn told(target: &str, error: RedisError) -> Error {
     let said = said(&error);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let refused = |what: &str| (Kind::Refused, format!("redis at {target}: {what}: {said}"));
+    let as_kind = |kind, what: &str| (kind, format!("redis at {target}: {what}: {said}"));
+    let refused = |what| as_kind(Kind::Refused, what);
     let (kind, line) = if has(&["OOM "]) {
         refused("out of memory (maxmemory)")
     } else if has(&["MISCONF", "NOREPLICAS"]) {
-        refused("does not take writes")
-    } else if error.kind() == ErrorKind::AuthenticationFailed || has(&["NOAUTH", "WRONGPASS", "NOPERM"]) {
-        (Kind::Refused, format!("redis at {target}: no permission; check user, password and ACL: {said}"))
+        as_kind(Kind::Suspended, "does not take writes")
+    } else if error.kind() == ErrorKind::AuthenticationFailed || has(&["NOAUTH", "WRONGPASS"]) {
+        (Kind::Suspended, format!("redis at {target}: no permission; check user and password: {error}"))
+    } else if has(&["NOPERM"]) {
+        as_kind(Kind::Suspended, "no permission; check user, password and ACL")
     } else if has(&["unknown command", "Unknown Redis command"]) {
         refused("a command is missing; Redis 6.2 or newer is needed")
     } else if has(&["MOVED ", "ASK ", "CROSSSLOT"]) {

@@ -67,11 +67,6 @@ impl Keys {
     pub(super) fn named(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
-
-    /// The list of what is available in a queue at a priority.
-    pub(super) fn list(&self, queue: &str, priority: u8) -> String {
-        format!("{}q:{queue}:{priority}", self.prefix)
-    }
 }
 
 #[cfg(test)]
@@ -82,7 +77,6 @@ mod tests {
     fn every_key_carries_the_tag_of_its_shard() {
         let keys = Keys::of("legwork", 3);
         assert_eq!(keys.fixed()[0], "{legwork:3}:jobs");
-        assert_eq!(keys.list("mail", 5), "{legwork:3}:q:mail:5");
         assert!(keys.fixed().iter().all(|k| k.starts_with("{legwork:3}:")));
     }
 

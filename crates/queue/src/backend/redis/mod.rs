@@ -7,8 +7,10 @@
 
 mod config;
 mod decode;
+mod diagnose;
 mod encode;
 mod errors;
+mod eviction;
 mod flow;
 #[cfg(all(test, feature = "testing"))]
 mod flow_tests;
@@ -25,6 +27,8 @@ mod shards;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 mod trim;
+#[cfg(all(test, feature = "testing"))]
+mod trouble_tests;
 mod wake;
 
 pub use config::Config;
@@ -42,6 +46,8 @@ use scripts::Script;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
+/// How often a script is loaded for one call.
+const FORGOTTEN: usize = 5;
 /// Settles of one call to Redis.
 const SETTLES: usize = 1_000;
 
@@ -53,6 +59,8 @@ pub struct Redis {
     clock: Clock,
     bell: Arc<watch::Sender<u64>>,
     listener: Mutex<Option<tokio::task::AbortHandle>>,
+    /// When it was last looked for what Redis has thrown away.
+    looked: Mutex<Option<std::time::Instant>>,
 }
 
 impl Redis {
@@ -115,17 +123,8 @@ impl Redis {
             clock,
             bell,
             listener: Mutex::default(),
+            looked: Mutex::default(),
         })
-    }
-
-    /// Redis may throw jobs away when it is full, unless told otherwise. Whoever may not
-    /// read the setting is not warned.
-    async fn check_policy(&self) {
-        let answer = self.link.ask(cmd("CONFIG").arg("GET").arg("maxmemory-policy")).await;
-        let policy = answer.and_then(decode::list).ok().and_then(|mut pair| decode::text(pair.pop()?).ok());
-        if let Some(policy) = policy.filter(|policy| policy != "noeviction") {
-            tracing::warn!(%policy, "maxmemory-policy of Redis is not noeviction: it will throw jobs away when it is full");
-        }
     }
 
     /// A call of a script: the keys of the shard, and a test's time where there is one.
@@ -144,7 +143,11 @@ impl Redis {
     /// Runs a script; one that Redis has forgotten is loaded again.
     async fn run(&self, script: &Script, call: &Cmd) -> Result<Value> {
         let mut answer = self.link.send(call).await?;
-        if matches!(&answer, Err(error) if errors::no_script(error)) {
+        // Whoever makes Redis forget scripts may do so again between the two.
+        for _ in 0..FORGOTTEN {
+            if !matches!(&answer, Err(error) if errors::no_script(error)) {
+                break;
+            }
             self.link.ask(cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
             answer = self.link.send(call).await?;
         }
@@ -152,34 +155,6 @@ impl Redis {
             Ok(value) => Ok(value),
             Err(error) => Err(self.diagnose(error).await),
         }
-    }
-
-    /// The error for callers; a wrong type is traced to its key.
-    async fn diagnose(&self, error: redis::RedisError) -> Error {
-        if !errors::wrong_type(&error) {
-            return self.link.told(error);
-        }
-        let keys = &self.keys;
-        let mut suspects: Vec<(String, &str)> =
-            keys.fixed().iter().cloned().zip(keys::FIXED.iter().map(|(_, kind)| *kind)).collect();
-        suspects.push((keys.named("schema"), "string"));
-        let queues = self.link.ask(cmd("SMEMBERS").arg(keys.named("queues"))).await.and_then(decode::list);
-        for queue in queues.unwrap_or_default() {
-            let name = decode::text(queue).unwrap_or_default();
-            suspects.extend((0..10).map(|priority| (keys.list(&name, priority), "list")));
-        }
-        for (key, kind) in suspects {
-            let held = self.link.ask(cmd("TYPE").arg(&key)).await.and_then(decode::text).unwrap_or_default();
-            if held != kind && held != "none" && !held.is_empty() {
-                return Error::corrupt(format!(
-                    "redis: key {key} holds a {held}, not a {kind}; nothing was changed"
-                ));
-            }
-        }
-        Error::corrupt(format!(
-            "redis: a key of namespace {} holds a value of the wrong type",
-            self.namespace
-        ))
     }
 
     async fn time(&self) -> Result<i64> {
@@ -413,6 +388,7 @@ impl Backend for Redis {
 
     fn prune(&self, limit: usize) -> Fut<'_, usize> {
         Box::pin(async move {
+            self.look_after().await;
             let mut call = self.script(&scripts::PRUNE);
             call.arg(limit);
             let mut reply = decode::Reply::of(self.run(&scripts::PRUNE, &call).await?)?;

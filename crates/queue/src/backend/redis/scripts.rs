@@ -18,7 +18,11 @@ macro_rules! scripts {
             );
             Script { text, sha: redis::Script::new(text).get_hash().to_owned() }
         });
-    )* };
+    )*
+        /// All of them, by name.
+        #[cfg(all(test, feature = "testing"))]
+        pub(super) static ALL: &[(&str, &LazyLock<Script>)] = &[$((stringify!($name), &$name)),*];
+    };
 }
 
 scripts! {
@@ -46,10 +50,11 @@ scripts! {
     PUT = "ring" "permits" "changed" "put";
     QUEUES = "limits" "queue_keys" "queues";
     REAP = "ring" "push" "unique" "index" "finish" "flow" "release" "permits" "limits" "spend" "heal"
-        "heal_keys" "reap";
+        "heal_keys" "lost" "reap";
     SETTINGS = "settings";
     SETTLE = "ring" "push" "unique" "index" "finish" "flow" "release" "permits" "succeed" "outcome" "fence" "settle";
     STAGE = "ring" "push" "unique" "index" "finish" "flow" "release" "tagged" "commit" "stage";
     TERMS = "terms";
+    VANISHED = "vanished";
     VIEW = "ring" "find" "view";
 }

@@ -112,7 +112,7 @@ async fn forgotten_scripts_are_loaded_again() {
 }
 
 /// Everything that the server holds, in one number.
-fn digest(server: &TestServer) -> String {
+pub(super) fn digest(server: &TestServer) -> String {
     let script = "local keys, all = redis.call('KEYS', '*'), {} table.sort(keys)
         for i, key in ipairs(keys) do all[i] = key .. redis.call('DUMP', key) end
         return redis.sha1hex(table.concat(all))";

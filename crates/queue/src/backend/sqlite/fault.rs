@@ -37,7 +37,7 @@ pub(super) fn of(place: &str, e: sqlx::Error) -> Error {
     let (kind, what) = match code(&e) {
         Some(5 | 6 | 15) => (Kind::Unavailable, "other processes hold its lock for too long"),
         Some(8) => (Kind::Refused, "the file is read-only"),
-        Some(13) => (Kind::Refused, "storage full"),
+        Some(13) => (Kind::Suspended, "storage full"),
         Some(11) => (Kind::Corrupt, "the database file is damaged"),
         Some(26) => (Kind::Corrupt, "the file is not a SQLite database"),
         Some(3 | 23) => (Kind::Refused, "permission denied"),

@@ -63,7 +63,8 @@ impl Verb for Reap {
         // renewed this instant would.
         let clamp = "UPDATE batches SET expires_ms = ?1 + ttl_ms WHERE open > 0 AND expires_ms > ?1 + ttl_ms";
         sqlx::query(clamp).bind(tx.now).execute(&mut *tx.conn).await?;
-        if self.outage && tx.now.saturating_sub(tx.outage) >= self.ttl_ms {
+        // Also one noted in what is the future, since the clock was set back.
+        if self.outage && tx.now.saturating_sub(tx.outage).saturating_abs() >= self.ttl_ms {
             tx.outage = tx.now;
             let renew = "UPDATE batches SET expires_ms = ?1 WHERE open > 0 AND expires_ms < ?1";
             sqlx::query(renew).bind(until).execute(&mut *tx.conn).await?;

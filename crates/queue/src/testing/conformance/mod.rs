@@ -178,6 +178,10 @@ macro_rules! conformance_cases {
             promotion_with_a_limit_of_nothing
             a_lease_that_holds_is_not_taken_back
             a_job_lost_alone_is_charged_a_crash
+            a_clock_set_back_prolongs_no_lease
+            an_outage_before_the_clock_was_set_back_hides_no_later_one
+            a_longer_lease_than_the_sweeper_knows_holds
+            a_clock_set_back_keeps_the_order_of_what_waits
             a_shared_batch_lost_charges_nobody
             only_what_was_left_of_a_batch_is_taken_back
             a_job_that_keeps_crashing_is_discarded

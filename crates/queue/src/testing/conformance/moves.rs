@@ -254,3 +254,54 @@ pub(super) async fn an_enqueue_elsewhere_wakes(h: &Harness) {
     h.other.enqueue(&batch).await.unwrap().jobs();
     woken(&mut wakeups, "an enqueue by another connection").await;
 }
+
+pub(super) async fn a_clock_set_back_prolongs_no_lease(h: &Harness) {
+    let (dead, alive) = (h.put(job("a.job")).await, h.put(job("a.job")).await);
+    h.take("q").await;
+    let held = h.take("q").await;
+    h.clock.set_back(Duration::from_secs(3_600));
+    assert!(h.reap().await.is_empty(), "whoever lives has a lease's time to say so");
+    h.pass(TTL - 1);
+    assert_eq!(h.backend.extend(&[held.token], TTL).await.unwrap().held, [true]);
+    h.pass(1);
+    let reaped = h.reap().await;
+    assert_eq!(reaped.iter().map(|r| r.id).collect::<Vec<_>>(), [dead], "and no more");
+    h.is(alive, State::Leased).await;
+    h.done(&held, success(0)).await;
+}
+
+pub(super) async fn an_outage_before_the_clock_was_set_back_hides_no_later_one(h: &Harness) {
+    h.put(job("a.job")).await;
+    let held = h.take("q").await;
+    h.backend.reap(100, true, TTL).await.unwrap();
+    h.clock.set_back(Duration::from_secs(3_600));
+    h.reap().await;
+    h.pass(TTL);
+    assert!(h.backend.reap(100, true, TTL).await.unwrap().is_empty(), "an outage charges nobody");
+    h.done(&held, success(0)).await;
+}
+
+pub(super) async fn a_longer_lease_than_the_sweeper_knows_holds(h: &Harness) {
+    let id = h.put(job("a.job")).await;
+    let queues = vec![("q".to_owned(), 1)];
+    let ask = LeaseRequest { worker: "w".into(), queues, most: 1, alone: false, ttl_ms: 10 * TTL };
+    let token = h.backend.lease(&ask).await.unwrap().batches[0].token;
+    assert!(h.reap().await.is_empty());
+    h.pass(9 * TTL);
+    assert!(h.reap().await.is_empty());
+    assert_eq!(h.backend.extend(&[token], 10 * TTL).await.unwrap().held, [true]);
+    h.pass(9 * TTL);
+    assert!(h.reap().await.is_empty());
+    h.is(id, State::Leased).await;
+}
+
+pub(super) async fn a_clock_set_back_keeps_the_order_of_what_waits(h: &Harness) {
+    let wait = |ms| job("a.job").due(Due::In(ms));
+    let ids = h.put_all([wait(3_000), wait(1_000), wait(2_000)]).await;
+    h.pass(500);
+    h.clock.set_back(Duration::from_secs(3_600));
+    assert_eq!(h.promote().await.count, 0);
+    h.pass(3_600_000 + 5_000);
+    assert_eq!(h.promote().await.count, 3);
+    assert_eq!(h.leased_ids("q", 9).await, [ids[1], ids[2], ids[0]]);
+}

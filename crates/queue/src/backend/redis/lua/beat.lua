@@ -5,7 +5,8 @@
 -- Invariant: an order goes when the worker has come to it, or with the worker.
 call('ZREM', lease, '')
 local orders, reply, first = P .. 'set:worker', { 'ok' }, 5 + 2 * ARGV[4]
-touch('HLEN', workers, jobs, meta, parked, n, ghost, orders, slast)
+touch('HLEN', workers, jobs, meta, parked, n, ghost, orders, slast, gov)
+touch('GET', ord)
 touch('SCARD', queues)
 touch('ZCARD', seen)
 for i = 5, call('EXISTS', orders) * (first - 1), 2 do

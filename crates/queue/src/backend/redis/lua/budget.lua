@@ -3,6 +3,7 @@
 --   what (told REMAINING RESET, block MS, spend EXTRA, reset). Returns ok.
 call('ZREM', lease, '')
 touch('HLEN', rate, lim, full)
+touch('SCARD', queues)
 local key, what, a, b = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 if key == '' then
   key = call('HGET', lim, ARGV[2])

@@ -7,7 +7,8 @@
 call('ZREM', lease, '')
 touch('HLEN', jobs, meta, fin, n, uniq, parked, ghost, gn, prog, steps)
 touch('ZCARD', locks, due, fls, watch)
-touch('HLEN', gov, inuse)
+touch('HLEN', gov, inuse, idx)
+touch('GET', ord)
 touch('SCARD', cancels, queues)
 local id, action = ARGV[2], ARGV[3]
 local rec, kept = call('HGET', jobs, id), call('HGET', fin, id)
@@ -28,6 +29,7 @@ if action == 'mend' then
 end
 local m, h = memo(id), header(rec)
 local queue, prio = place(m, h)
+touch_lanes(queue)
 local state = stand(id, m)
 if state == 'leased' or action == 'redrive' then
   if action ~= 'cancel' then

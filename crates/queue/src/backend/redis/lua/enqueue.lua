@@ -30,16 +30,17 @@ else
     return { 'no' }
   end
 end
-local ops, i, unique = {}, 8, false
+local ops, i, unique, lists = {}, 8, false, {}
 while i <= #ARGV do
   local plain = ARGV[i] == 'p'
   local at = plain and i + 1 or i + 3
   local queue, prio = ARGV[at], ARGV[at + 1]
-  touch('LLEN', P .. 'q:' .. queue .. ':' .. prio)
+  if not lists[queue .. prio] then
+    lists[queue .. prio] = touch('LLEN', P .. 'q:' .. queue .. ':' .. prio) or true
+  end
   ops[#ops + 1] = { plain, i, queue, prio }
   unique = unique or (not plain and ARGV[i + 5] ~= '')
   if not plain then
-    touch('ZCARD', terms)
     touch_keys(queue, ARGV[i + 10])
   end
   i = plain and i + 4 + 2 * ARGV[i + 3] or i + 12
@@ -67,6 +68,7 @@ for _, op in ipairs(ops) do
     answers[#answers + 1] = taken(at, queue, prio)
   end
 end
+put_all_off()
 local answer = table.concat(answers)
 if guard == 'slot' then
   call('HSET', slast, ARGV[5], ARGV[7] .. ':1')

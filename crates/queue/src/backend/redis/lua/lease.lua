@@ -16,6 +16,8 @@ end
 if watched then
   touch('HLEN', gov, lim, inuse, permit, full, rate, P .. 'set:limit')
 end
+-- The longest lease that anybody takes: none ends later than that from now; see reap.
+local longest = tonumber(call('HGET', mended, 'ttl') or 0)
 local slots = {}
 for i = 6, #ARGV, 2 do
   local queue = ARGV[i]
@@ -57,6 +59,9 @@ for _, slot in ipairs(slots) do
 end
 if #out > 0 then
   call('SET', last, text(top))
+  if ttl > longest then
+    call('HSET', mended, 'ttl', ARGV[3])
+  end
 end
 close_books()
 return done({ 'ok', now, now + ttl, next_ms or '', out })

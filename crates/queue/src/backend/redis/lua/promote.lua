@@ -2,7 +2,8 @@
 -- Then flows go on, where other scripts left something of them to do.
 -- ARGV: time, limit. Returns ok, how many, and when the next is due or ''.
 call('ZREM', due, '')
-touch('HLEN', jobs, meta, ghost, n, fin, gn, uniq, parked, prog)
+touch('HLEN', jobs, meta, ghost, n, fin, gn, uniq, parked, prog, gov)
+touch('GET', ord)
 touch('SCARD', queues, cancels)
 touch('LLEN', todo)
 touch('ZCARD', flows, flook, watch, fls)

@@ -3,9 +3,11 @@
 -- Returns ok, how many went, and the cursor of the next step in this phase ('0' at its end).
 call('ZREM', lease, '')
 touch('HLEN', jobs, meta, n, uniq, parked, ghost, gn, prog, steps)
-touch('ZCARD', locks)
+touch('HLEN', gov, full)
+touch('ZCARD', locks, watch, due)
 touch('SCARD', cancels, queues)
 local queue, left, gone = ARGV[2], tonumber(ARGV[3]), 0
+touch_lanes(queue)
 
 local function drop(id, rec, m)
   local _, _, _, h = forget(id, rec, m)

@@ -4,6 +4,16 @@ local HOUR, WEEK, MOST_KEPT = 3600000, 604800000, 10000
 -- How long an ended batch is remembered, so that a repeated settle answers as the first did.
 local REMEMBERED = 15000
 
+-- Asks all in which jobs of a queue may wait for its type.
+local function touch_lanes(queue)
+  for prio = 0, 9 do
+    touch('LLEN', P .. 'q:' .. queue .. ':' .. prio)
+  end
+  touch('SCARD', P .. 'k:' .. queue)
+  touch('LLEN', P .. 'ring:' .. queue)
+  touch('ZCARD', P .. 'cool:' .. queue)
+end
+
 -- Makes a job available. An entry that a cancelled or moved job left behind (a ghost) must
 -- never stand for this one: the entry gets a generation that no ghost has.
 local function push(side, id, m, queue, prio, h)

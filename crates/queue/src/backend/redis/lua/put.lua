@@ -5,7 +5,8 @@
 call('ZREM', lease, '')
 local kind, name, value = ARGV[2], ARGV[3], ARGV[4]
 local key, slot = P .. 'set:' .. kind, kind .. '\0' .. name
-touch('HLEN', slast, key)
+touch('HLEN', slast, key, lim, full, P .. 'set:limit')
+touch('SCARD', queues)
 local old = call('HGET', key, name)
 if not old and value == '' then
   return { 'ok' }

@@ -4,11 +4,23 @@
 -- Invariant: only what is still in the batch's list moves, and no attempt is spent. After an
 -- outage every lease gets one more ttl, once a ttl, and nobody is charged.
 call('ZREM', lease, '')
-touch('HLEN', jobs, meta, batch, fin, n, uniq, prog, steps, ghost, permit, full, inuse, gov)
+touch('HLEN', jobs, meta, batch, fin, n, uniq, prog, steps, ghost, permit, full, inuse, gov, mended, lim, rate,
+  P .. 'set:limit')
 touch('SCARD', cancels, queues)
+touch('GET', ord)
+for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARGV[2])) do
+  touch('LLEN', P .. 'b:' .. token)
+  touch_lanes(string.match(call('HGET', batch, token) or '', '^%d(%S+)') or 'default')
+end
 touch('ZCARD', locks, fls, watch, terms)
-local ttl = tonumber(ARGV[4])
-if ARGV[3] == '1' and now >= tonumber(call('GET', grace) or 0) then
+local ttl, renewed = tonumber(ARGV[4]), tonumber(call('GET', grace) or 0)
+local longest = math.max(ttl, tonumber(call('HGET', mended, 'ttl') or 0))
+-- Where a lease ends later than any can, the server's clock has been set back: it gets one
+-- more from now, so that a worker that lives renews it and a dead one does not hold it.
+for _, token in ipairs(call('ZRANGEBYSCORE', lease, '(' .. text(now + longest), '+inf', 'LIMIT', 0, 1000)) do
+  call('ZADD', lease, 'XX', now + longest, token)
+end
+if ARGV[3] == '1' and (now >= renewed or renewed > now + longest) then
   for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now + ttl)) do
     call('ZADD', lease, 'XX', now + ttl, token)
   end
@@ -16,34 +28,6 @@ if ARGV[3] == '1' and now >= tonumber(call('GET', grace) or 0) then
   return { 'ok' }
 end
 local reply = { 'ok' }
-
-local function back(queue, single, id, rec)
-  local m, h = memo(id), header(rec)
-  local state = 'available'
-  count(queue, 'leased', -1)
-  m.k = true
-  if single then
-    m.c = (m.c or 0) + 1
-    charge(id, h, m, (m.a or 0) + 1, ARGV[5])
-  end
-  if m.x then
-    state = 'cancelled'
-    finish(id, rec, m, queue, state, HOUR, 'requested')
-  elseif single and m.c >= (tonumber(h.c) or 3) then
-    state = 'discarded'
-    finish(id, rec, m, queue, state, WEEK, 'crashed')
-  elseif not waits(id, h) then
-    state = 'cancelled'
-    finish(id, rec, m, queue, state, HOUR, 'replaced')
-  else
-    local home, prio = place(m, h)
-    m.q = home ~= queue and queue or m.q
-    push('LPUSH', id, m, queue, prio, h)
-    remember(id, m)
-  end
-  reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = id, state, m.c or 0
-end
-
 for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARGV[2])) do
   if #reply > 3000 then
     break -- the rest with the next sweep, so that no step takes long
@@ -59,7 +43,7 @@ for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARG
     local rec = call('HGET', jobs, ids[i])
     if rec then
       call('HSET', left, ids[i], 'reaped')
-      back(queue, flag == '1' or flag == '3', ids[i], rec)
+      back(reply, queue, flag == '1' or flag == '3', ids[i], rec)
     end
   end
   call('UNLINK', key)
@@ -69,4 +53,7 @@ for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARG
   call('PEXPIRE', P .. 'o:' .. token, REMEMBERED)
 end
 heal()
+if call('EXISTS', lease) == 0 then
+  call('HDEL', mended, 'ttl')
+end
 return done(reply)

@@ -11,10 +11,11 @@ touch('HLEN', jobs, fin, n, batch)
 touch('ZCARD', fls)
 if ARGV[2] == '0' or call('HLEN', meta) + call('HLEN', prog) + call('ZCARD', watch) > 0 then
   touch('HLEN', meta, prog, steps, uniq, parked, ghost)
+  touch('GET', ord)
   touch('SCARD', cancels, queues)
   touch('ZCARD', due, watch, locks, terms)
 end
-local limited = call('EXISTS', permit, full) > 0 and touch('HLEN', permit, full, inuse, gov) == nil
+local limited = call('EXISTS', permit, full) > 0 and touch('HLEN', permit, full, inuse, gov, lim) == nil
 local answers, i = {}, 3
 while i <= #ARGV do
   local token = ARGV[i + 1]
