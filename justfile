@@ -28,6 +28,14 @@ instructions *ARGS:
 examples:
     cargo test -p tests --test examples
 
+# three schedulers and so many kills, through a year's changes of clocks in six zones
+zones KILLS="50":
+    LEGWORK_KILLS={{KILLS}} cargo test -p tests --test trouble -- --nocapture schedules
+
+# so many jobs due in the same second, on a machine that does nothing else
+due COUNT="1000000":
+    LEGWORK_QUIET=1 LEGWORK_DUE={{COUNT}} cargo test --release -p tests --test trouble -- --nocapture many
+
 lint:
     ./test lint
 

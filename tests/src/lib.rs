@@ -9,6 +9,9 @@ mod postgres;
 mod process;
 pub mod proxy;
 pub mod runnerly;
+pub mod shim;
+pub mod world;
+pub mod zones;
 
 pub use browser::Browser;
 pub use postgres::Postgres;
@@ -43,6 +46,15 @@ pub async fn until<T>(what: &str, limit: Duration, mut condition: impl AsyncFnMu
         assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
+}
+
+/// Waits for a span of time: for the test whose fault is that time passes.
+pub async fn passed(span: Duration) {
+    let started = Instant::now();
+    until("time passes", span + Duration::from_secs(5), || async {
+        (started.elapsed() >= span).then_some(())
+    })
+    .await;
 }
 
 /// Says visibly that a test was skipped, or fails it where everything must be there.

@@ -146,6 +146,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything said so far.
     pub fn output(&self) -> String {
         let mut text = String::new();
@@ -180,10 +185,15 @@ impl Process {
 
     /// Waits until its output has a line with `mark` and returns that line.
     pub async fn line(&mut self, mark: &str, limit: Duration) -> String {
+        self.line_after(0, mark, limit).await
+    }
+
+    /// As [`Process::line`], in what it says after the first `from` bytes of its output.
+    pub async fn line_after(&mut self, from: usize, mark: &str, limit: Duration) -> String {
         let started = Instant::now();
         loop {
             let said = self.output();
-            if let Some(line) = said.lines().find(|l| l.contains(mark)) {
+            if let Some(line) = said.get(from..).and_then(|new| new.lines().find(|l| l.contains(mark))) {
                 return line.into();
             }
             assert!(self.alive(), "{} ended early\n{said}", self.name);

@@ -1,130 +1,14 @@
 //! Real processes that die, hang and are cut off, on both backends. What really ran is
 //! read from a ledger that the handlers write outside the system.
 
+use legwork::State;
 use legwork::backend::Filter;
-use legwork::testing::server::TestServer;
-use legwork::{Client, JobId, State};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tests::{Process, Program, skip, until};
+use tests::world::World;
+use tests::{Program, until};
 
-const LEASE: &str = "1000";
 const SOON: Duration = Duration::from_secs(20);
-
-/// A queue of its own, and a place for the ledger.
-struct World {
-    url: String,
-    dir: tempfile::TempDir,
-    server: Option<TestServer>,
-    jobs: Client,
-}
-
-impl World {
-    async fn sqlite() -> Option<World> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let url = format!("sqlite:{}", dir.path().join("queue.db").display());
-        World::at(url, dir, None).await
-    }
-
-    /// A server that keeps its data, so that it may be killed.
-    async fn redis() -> Option<World> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let aof = dir.path().display().to_string();
-        let server =
-            TestServer::start_with(&["--appendonly", "yes", "--appendfsync", "everysec", "--dir", &aof]);
-        let Some(server) = server else {
-            skip("redis-server is not installed");
-            return None;
-        };
-        World::at(server.url(), dir, Some(server)).await
-    }
-
-    async fn at(url: String, dir: tempfile::TempDir, server: Option<TestServer>) -> Option<World> {
-        let jobs = Client::connect(&url).await.expect("the queue opens");
-        Some(World { url, dir, server, jobs })
-    }
-
-    fn ledger_path(&self) -> PathBuf {
-        self.dir.path().join("ledger")
-    }
-
-    async fn worker(&self, concurrency: usize) -> Process {
-        let ledger = self.ledger_path().display().to_string();
-        let args = ["worker", &self.url, &ledger, LEASE, &concurrency.to_string()];
-        let mut worker = Program::new("probe").args(args).start();
-        worker.line("probe is up", SOON).await;
-        worker
-    }
-
-    /// Stops a process between two of its transactions. One that is stopped within holds the
-    /// lock of SQLite's file until it goes on, as `docs/guarantees.md` says: then once more.
-    async fn freeze(&self, worker: &Process) {
-        for _ in 0..50 {
-            worker.signal("STOP");
-            let written = self.jobs.pause_for("not-a-queue-of-anybody", Duration::from_millis(1));
-            if tokio::time::timeout(Duration::from_millis(500), written).await.is_ok() {
-                return;
-            }
-            worker.signal("CONT");
-        }
-        panic!("it is never stopped between two transactions");
-    }
-
-    async fn enqueue(&self, name: &str, payload: &str, count: usize) -> Vec<JobId> {
-        let mut ids = Vec::new();
-        for _ in 0..count {
-            ids.push(self.jobs.enqueue_raw(name, payload).await.expect("enqueued").id);
-        }
-        ids
-    }
-
-    fn ledger(&self) -> Vec<Line> {
-        let text = std::fs::read_to_string(self.ledger_path()).unwrap_or_default();
-        text.lines().map(Line::read).collect()
-    }
-
-    fn started(&self) -> usize {
-        self.ledger().iter().filter(|l| !l.done).count()
-    }
-
-    async fn all_done(&self, ids: &[JobId], limit: Duration) {
-        until("every job succeeds", limit, || async {
-            let wanted: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
-            let ended: BTreeSet<String> =
-                self.ledger().into_iter().filter(|l| l.done).map(|l| l.id).collect();
-            wanted.is_subset(&ended).then_some(())
-        })
-        .await;
-        for id in ids {
-            let succeeded = || async {
-                let job = self.jobs.job(*id).await.ok().flatten()?;
-                (job.state == State::Succeeded).then_some(())
-            };
-            until("every job is succeeded in the queue too", limit, succeeded).await;
-        }
-        assert_eq!(self.jobs.backend().audit().await.expect("audited"), Vec::<String>::new());
-    }
-}
-
-/// One line of the ledger: a start or an end of an attempt.
-#[derive(Debug)]
-struct Line {
-    done: bool,
-    id: String,
-    token: u64,
-}
-
-impl Line {
-    fn read(line: &str) -> Line {
-        let mut words = line.split(' ');
-        Line {
-            done: words.next() == Some("D"),
-            id: words.next().unwrap_or_default().into(),
-            token: words.next().and_then(|t| t.parse().ok()).unwrap_or_default(),
-        }
-    }
-}
 
 /// One test body, a test per backend.
 macro_rules! on_both {

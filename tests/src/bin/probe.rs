@@ -2,7 +2,8 @@
 //! appended to a ledger outside the system, so that what really ran can be compared with
 //! what the queue says.
 //!
-//! `probe worker URL LEDGER LEASE_MS CONCURRENCY`, `probe scheduler URL`, or
+//! `probe worker URL LEDGER LEASE_MS CONCURRENCY`, `probe producer URL LEDGER`,
+//! `probe scheduler URL`, `probe zones URL` for schedules in six zones, or
 //! `probe relay URL DATABASE` from an outbox in PostgreSQL
 
 use legwork::{Backoff, Client, Context, Failure, Job, Policy, Schedule, Scheduler, Worker, shutdown_signal};
@@ -88,6 +89,27 @@ async fn tick(_: Tick, cx: Context<Ledger>) -> Result<(), Failure> {
     Ok(note(cx.state(), &cx, "D")?)
 }
 
+/// Says when the worker becomes ready, and when it is not any more.
+async fn tell(ready: impl Fn() -> bool) {
+    let mut was = false;
+    loop {
+        if ready() != was {
+            was = !was;
+            println!("probe is {}", if was { "ready" } else { "not ready" });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Enqueues one job after the other, until it is killed, and notes each that was answered.
+async fn produce(jobs: &Client, ledger: &str) -> anyhow::Result<()> {
+    let mut file = std::fs::File::options().create(true).append(true).open(ledger)?;
+    loop {
+        let id = jobs.enqueue(Work { ms: 0 }).await?.id;
+        file.write_all(format!("A {id}\n").as_bytes())?;
+    }
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
@@ -106,9 +128,23 @@ async fn main() -> anyhow::Result<()> {
                 .start()
                 .await?;
             println!("probe is up");
+            let told = tokio::spawn(tell(running.readiness()));
             shutdown_signal().await;
+            told.abort();
             running.stop().await;
             println!("probe has ended");
+        }
+        ["producer", url, ledger] => {
+            let jobs = Client::connect(url).await?;
+            println!("probe is up");
+            tokio::try_join!(produce(&jobs, ledger), produce(&jobs, ledger), produce(&jobs, ledger))?;
+        }
+        ["zones", url] => {
+            let jobs = Client::connect(url).await?;
+            let scheduler =
+                tests::zones::schedules()?.into_iter().fold(Scheduler::new(jobs), Scheduler::schedule);
+            println!("probe is up");
+            scheduler.run_until(shutdown_signal()).await?;
         }
         ["scheduler", url] => {
             let jobs = Client::connect(url).await?;
@@ -126,7 +162,8 @@ async fn main() -> anyhow::Result<()> {
                 .await?;
         }
         _ => anyhow::bail!(
-            "probe worker URL LEDGER LEASE_MS CONCURRENCY | probe scheduler URL | probe relay URL DATABASE"
+            "probe worker URL LEDGER LEASE_MS CONCURRENCY | probe producer URL LEDGER | \
+             probe scheduler URL | probe zones URL | probe relay URL DATABASE"
         ),
     }
     Ok(())
