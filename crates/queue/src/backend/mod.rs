@@ -469,7 +469,8 @@ pub trait Backend: Send + Sync + 'static {
     fn flow<'a>(&'a self, ask: &'a FlowAsk) -> Fut<'a, FlowPage>;
 
     /// Checks that the counts by state add up and that every index entry has its record;
-    /// each line returned is a broken invariant. Changes nothing.
+    /// each line returned is a broken invariant. Changes nothing. It is for tests: on Redis it
+    /// is one script over everything, which blocks the server while it runs.
     ///
     /// ```
     /// # use legwork::{*, backend::*};
