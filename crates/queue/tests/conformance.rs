@@ -30,6 +30,7 @@ const WITHIN_A_SHARD: [(&str, &[&str]); 5] = [
         "moves a_job_lost_alone_is_charged_a_crash",
         "moves promotion_goes_by_due_instants",
         "moves promotion_joins_the_tail",
+        "moves a_clock_set_back_keeps_the_order_of_what_waits",
         "moves promotion_takes_scheduled_and_retryable",
         "retention a_finished_job_stays_for_its_retention",
         "retention retentions_of_different_lengths",
