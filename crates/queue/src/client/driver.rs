@@ -4,26 +4,39 @@ use crate::backend::{Backend, EnqueueBatch, Enqueued, Guard, NewJob};
 use crate::{Error, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// At most this many jobs in one call to the backend.
 pub(crate) const MAX_BATCH: usize = 1_000;
+/// So many calls are in flight at a time, each in a lane of its own: while one is answered the
+/// next is written. More would make the batches smaller.
+const LANES: usize = 2;
 
 struct Order {
     jobs: Vec<NewJob>,
     answer: oneshot::Sender<Result<Vec<Enqueued>>>,
 }
 
-/// The task that sends, and the channel to it.
+/// What waits to be sent. One lane at a time takes from it.
+struct Inbox {
+    orders: mpsc::Receiver<Order>,
+    /// Had no room in the last batch, and begins the next.
+    held: Option<Order>,
+}
+
+/// The tasks that send, and the channel to them.
 pub(crate) struct Driver {
     orders: mpsc::Sender<Order>,
 }
 
 impl Driver {
-    /// Starts the task on the current runtime; it ends when the driver is dropped.
+    /// Starts the tasks on the current runtime; they end when the driver is dropped.
     pub(crate) fn start(backend: Arc<dyn Backend>, patience: Duration) -> Driver {
         let (orders, inbox) = mpsc::channel(MAX_BATCH);
-        tokio::spawn(drive(backend, patience, inbox));
+        let inbox = Arc::new(Mutex::new(Inbox { orders: inbox, held: None }));
+        for _ in 0..LANES {
+            tokio::spawn(drive(backend.clone(), patience, inbox.clone()));
+        }
         Driver { orders }
     }
 
@@ -71,26 +84,33 @@ fn gone() -> Error {
     Error::unavailable("the runtime on which the client was made has ended")
 }
 
-async fn drive(backend: Arc<dyn Backend>, patience: Duration, mut inbox: mpsc::Receiver<Order>) {
-    let lane = crate::JobId::new().to_string();
-    let (mut seq, mut held) = (0, None);
-    loop {
-        let Some(first) = (match held.take() {
-            Some(order) => Some(order),
-            None => inbox.recv().await,
-        }) else {
-            return;
+impl Inbox {
+    /// What rides in the next call: whatever waits, at least one; none when the driver is gone.
+    async fn batch(&mut self) -> Option<Vec<Order>> {
+        let first = match self.held.take() {
+            Some(order) => order,
+            None => self.orders.recv().await?,
         };
+        let mut size = first.jobs.len();
         let mut orders = vec![first];
-        let mut size = orders[0].jobs.len();
-        while let Ok(order) = inbox.try_recv() {
+        while size < MAX_BATCH {
+            let Ok(order) = self.orders.try_recv() else { break };
             if size + order.jobs.len() > MAX_BATCH {
-                held = Some(order);
+                self.held = Some(order);
                 break;
             }
             size += order.jobs.len();
             orders.push(order);
         }
+        Some(orders)
+    }
+}
+
+async fn drive(backend: Arc<dyn Backend>, patience: Duration, inbox: Arc<Mutex<Inbox>>) {
+    let lane = crate::JobId::new().to_string();
+    let mut seq = 0;
+    loop {
+        let Some(orders) = inbox.lock().await.batch().await else { return };
         seq += 1;
         let Some(orders) = send(&*backend, patience, &lane, seq, orders).await else {
             continue;

@@ -106,12 +106,16 @@ impl Client {
         let all: Vec<NewJob> =
             jobs.into_iter().map(|job| self.new_job(typed(&job)?, Due::Now, false)).collect::<Result<_>>()?;
         let mut receipts = Vec::with_capacity(all.len());
-        for step in all.chunks(driver::MAX_BATCH) {
+        let mut all = all.into_iter();
+        loop {
+            let step: Vec<NewJob> = all.by_ref().take(driver::MAX_BATCH).collect();
+            if step.is_empty() {
+                return Ok(receipts);
+            }
             let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
-            let answers = self.send(step.to_vec()).await?;
+            let answers = self.send(step).await?;
             receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| receipt(id, answer)));
         }
-        Ok(receipts)
     }
 
     /// Checks an envelope, lets the middlewares at it, and makes it ready to be sent.

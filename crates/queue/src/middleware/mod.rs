@@ -27,7 +27,7 @@ pub use sealed::Sealed;
 pub use signed::Signed;
 pub use trace::{Origin, Trace, TraceContext, TraceParent};
 
-pub(crate) use trace::{carry, current, scope};
+pub(crate) use trace::{carry, current, inside, scope};
 
 use crate::{Envelope, Error, Failure, Result};
 use serde_json::value::RawValue;

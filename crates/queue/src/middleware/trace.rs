@@ -33,6 +33,14 @@ pub(crate) async fn scope<T>(trace: Option<TraceParent>, attempt: impl Future<Ou
     }
 }
 
+/// As [`scope`], for what does not wait.
+pub(crate) fn inside<T>(trace: Option<TraceParent>, begin: impl FnOnce() -> T) -> T {
+    match trace {
+        Some(trace) => CURRENT.sync_scope(trace, begin),
+        None => begin(),
+    }
+}
+
 /// Where in which trace something happened: the W3C header `traceparent`, checked.
 ///
 /// ```

@@ -9,6 +9,9 @@ use std::sync::atomic::Ordering;
 
 /// At most this many jobs of a queue in one lease.
 const MAX_LEASE: usize = 256;
+/// At most this many jobs are held when most of them are leased ahead, so that while some
+/// run others are on their way in and out.
+const WINDOW: usize = 4 * MAX_LEASE;
 /// Fast jobs are leased ahead for about this long.
 const AHEAD_NS: u64 = 5_000_000;
 /// Jobs slower than this get a lease each, so that none waits behind another and a crash
@@ -137,7 +140,7 @@ impl<S> Engine<S> {
         let taken = (most as f64 * others + 1e-6) as usize;
         let jobs = most.saturating_sub(lane.inside.load(Ordering::SeqCst) + taken);
         // A full pipeline is refilled in large bites: many small leases cost more.
-        let bite = if ahead == 0 { 1 } else { most.min(MAX_LEASE).div_ceil(4) };
+        let bite = if ahead == 0 { 1 } else { most.min(WINDOW).div_ceil(4) };
         let pace = self.pace(number);
         let alone = !lane.gathers && (pace == 0 || pace > SLOW_NS);
         (jobs >= bite).then_some(Room { jobs: jobs.min(MAX_LEASE), most, alone })
@@ -151,7 +154,7 @@ impl<S> Engine<S> {
     /// How many jobs a lane alone may hold with these permits, and how many of them ahead.
     fn reach(&self, number: usize, permits: usize) -> (usize, usize) {
         let ahead = AHEAD_NS.checked_div(self.pace(number)).unwrap_or(0) as usize * permits;
-        ((permits + ahead).min(permits.max(MAX_LEASE)), ahead)
+        ((permits + ahead).min(permits.max(WINDOW)), ahead)
     }
 
     /// What a job of the lane takes, in nanoseconds; 0 while unknown. Fast queues of a group

@@ -284,7 +284,8 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// backend that cannot be reached.
     pub async fn start(self) -> Result<Running> {
         let (engine, inbox, view) = self.prepare().await?;
-        let (stop, abort, health) = (engine.stop.clone(), engine.abort.clone(), engine.health.clone());
+        let (stop, abort) = (CancellationToken::clone(&engine.stop), engine.abort.clone());
+        let health = engine.health.clone();
         let beating = heartbeat::start(&engine, view)?;
         let settler = tokio::spawn(settle::daemon(engine.clone(), inbox));
         let fetcher = tokio::spawn(lease::daemon(engine, settler, beating));
@@ -330,7 +331,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             settles,
             health,
             settings: self.settings,
-            stop: CancellationToken::new(),
+            stop: Arc::default(),
             abort: CancellationToken::new(),
             threads: self.threads,
         });

@@ -4,7 +4,7 @@ use super::hold::Hold;
 use super::steps::Memory;
 use crate::backend::{Budget, JobView, Note, Settled, Steer, Token};
 use crate::middleware::TraceParent;
-use crate::{Client, JobId, Result};
+use crate::{Client, Envelope, JobId, Result};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,18 +36,15 @@ pub struct Context<S = ()> {
 
 pub(super) struct Inner {
     pub(super) client: Client,
-    pub(super) id: JobId,
-    pub(super) name: String,
-    pub(super) queue: String,
-    pub(super) governed: Option<String>,
+    /// The job, its payload opened.
+    pub(super) envelope: Envelope,
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
-    pub(super) flow: Option<JobId>,
     /// Whether it was held when a worker was lost.
     pub(super) suspect: bool,
     pub(super) token: Token,
     pub(super) hold: Arc<Hold>,
-    pub(super) stopping: CancellationToken,
+    pub(super) stopping: Arc<CancellationToken>,
     pub(super) trace: Option<TraceParent>,
     pub(super) memory: Memory,
     /// The parent of a child process.
@@ -63,14 +60,14 @@ impl Inner {
             return parent.note(note).await;
         }
         let backend = self.client.backend();
-        crate::client::persistently(patience, || backend.note(self.token, self.id, note)).await
+        crate::client::persistently(patience, || backend.note(self.token, self.envelope.id, note)).await
     }
 
     /// The job as it stands.
     pub(super) async fn get(&self) -> Result<Option<JobView>> {
         let backend = self.client.backend();
         let patience = self.client.options().patience;
-        crate::client::patiently(patience, || backend.get(self.id, false)).await
+        crate::client::patiently(patience, || backend.get(self.envelope.id, false)).await
     }
 }
 
@@ -119,7 +116,7 @@ impl<S> Context<S> {
     /// # worker.stop().await; Ok(()) }
     /// ```
     pub fn id(&self) -> JobId {
-        self.inner.id
+        self.inner.envelope.id
     }
 
     /// The job's name.
@@ -139,7 +136,7 @@ impl<S> Context<S> {
     /// # worker.stop().await; Ok(()) }
     /// ```
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.inner.envelope.name
     }
 
     /// The queue it came from.
@@ -159,7 +156,7 @@ impl<S> Context<S> {
     /// # worker.stop().await; Ok(()) }
     /// ```
     pub fn queue(&self) -> &str {
-        &self.inner.queue
+        &self.inner.envelope.queue
     }
 
     /// Which attempt this is: 1 for the first. Snoozes, hand-backs and crashes spend none.
@@ -225,10 +222,10 @@ impl<S> Context<S> {
     /// When the backend cannot be reached.
     pub async fn spend(&self, extra: i64) -> Result<()> {
         let change = Budget::Spend { extra };
-        let limits = std::iter::once(String::new()).chain(self.inner.governed.clone());
+        let limits = std::iter::once(String::new()).chain(self.inner.envelope.governed());
         for limit in limits {
             let steer = Steer::Budget { limit, change };
-            self.inner.client.backend().steer(&self.inner.queue, steer).await?;
+            self.inner.client.backend().steer(&self.inner.envelope.queue, steer).await?;
         }
         Ok(())
     }
@@ -289,7 +286,7 @@ impl<S> Context<S> {
     /// # let _ = ping;
     /// ```
     pub fn flow(&self) -> Option<JobId> {
-        self.inner.flow
+        self.inner.envelope.flow
     }
 
     /// The client, to enqueue what follows.
@@ -344,7 +341,7 @@ impl<S> Context<S> {
         let inner = &self.inner;
         let settled = inner.note(&Note::Progress(text), Duration::ZERO).await?;
         if settled == Settled::Stale {
-            tracing::debug!(id = %inner.id, "progress of a job whose lease is lost");
+            tracing::debug!(id = %inner.envelope.id, "progress of a job whose lease is lost");
         }
         Ok(())
     }

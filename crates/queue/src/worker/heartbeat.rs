@@ -58,7 +58,7 @@ pub(super) fn start<S>(engine: &Engine<S>, view: WorkerView) -> Result<Beating> 
         handlers: tokio::runtime::Handle::current(),
         health: engine.health.clone(),
         settings: engine.settings,
-        stopping: engine.stop.clone(),
+        stopping: CancellationToken::clone(&engine.stop),
         view,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -23,7 +23,15 @@ struct HeldBatch {
     deadline: Instant,
     /// Whether one more crash would be its last.
     last_chance: bool,
-    jobs: HashMap<JobId, Arc<Hold>>,
+    /// In the order of the batch; none where a job is gone.
+    jobs: Vec<Option<(JobId, Arc<Hold>)>>,
+    left: usize,
+}
+
+impl HeldBatch {
+    fn jobs(&self) -> impl Iterator<Item = &(JobId, Arc<Hold>)> {
+        self.jobs.iter().flatten()
+    }
 }
 
 impl Held {
@@ -33,26 +41,30 @@ impl Held {
         lane: usize,
         deadline: Instant,
         last_chance: bool,
-        ids: impl Iterator<Item = JobId>,
+        ids: impl ExactSizeIterator<Item = JobId>,
     ) -> Vec<Arc<Hold>> {
-        let holds: Vec<(JobId, Arc<Hold>)> = ids.map(|id| (id, Arc::default())).collect();
-        let all = holds.iter().map(|(_, hold)| hold.clone()).collect();
-        let jobs = holds.into_iter().collect();
-        lock(&self.batches).insert(token, HeldBatch { lane, deadline, last_chance, jobs });
-        all
+        let holds: Vec<Arc<Hold>> = (0..).map(|place| Arc::new(Hold::at(place))).take(ids.len()).collect();
+        let jobs: Vec<_> = ids.zip(holds.iter().cloned()).map(Some).collect();
+        let left = jobs.len();
+        lock(&self.batches).insert(token, HeldBatch { lane, deadline, last_chance, jobs, left });
+        holds
     }
 
-    /// A job is settled (or given up); the batch goes with its last job. Returns the lane
-    /// in which there is room now.
-    pub(super) fn remove(&self, token: Token, id: JobId) -> Option<usize> {
+    /// Jobs are settled (or given up), each named by its batch and its place there; a batch
+    /// goes with its last job. `room` hears of the lane of each.
+    pub(super) fn remove(&self, jobs: impl Iterator<Item = (Token, usize)>, mut room: impl FnMut(usize)) {
         let mut batches = lock(&self.batches);
-        let batch = batches.get_mut(&token)?;
-        batch.jobs.remove(&id)?;
-        let lane = batch.lane;
-        if batch.jobs.is_empty() {
-            batches.remove(&token);
+        for (token, place) in jobs {
+            let Some(batch) = batches.get_mut(&token) else { continue };
+            if batch.jobs.get_mut(place).and_then(Option::take).is_none() {
+                continue;
+            }
+            batch.left -= 1;
+            room(batch.lane);
+            if batch.left == 0 {
+                batches.remove(&token);
+            }
         }
-        Some(lane)
     }
 
     pub(super) fn tokens(&self) -> Vec<Token> {
@@ -67,8 +79,8 @@ impl Held {
 
     pub(super) fn lost(&self, token: Token) {
         if let Some(batch) = lock(&self.batches).get(&token) {
-            tracing::warn!(token = token.0, jobs = batch.jobs.len(), "a lease is lost");
-            batch.jobs.values().for_each(|hold| hold.end(Why::Lost));
+            tracing::warn!(token = token.0, jobs = batch.left, "a lease is lost");
+            batch.jobs().for_each(|(_, hold)| hold.end(Why::Lost));
         }
     }
 
@@ -76,13 +88,10 @@ impl Held {
     /// reached nobody says so, and somebody else may run the jobs by now.
     pub(super) fn end_overdue(&self, now: Instant) {
         for (token, batch) in lock(&self.batches).iter() {
-            if batch.deadline <= now && batch.jobs.values().any(|hold| hold.why().is_none()) {
-                tracing::warn!(
-                    token = token.0,
-                    jobs = batch.jobs.len(),
-                    "a lease is over and cannot be renewed"
-                );
-                batch.jobs.values().filter(|h| h.why().is_none()).for_each(|hold| hold.end(Why::Overdue));
+            if batch.deadline <= now && batch.jobs().any(|(_, hold)| hold.why().is_none()) {
+                tracing::warn!(token = token.0, jobs = batch.left, "a lease is over and cannot be renewed");
+                let running = batch.jobs().filter(|(_, hold)| hold.why().is_none());
+                running.for_each(|(_, hold)| hold.end(Why::Overdue));
             }
         }
     }
@@ -99,7 +108,7 @@ impl Held {
     pub(super) fn cancel(&self, id: JobId) -> Vec<(Token, JobId, Arc<Hold>)> {
         let mut all = Vec::new();
         for (token, batch) in lock(&self.batches).iter() {
-            if let Some(hold) = batch.jobs.get(&id) {
+            if let Some((_, hold)) = batch.jobs().find(|(held, _)| *held == id) {
                 hold.end(Why::Cancelled);
                 if !hold.is_acknowledged() {
                     all.push((*token, id, hold.clone()));
@@ -117,7 +126,7 @@ impl Held {
     pub(super) fn overrun(&self, now: Instant, abort: Option<Instant>, margin: Duration) -> Overrun {
         let mut all = Vec::new();
         for (token, batch) in lock(&self.batches).iter() {
-            let over = batch.jobs.iter().filter(|(_, hold)| hold.overrun(now, abort, margin));
+            let over = batch.jobs().filter(|(_, hold)| hold.overrun(now, abort, margin));
             all.extend(over.map(|(id, hold)| (*token, *id, batch.lane, hold.clone())));
         }
         all

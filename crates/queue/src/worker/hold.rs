@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 /// Shared by the job's own task, its context, and the watch on the heartbeat's thread.
 #[derive(Default)]
 pub(super) struct Hold {
-    pub(super) ended: CancellationToken,
+    /// Its place in its batch.
+    pub(super) place: usize,
+    ended: OnceLock<CancellationToken>,
     why: AtomicU8,
     ended_at: OnceLock<Instant>,
     acknowledged: AtomicBool,
@@ -44,6 +46,16 @@ enum Owner {
 }
 
 impl Hold {
+    pub(super) fn at(place: usize) -> Hold {
+        Hold { place, ..Hold::default() }
+    }
+
+    /// Fires when the job must end. Made for the first that waits for it: most jobs are over
+    /// before anybody does.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        self.ended.get_or_init(CancellationToken::new)
+    }
+
     pub(super) fn end(&self, why: Why) {
         let code = match why {
             Why::Lost => 1,
@@ -56,7 +68,7 @@ impl Hold {
         let new = |old| (old != 1 && (old == 0 || code != 4)).then_some(code);
         self.why.fetch_update(Ordering::SeqCst, Ordering::SeqCst, new).ok();
         self.ended_at.get_or_init(Instant::now);
-        self.ended.cancel();
+        self.ended().cancel();
     }
 
     pub(super) fn why(&self) -> Option<Why> {

@@ -1,6 +1,7 @@
 //! A worker without daemons, for tests: it leases one job when it is told to, and lives its
 //! life (`run`, the very same) on the caller's task.
 
+use super::settle::Done;
 use super::{Engine, Prepared, Worker, lease, lock, settle};
 use crate::Result;
 use crate::backend::{LeaseRequest, LeasedJob, Outcome, Settle};
@@ -11,9 +12,9 @@ use tokio::sync::mpsc;
 /// A worker that stands still until it is told to take a step.
 pub(crate) struct Inline<S> {
     engine: Arc<Engine<S>>,
-    inbox: Mutex<mpsc::Receiver<Settle>>,
+    inbox: Mutex<mpsc::Receiver<Done>>,
     /// Outcomes that one step took from the channel for another.
-    others: Mutex<Vec<Settle>>,
+    others: Mutex<Vec<Done>>,
 }
 
 /// One attempt, as it went.
@@ -59,21 +60,21 @@ impl<S: Clone + Send + Sync + 'static> Inline<S> {
         }
         let Some(job) = job else { return Ok(None) };
         let settled = self.settled(|item| item.token == token && item.id == job.id);
-        if let Some(item) = &settled {
-            settle::settle(engine, std::slice::from_ref(item)).await;
-            engine.let_go(std::iter::once((token, job.id)));
+        if let Some(done) = &settled {
+            settle::settle(engine, std::slice::from_ref(&done.item)).await;
+            engine.let_go(std::iter::once((token, done.place)));
         }
-        Ok(Some(Attempted { queue, job, outcome: settled.map(|item| item.outcome) }))
+        Ok(Some(Attempted { queue, job, outcome: settled.map(|done| done.item.outcome) }))
     }
 
     /// The outcome wanted, from among those that have been sent.
-    fn settled(&self, wanted: impl Fn(&Settle) -> bool) -> Option<Settle> {
+    fn settled(&self, wanted: impl Fn(&Settle) -> bool) -> Option<Done> {
         let mut others = lock(&self.others);
         let mut inbox = lock(&self.inbox);
         while let Ok(item) = inbox.try_recv() {
             others.push(item);
         }
-        let at = others.iter().position(wanted)?;
+        let at = others.iter().position(|done| wanted(&done.item))?;
         Some(others.swap_remove(at))
     }
 }

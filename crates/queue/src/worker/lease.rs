@@ -159,14 +159,15 @@ fn admit<S: Clone + Send + Sync + 'static>(
     }
 }
 
-/// Lets the jobs of a batch in: what is to be driven to its end, for each.
+/// Lets the jobs of a batch in: what is to be driven to its end, for each. A job takes its place
+/// in the line when it is asked for.
 pub(super) fn lives<S: Clone + Send + Sync + 'static>(
     engine: &Arc<Engine<S>>,
     batch: Batch,
     asked: Instant,
-) -> Vec<impl Future<Output = ()> + Send + 'static + use<S>> {
+) -> impl Iterator<Item = impl Future<Output = ()> + Send + 'static + use<S>> + use<S> {
     let Some(lane) = engine.lanes.iter().position(|l| l.queue == batch.queue) else {
-        return Vec::new();
+        return None.into_iter().flatten();
     };
     count!("legwork_jobs_leased_total", batch.jobs.len(), "queue" => batch.queue);
     engine.lanes[lane].inside.fetch_add(batch.jobs.len(), Ordering::SeqCst);
@@ -174,12 +175,13 @@ pub(super) fn lives<S: Clone + Send + Sync + 'static>(
     let last_chance = batch.jobs.iter().any(is_last_chance);
     let ids = batch.jobs.iter().map(|j| j.id);
     let holds = engine.held.add(batch.token, lane, deadline, last_chance, ids);
-    let all = batch.jobs.into_iter().zip(holds).map(|(job, hold)| {
+    let engine = engine.clone();
+    let all = batch.jobs.into_iter().zip(holds).map(move |(job, hold)| {
         let turn = Turn::at(&engine.health.pools[engine.lanes[lane].pool].permits);
         let by = run::Leased { token: batch.token, now_ms: batch.now_ms, asked };
         run::life(engine.clone(), lane, by, job, hold, last_chance, turn)
     });
-    all.collect()
+    Some(all).into_iter().flatten()
 }
 
 /// Whether one more crash would be the job's last.

@@ -44,7 +44,7 @@ pub use shutdown::shutdown_signal;
 pub use stopping::StopReason;
 
 use crate::Client;
-use crate::backend::{Backend, Settle, WorkerView};
+use crate::backend::{Backend, WorkerView};
 use blocking::Threads;
 use handler::Handler;
 use held::Held;
@@ -76,11 +76,12 @@ struct Engine<S> {
     handlers: HashMap<String, Handler<S>>,
     lanes: Arc<[Lane]>,
     held: Arc<Held>,
-    settles: mpsc::Sender<Settle>,
+    settles: mpsc::Sender<settle::Done>,
     health: Arc<Health>,
     settings: Settings,
-    /// No more leases.
-    stop: CancellationToken,
+    /// No more leases. Behind a pointer, because every context has it: a clone of the token
+    /// itself takes a lock that all share.
+    stop: Arc<CancellationToken>,
     /// Drop what still runs and hand it back.
     abort: CancellationToken,
     /// Threads for handlers that block.
@@ -88,7 +89,7 @@ struct Engine<S> {
 }
 
 /// An engine that stands still, the end of the settler's channel, and what it shows of itself.
-type Prepared<S> = (Arc<Engine<S>>, mpsc::Receiver<Settle>, WorkerView);
+type Prepared<S> = (Arc<Engine<S>>, mpsc::Receiver<settle::Done>, WorkerView);
 
 /// One queue of this worker.
 struct Lane {

@@ -2,6 +2,7 @@
 
 use super::hold::{Hold, Stuck, Why};
 use super::permits::{Permit, Turn};
+use super::settle::Done;
 use super::span::{about, span};
 use super::steps::Memory;
 use super::terms::{Terms, chance};
@@ -10,14 +11,16 @@ use crate::backend::{EXPIRED, LeasedJob, Outcome, Settle, Token};
 use crate::clock::span_ms;
 use crate::failure::panicked;
 use crate::measure::{count, observe};
-use crate::middleware::{self, Run, Unreadable};
+use crate::middleware::{self, Run, TraceParent, Unreadable};
 use crate::{Envelope, Failure, Policy};
 use serde_json::value::RawValue;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 /// A result larger than this is not kept.
@@ -63,24 +66,25 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
 ) {
     let lane = &engine.lanes[lane];
     let (id, token) = (job.id, by.token);
-    let envelope = Envelope::decode(id, &job.record);
-    let keyed = envelope.as_ref().is_ok_and(Envelope::keyed);
-    let permit = tokio::select! {
-        biased;
-        permit = turn.come() => permit,
-        () = hold.ended.cancelled() => None,
-        () = engine.abort.cancelled() => None,
+    let permit = match turn {
+        Turn::Now(permit) => Some(permit),
+        later => Box::pin(permitted(later, &hold, &engine.abort)).await,
     };
-    let outcome = match (&permit, envelope) {
-        (None, _) => interrupted(&hold),
-        (Some(_), _) if last_chance && !engine.isolate(token).await => Some(later()),
-        (Some(_), Err(e)) => Some(undecodable(&Policy::default(), e.to_string())),
-        (Some(_), Ok(envelope)) if by.is_past(envelope.expires_ms) => Some(engine.expired(&envelope)),
-        (Some(_), Ok(envelope)) => {
-            let (span, trace) = span(engine.client.chain(), &job, &envelope);
-            let attempt = attempt(&engine, token, &job, envelope, &hold, lane);
-            middleware::scope(trace, attempt).instrument(span).await
-        }
+    let (keyed, outcome) = match &permit {
+        None => (is_keyed(&job), interrupted(&hold)),
+        Some(_) if last_chance && !Box::pin(engine.isolate(token)).await => (is_keyed(&job), Some(later())),
+        Some(_) => match begin(&engine, &by, &job, &hold) {
+            Err((keyed, outcome)) => (keyed, Some(outcome)),
+            Ok(begun) => {
+                let (keyed, trace, span) = (begun.inner.envelope.keyed(), begun.trace, begun.span.clone());
+                let attempt = attempt(&engine, &job, begun, &hold, lane);
+                let outcome = match trace {
+                    None => attempt.instrument(span).await,
+                    some => Box::pin(middleware::scope(some, attempt)).instrument(span).await,
+                };
+                (keyed, outcome)
+            }
+        },
     };
     if let Err(stuck) = hold.claim() {
         return lane.came_back(&engine, permit, stuck);
@@ -88,10 +92,28 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     drop(permit);
     match outcome {
         Some(outcome) => {
-            // Fails only when the settler is gone, and then the lease will run out.
-            let _ = engine.settles.send(Settle { token, id, outcome, keyed }).await;
+            let done = Done { item: Settle { token, id, outcome, keyed }, place: hold.place };
+            if let Err(TrySendError::Full(done)) = engine.settles.try_send(done) {
+                // Fails only when the settler is gone, and then the lease will run out.
+                let _ = engine.settles.send(done).await;
+            }
         }
-        None => engine.let_go(std::iter::once((token, id))),
+        None => engine.let_go(std::iter::once((token, hold.place))),
+    }
+}
+
+/// Whether more follows from the end of a job that did not come to be looked at.
+fn is_keyed(job: &LeasedJob) -> bool {
+    Envelope::decode(job.id, &job.record).is_ok_and(|envelope| envelope.keyed())
+}
+
+/// Waits for a permit; none when the job is to end before it has one.
+async fn permitted(turn: Turn, hold: &Hold, abort: &CancellationToken) -> Option<Permit> {
+    tokio::select! {
+        biased;
+        permit = turn.come() => permit,
+        () = hold.ended().cancelled() => None,
+        () = abort.cancelled() => None,
     }
 }
 
@@ -112,34 +134,62 @@ impl super::Lane {
     }
 }
 
-/// Runs one attempt and says what becomes of the job; `None` when its lease is lost.
-async fn attempt<S: Clone + Send + Sync + 'static>(
+/// An attempt that has begun: its handler has been called, and not yet polled.
+struct Begun {
+    inner: Arc<context::Inner>,
+    running: std::thread::Result<Run<'static>>,
+    span: tracing::Span,
+    trace: Option<TraceParent>,
+}
+
+/// From the record to the call of the handler; or what becomes of a job that does not come to
+/// run, and whether more follows from its end. All at once, because what lives across a wait
+/// is a part of the task, and moved about with it.
+fn begin<S: Clone + Send + Sync + 'static>(
+    engine: &Engine<S>,
+    by: &Leased,
+    job: &LeasedJob,
+    hold: &Arc<Hold>,
+) -> Result<Begun, (bool, Outcome)> {
+    let envelope = match Envelope::decode(job.id, &job.record) {
+        Ok(envelope) => envelope,
+        Err(e) => return Err((false, undecodable(&Policy::default(), e.to_string()))),
+    };
+    let keyed = envelope.keyed();
+    if by.is_past(envelope.expires_ms) {
+        return Err((keyed, engine.expired(&envelope)));
+    }
+    let (span, trace) = span(engine.client.chain(), job, &envelope);
+    let called = span.in_scope(|| middleware::inside(trace, || call(engine, by.token, job, envelope, hold)));
+    let (inner, running) = called.map_err(|outcome| (keyed, outcome))?;
+    Ok(Begun { inner, running, span, trace })
+}
+
+/// Opens the payload and calls the handler for it.
+fn call<S: Clone + Send + Sync + 'static>(
     engine: &Engine<S>,
     token: Token,
     job: &LeasedJob,
     mut envelope: Envelope,
     hold: &Arc<Hold>,
-    lane: &super::Lane,
-) -> Option<Outcome> {
+) -> Result<(Arc<context::Inner>, std::thread::Result<Run<'static>>), Outcome> {
     let Some(handler) = engine.handlers.get(&envelope.name) else {
         tracing::warn!("no handler for this name; parked");
-        return Some(Outcome::Park);
+        return Err(Outcome::Park);
     };
     let policy = &handler.definition.policy;
     if envelope.version > handler.definition.version {
         tracing::warn!(version = envelope.version, "a newer payload than this worker knows; parked");
-        return Some(Outcome::Park);
+        return Err(Outcome::Park);
     }
-    let terms = *hold.begin(Terms::of(&envelope, policy, job.attempts + 1));
-    let inner = context::Inner {
+    let terms = hold.begin(Terms::of(&envelope, policy, job.attempts + 1));
+    let (chain, secret) = (engine.client.chain(), envelope.is_sealed());
+    let opened = catch_unwind(AssertUnwindSafe(|| chain.open(&mut envelope)));
+    let inner = Arc::new(context::Inner {
         client: engine.client.clone(),
-        id: job.id,
-        name: envelope.name.clone(),
-        queue: envelope.queue.clone(),
-        governed: envelope.governed(),
+        envelope,
         attempt: terms.attempt,
         max_attempts: terms.max_attempts,
-        flow: envelope.flow,
         suspect: job.suspect,
         token,
         hold: hold.clone(),
@@ -148,33 +198,40 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         memory: Memory::default(),
         #[cfg(unix)]
         relay: None,
-    };
-    let inner = Arc::new(inner);
-    let cx = Context { state: engine.state.clone(), inner: inner.clone() };
+    });
+    let (envelope, cx) = (&inner.envelope, Context { state: engine.state.clone(), inner: inner.clone() });
+    let begin = || handler.begin(envelope, cx).map_err(|why| if secret { why.discreet() } else { why });
+    match opened.and_then(|opened| catch_unwind(AssertUnwindSafe(|| opened.and_then(|()| begin())))) {
+        Ok(Err(why)) => Err(unreadable(policy, &envelope.name, &why)),
+        Ok(Ok(running)) => Ok((inner, Ok(running))),
+        Err(panic) => Ok((inner, Err(panic))),
+    }
+}
+
+/// Runs one attempt and says what becomes of the job; `None` when its lease is lost.
+async fn attempt<S: Clone + Send + Sync + 'static>(
+    engine: &Engine<S>,
+    job: &LeasedJob,
+    begun: Begun,
+    hold: &Hold,
+    lane: &super::Lane,
+) -> Option<Outcome> {
+    let Begun { inner, running, .. } = begun;
+    let (envelope, terms) = (&inner.envelope, hold.terms()?);
+    let (chain, about) = (engine.client.chain(), about(job, envelope));
     engine.health.running.fetch_add(1, Ordering::Relaxed);
-    let chain = engine.client.chain();
-    let begun = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let secret = envelope.is_sealed();
-        chain.open(&mut envelope)?;
-        handler.begin(&envelope, cx).map_err(|why| if secret { why.discreet() } else { why })
-    }));
-    let about = about(job, &envelope);
-    let ended = match begun {
-        Err(panic) => Ended::Failed(panicked(&*panic)),
-        Ok(Err(why)) => {
-            engine.health.running.fetch_sub(1, Ordering::Relaxed);
-            return Some(unreadable(policy, &envelope.name, &why));
-        }
-        Ok(Ok(running)) => supervise(chain.run(&about, running), &terms, hold, &engine.abort).await,
+    let ended = match running.map_err(|panic| panicked(&*panic)) {
+        Err(failure) => Ended::Failed(failure),
+        Ok(running) => supervise(chain.run(&about, running), terms, hold, &engine.abort).await,
     };
     engine.health.running.fetch_sub(1, Ordering::Relaxed);
     lane.ran(terms.since.elapsed());
     observe!("legwork_job_duration_seconds", terms.since.elapsed().as_secs_f64(), "name" => envelope.name);
     if !matches!(ended, Ended::Returned(_)) {
-        inner.store_last().await;
+        Box::pin(inner.store_last()).await;
     }
-    let outcome = ended.outcome(&terms, hold, engine.stop.is_cancelled());
-    told(&envelope, outcome.as_ref());
+    let outcome = ended.outcome(terms, hold, &engine.stop);
+    told(envelope, outcome.as_ref());
     outcome
 }
 
@@ -187,21 +244,26 @@ enum Ended {
 
 /// Drives the handler until it returns, panics, or is to be dropped: some grace after its
 /// time is over or it was called off, at once for any other reason.
-async fn supervise(
-    mut running: Run<'_>,
-    terms: &Terms,
-    hold: &Hold,
-    abort: &tokio_util::sync::CancellationToken,
-) -> Ended {
-    // A panic in a handler ends its attempt, never the worker.
-    let caught = std::future::poll_fn(move |cx| {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(Ok(result))) => Poll::Ready(Ended::Returned(result)),
-            Ok(Poll::Ready(Err(failure))) => Poll::Ready(Ended::Failed(failure)),
-            Err(panic) => Poll::Ready(Ended::Failed(panicked(&*panic))),
-        }
-    });
+async fn supervise(mut running: Run<'_>, terms: &Terms, hold: &Hold, abort: &CancellationToken) -> Ended {
+    // A small job is over when it is first looked at: nothing else is set up for it.
+    match std::future::poll_fn(|cx| Poll::Ready(poll(&mut running, cx))).await {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => Box::pin(oversee(running, terms, hold, abort)).await,
+    }
+}
+
+/// Polls a handler. A panic in it ends its attempt, never the worker.
+fn poll(running: &mut Run<'_>, cx: &mut std::task::Context<'_>) -> Poll<Ended> {
+    match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(Ok(result))) => Poll::Ready(Ended::Returned(result)),
+        Ok(Poll::Ready(Err(failure))) => Poll::Ready(Ended::Failed(failure)),
+        Err(panic) => Poll::Ready(Ended::Failed(panicked(&*panic))),
+    }
+}
+
+async fn oversee(mut running: Run<'_>, terms: &Terms, hold: &Hold, abort: &CancellationToken) -> Ended {
+    let caught = std::future::poll_fn(move |cx| poll(&mut running, cx));
     let late = async {
         if let Some(limit) = terms.timeout {
             tokio::time::sleep(limit).await;
@@ -210,7 +272,7 @@ async fn supervise(
         std::future::pending::<Ended>().await
     };
     let dropped = async {
-        hold.ended.cancelled().await;
+        hold.ended().cancelled().await;
         if hold.has_grace() {
             tokio::time::sleep(terms.grace).await;
         }
@@ -225,7 +287,7 @@ async fn supervise(
 }
 
 impl Ended {
-    fn outcome(self, terms: &Terms, hold: &Hold, stopping: bool) -> Option<Outcome> {
+    fn outcome(self, terms: &Terms, hold: &Hold, stop: &CancellationToken) -> Option<Outcome> {
         match (self, hold.why()) {
             (_, Some(Why::Lost)) => None,
             // Done is done, also when it was to end: nobody has to do it again.
@@ -241,10 +303,12 @@ impl Ended {
             }
             (Ended::Failed(_), Some(Why::Cancelled)) => interrupted(hold),
             (Ended::Failed(said), Some(Why::Timeout)) => {
-                Some(terms.failed(terms.timed_out(Some(said)), stopping))
+                Some(terms.failed(terms.timed_out(Some(said)), stop.is_cancelled()))
             }
-            (Ended::Failed(said), _) => Some(terms.failed(said, stopping)),
-            (Ended::Interrupted, Some(Why::Timeout)) => Some(terms.failed(terms.timed_out(None), stopping)),
+            (Ended::Failed(said), _) => Some(terms.failed(said, stop.is_cancelled())),
+            (Ended::Interrupted, Some(Why::Timeout)) => {
+                Some(terms.failed(terms.timed_out(None), stop.is_cancelled()))
+            }
             (Ended::Interrupted, _) => interrupted(hold),
         }
     }

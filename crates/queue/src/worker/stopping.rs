@@ -59,7 +59,7 @@ impl<S> Context<S> {
     /// # worker.stop().await; Ok(()) }
     /// ```
     pub fn cancelled(&self) -> &CancellationToken {
-        &self.inner.hold.ended
+        self.inner.hold.ended()
     }
 
     /// Whether [`Context::cancelled`] has fired: for handlers that block.
@@ -79,7 +79,7 @@ impl<S> Context<S> {
     /// # worker.stop().await; Ok(()) }
     /// ```
     pub fn is_cancelled(&self) -> bool {
-        self.inner.hold.ended.is_cancelled()
+        self.inner.hold.why().is_some()
     }
 
     /// Fires when the worker is told to stop. There is no need to end at once; a long

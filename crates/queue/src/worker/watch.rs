@@ -90,7 +90,7 @@ impl Beat {
                 Err(e) => tracing::error!(%id, error = %e, "its outcome could not be stored"),
             }
         }
-        self.held.remove(token, id);
+        self.held.remove(std::iter::once((token, hold.place)), |_| {});
         self.health.freed.notify_waiters();
     }
 }

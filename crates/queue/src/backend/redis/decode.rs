@@ -82,8 +82,10 @@ fn batch(value: Value, now_ms: i64, expires_ms: i64) -> Result<Batch> {
     let token = Token(text(part()?)?.parse().map_err(|_| odd())?);
     let (queue, ids, records) = (text(part()?)?, bytes(part()?)?, list(part()?)?);
     let notes = list(part()?)?.into_iter().map(number).collect::<Result<Vec<_>>>()?;
-    let jobs = ids.chunks(16).zip(records).map(|(raw, record)| {
-        let record = plain(bytes(record)?);
+    let mut records = records.into_iter();
+    let jobs = ids.chunks(16).map(|raw| {
+        // None where they are to be read natively.
+        let record = records.next().map(bytes).transpose()?.map_or_else(Vec::new, plain);
         Ok(LeasedJob { id: id(raw)?, record, attempts: 0, crashes: 0, suspect: false })
     });
     let mut jobs = jobs.collect::<Result<Vec<_>>>()?;
@@ -96,7 +98,7 @@ fn batch(value: Value, now_ms: i64, expires_ms: i64) -> Result<Batch> {
 }
 
 /// A record without the mark of jobs that have keys.
-fn plain(mut record: Vec<u8>) -> Vec<u8> {
+pub(super) fn plain(mut record: Vec<u8>) -> Vec<u8> {
     if record.first() == Some(&b'*') {
         record.remove(0);
     }

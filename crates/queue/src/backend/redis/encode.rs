@@ -1,6 +1,6 @@
 //! What the verbs send: jobs and outcomes as the arguments of their scripts.
 
-use crate::backend::{Due, EnqueueBatch, Enqueued, Guard, NewJob, Outcome, Settle, Settled};
+use crate::backend::{Due, EnqueueBatch, Enqueued, Guard, NewJob, Outcome, Settle, Settled, Token};
 use crate::{Error, JobId, Result};
 use redis::{Cmd, ToRedisArgs};
 use std::collections::HashMap;
@@ -39,7 +39,16 @@ impl<'a> Jobs<'a> {
         let (mut steps, mut singles) = (Vec::new(), Vec::new());
         let mut open: HashMap<(&str, u8), usize> = HashMap::new();
         for (index, job) in jobs.iter().enumerate() {
-            let place = (job.envelope.queue.as_str(), job.envelope.priority.min(9));
+            let place = place_of(job);
+            // Mostly it goes where the last one went.
+            if let Some(Step::Plain(group)) = steps.last_mut()
+                && place_of(group[0]) == place
+                && group.len() < STEP
+                && is_plain(job)
+            {
+                group.push(job);
+                continue;
+            }
             if !is_plain(job) {
                 // What comes after it must not get in front of it.
                 open.remove(&place);
@@ -56,6 +65,11 @@ impl<'a> Jobs<'a> {
             }
         }
         Jobs { steps, singles, total: jobs.len() }
+    }
+
+    /// Whether none needs a closer look.
+    pub(super) fn are_plain(&self) -> bool {
+        self.singles.is_empty()
     }
 
     pub(super) fn write(&self, cmd: &mut Cmd) {
@@ -101,6 +115,10 @@ fn is_plain(job: &NewJob) -> bool {
     now && !job.chosen && e.unique.is_none() && e.governed().is_none() && !e.is_indexed() && !is_odd(job)
 }
 
+fn place_of(job: &NewJob) -> (&str, u8) {
+    (job.envelope.queue.as_str(), job.envelope.priority.min(9))
+}
+
 /// Whether the record does not begin as an encoded envelope does, so that the place of the
 /// job must be remembered beside it.
 fn is_odd(job: &NewJob) -> bool {
@@ -136,19 +154,27 @@ pub(super) struct Settles<'a> {
 
 impl<'a> Settles<'a> {
     /// Whether all are plain successes: the script then asks fewer keys for their type.
-    fn are_plain(&self) -> bool {
+    pub(super) fn are_plain(&self) -> bool {
         let plain =
             |(_, item): &(usize, &Settle)| !item.keyed && matches!(item.outcome, Outcome::Succeeded { .. });
         self.groups.iter().all(|group| plain(&group[0]))
     }
 
     pub(super) fn of(items: &'a [Settle]) -> Settles<'a> {
-        let (mut groups, mut backward) = (Vec::<Vec<_>>::new(), Vec::new());
+        let (mut groups, mut backward) = (Vec::<Vec<(usize, &Settle)>>::new(), Vec::new());
         let mut open: HashMap<_, usize> = HashMap::new();
         for item in items.iter().enumerate() {
             match (&item.1.outcome, item.1.keyed) {
                 (Outcome::Succeeded { result, keep_ms }, false) => {
                     let same = (item.1.token, *keep_ms, result.is_some());
+                    // Mostly it goes with the one before it.
+                    if let Some(group) = groups.last_mut()
+                        && group.len() < STEP
+                        && like(group[0].1) == Some(same)
+                    {
+                        group.push(item);
+                        continue;
+                    }
                     match open.get(&same).and_then(|at| groups.get_mut(*at)) {
                         Some(group) if group.len() < STEP => group.push(item),
                         _ => {
@@ -200,6 +226,16 @@ impl<'a> Settles<'a> {
             }
         }
         Ok(all)
+    }
+}
+
+/// What successes must have in common to go together; none for what is no plain success.
+fn like(item: &Settle) -> Option<(Token, i64, bool)> {
+    match &item.outcome {
+        Outcome::Succeeded { result, keep_ms } if !item.keyed => {
+            Some((item.token, *keep_ms, result.is_some()))
+        }
+        _ => None,
     }
 }
 

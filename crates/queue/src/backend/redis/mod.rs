@@ -5,6 +5,7 @@
 //! is one atomic step; `encode` and `decode` are the way in and out, `link` the connection.
 //! All of it is about one shard; `shards` makes one queue of several.
 
+mod brief;
 mod config;
 mod decode;
 mod diagnose;
@@ -16,6 +17,7 @@ mod flow;
 mod flow_tests;
 mod inspect;
 mod keys;
+mod lease;
 #[cfg(all(test, feature = "testing"))]
 mod limit_tests;
 mod limits;
@@ -57,10 +59,19 @@ pub struct Redis {
     keys: Keys,
     namespace: String,
     clock: Clock,
+    briefs: Briefs,
     bell: Arc<watch::Sender<u64>>,
     listener: Mutex<Option<tokio::task::AbortHandle>>,
     /// When it was last looked for what Redis has thrown away.
     looked: Mutex<Option<std::time::Instant>>,
+}
+
+/// The verbs with brief scripts.
+#[derive(Default)]
+struct Briefs {
+    enqueue: brief::Brief,
+    lease: brief::Brief,
+    settle: brief::Brief,
 }
 
 impl Redis {
@@ -121,6 +132,7 @@ impl Redis {
             keys: Keys::of(&config.namespace, shard),
             namespace: config.namespace.clone(),
             clock,
+            briefs: Briefs::default(),
             bell,
             listener: Mutex::default(),
             looked: Mutex::default(),
@@ -131,8 +143,8 @@ impl Redis {
     fn script(&self, script: &Script) -> Cmd {
         let mut call = cmd("EVALSHA");
         let keys = self.keys.fixed();
-        call.arg(&script.sha).arg(keys.len());
-        encode::args(&mut call, keys);
+        call.arg(&script.sha).arg(script.keys.len());
+        encode::args(&mut call, script.keys.iter().filter_map(|key| keys.get(*key)));
         match self.clock.manual_ms() {
             Some(ms) => call.arg(ms),
             None => call.arg(""),
@@ -171,10 +183,19 @@ impl Redis {
 
     async fn take_in(&self, batch: &EnqueueBatch) -> Result<Taken> {
         let plan = encode::Jobs::of(&batch.jobs);
-        let mut call = self.script(&scripts::ENQUEUE);
-        encode::guard(&mut call, batch);
-        plan.write(&mut call);
-        let mut reply = decode::Reply::of(self.run(&scripts::ENQUEUE, &call).await?)?;
+        let args = |call: &mut Cmd| {
+            encode::guard(call, batch);
+            plan.write(call);
+        };
+        let full = &*scripts::ENQUEUE;
+        let answer = if plan.are_plain() && batch.guard == Guard::None {
+            self.briefs.enqueue.run(self, (&*scripts::ENQUEUE_BRIEF, full), args).await?
+        } else {
+            let mut call = self.script(full);
+            args(&mut call);
+            self.run(full, &call).await?
+        };
+        let mut reply = decode::Reply::of(answer)?;
         match reply.word.as_str() {
             "ok" => plan.answers(&decode::bytes(reply.next()?)?).map(Taken::Jobs),
             "old" => Err(Error::invalid("seq: this lane has been answered for a later call already")),
@@ -319,21 +340,7 @@ impl Backend for Redis {
     }
 
     fn lease<'a>(&'a self, request: &'a LeaseRequest) -> Fut<'a, Leased> {
-        Box::pin(async move {
-            let mut call = self.script(&scripts::LEASE);
-            call.arg(&request.worker)
-                .arg(encode::ms(request.ttl_ms))
-                .arg(u8::from(request.alone))
-                .arg(request.most);
-            let wanted: Vec<_> = request.queues.iter().filter(|(_, max)| *max > 0).collect();
-            if wanted.is_empty() || request.most == 0 {
-                return Ok(Leased::default());
-            }
-            for (queue, max) in wanted {
-                call.arg(queue).arg((*max).min(1_000));
-            }
-            decode::leased(self.run(&scripts::LEASE, &call).await?)
-        })
+        Box::pin(self.lease_from(request))
     }
 
     fn extend<'a>(&'a self, tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended> {
@@ -354,9 +361,16 @@ impl Backend for Redis {
             let mut all = Vec::with_capacity(items.len());
             for items in items.chunks(SETTLES) {
                 let plan = encode::Settles::of(items);
-                let mut call = self.script(&scripts::SETTLE);
-                plan.write(&mut call);
-                let mut reply = decode::Reply::of(self.run(&scripts::SETTLE, &call).await?)?;
+                let full = &*scripts::SETTLE;
+                let answer = if plan.are_plain() {
+                    let scripts = (&*scripts::SETTLE_BRIEF, full);
+                    self.briefs.settle.run(self, scripts, |call| plan.write(call)).await?
+                } else {
+                    let mut call = self.script(full);
+                    plan.write(&mut call);
+                    self.run(full, &call).await?
+                };
+                let mut reply = decode::Reply::of(answer)?;
                 all.extend(plan.answers(&decode::bytes(reply.next()?)?)?);
             }
             Ok(all)

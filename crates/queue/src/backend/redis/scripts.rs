@@ -6,6 +6,21 @@ use std::sync::LazyLock;
 pub(super) struct Script {
     pub(super) text: &'static str,
     pub(super) sha: String,
+    /// Which of the fixed keys it is given, in its order.
+    pub(super) keys: Vec<usize>,
+}
+
+impl Script {
+    fn new(text: &'static str, keys: &[&str]) -> Script {
+        let all = || super::keys::FIXED.iter();
+        let place = |key: &&str| all().position(|(name, _)| name == key);
+        let keys = if keys.is_empty() {
+            (0..all().count()).collect()
+        } else {
+            keys.iter().filter_map(place).collect()
+        };
+        Script { text, sha: redis::Script::new(text).get_hash().to_owned(), keys }
+    }
 }
 
 macro_rules! scripts {
@@ -16,13 +31,40 @@ macro_rules! scripts {
                 include_str!("lua/job.lua"),
                 $(include_str!(concat!("lua/", $file, ".lua"))),+
             );
-            Script { text, sha: redis::Script::new(text).get_hash().to_owned() }
+            Script::new(text, &[])
         });
     )*
         /// All of them, by name.
         #[cfg(all(test, feature = "testing"))]
         pub(super) static ALL: &[(&str, &LazyLock<Script>)] = &[$((stringify!($name), &$name)),*];
     };
+}
+
+/// Brief scripts: with what they unpack of the fixed keys, for they pay for each.
+macro_rules! brief {
+    ($($name:ident($($key:ident)+) = $($file:literal)+;)*) => { $(
+        pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            let text = concat!(include_str!("lua/brief.lua"), $(include_str!(concat!("lua/", $file, ".lua"))),+);
+            Script::new(text, &[$(stringify!($key)),+])
+        });
+        #[cfg(test)]
+        #[allow(non_snake_case)]
+        mod $name {
+            /// The script unpacks what it is given, in that order.
+            #[test]
+            fn unpacks_its_keys() {
+                let names = [$(stringify!($key)),+].join(", ");
+                assert!(super::$name.text.contains(&format!("local {names} = unpack(KEYS)")), "{names}");
+                assert_eq!(super::$name.keys.len(), names.split(", ").count());
+            }
+        }
+    )* };
+}
+
+brief! {
+    ENQUEUE_BRIEF(jobs queues) = "enqueue_brief";
+    LEASE_BRIEF(jobs lease batch last n ghost gn paused gov lim) = "lease_brief";
+    SETTLE_BRIEF(jobs lease batch n fin fls meta prog watch idx full lim) = "settle_brief" "settled_brief";
 }
 
 scripts! {

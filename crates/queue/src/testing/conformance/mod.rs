@@ -8,6 +8,7 @@ use super::harness::Harness;
 use std::future::Future;
 use std::pin::Pin;
 
+mod batches;
 mod cancels;
 mod control;
 mod crashes;
@@ -118,6 +119,15 @@ macro_rules! conformance_cases {
             a_pause_ends_by_the_clock
             a_longer_pause_stays
             a_pause_stops_no_settle_and_no_enqueue
+        }
+        batches {
+            a_large_batch_has_its_records_in_order
+            jobs_with_a_past_among_many_without_one
+            a_job_that_came_back_is_leased_with_its_past_whatever_else_waits
+            a_key_is_given_up_at_the_start_among_many
+            a_key_that_a_replacement_gives_up_at_the_start
+            a_batch_is_settled_in_any_pieces
+            whole_batches_are_settled_together
         }
         settle {
             success_keeps_the_result

@@ -178,22 +178,18 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
     let inner = Arc::new(Inner {
         suspect: false,
         client: client.clone(),
-        id: job.id,
-        name: envelope.name.clone(),
-        queue: envelope.queue.clone(),
-        governed: envelope.governed(),
         attempt: job.attempt,
         max_attempts: job.max_attempts,
         token: Token(job.token),
-        flow: envelope.flow,
+        envelope,
         hold,
-        stopping,
+        stopping: Arc::new(stopping),
         trace,
         memory: Memory::default(),
         relay: Some(link.clone()),
     });
     let cx = Context { state: state.clone(), inner: inner.clone() };
-    let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler.begin_here(&envelope, cx)));
+    let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler.begin_here(&inner.envelope, cx)));
     let mut running = match begun {
         Ok(Ok(running)) => running,
         // The parent has decoded it: the two are different programs.

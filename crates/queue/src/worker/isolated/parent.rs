@@ -57,7 +57,7 @@ impl Children {
             None => self.start().await.map_err(|e| Failure::retry(format!("no child process: {e}")))?,
         };
         let job = Job {
-            id: inner.id,
+            id: inner.envelope.id,
             record: String::from_utf8_lossy(&envelope.encode()).into_owned(),
             attempt: inner.attempt,
             max_attempts: inner.max_attempts,
@@ -141,7 +141,7 @@ impl Child {
             let word = tokio::select! {
                 word = self.words.recv() => word,
                 status = self.process.wait() => self.last_word(status).await?,
-                () = inner.hold.ended.cancelled(), if !ended => {
+                () = inner.hold.ended().cancelled(), if !ended => {
                     ended = true;
                     if let Some(why) = inner.hold.why() {
                         let _ = self.order(&Order::End(why)).await;

@@ -7,6 +7,10 @@ for _, queue in ipairs(call('SMEMBERS', queues)) do
       if call('HEXISTS', ghost, entry) == 1 then
         ghosts = ghosts + 1
       else
+        local m = #entry == 16 and memo(entry) or {}
+        if m.a or m.c or m.k or m.x then
+          wrong('job ' .. hex(entry) .. ' in q:' .. name .. ' has a memo that no lease would see')
+        end
         found(string.sub(entry, 1, 16), 'q:' .. name)
       end
     end

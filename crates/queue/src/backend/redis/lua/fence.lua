@@ -1,7 +1,7 @@
 -- Behind the outcomes, for settle: who still holds what.
 
 -- Queues of batches, and which of them are of a governed lane.
-local homes, keyed = {}, {}
+local homes, keyed, limited = {}, {}, false
 
 -- The queue of a live batch, or false.
 local function home(token)
@@ -27,10 +27,15 @@ end
 -- Takes ids out of a batch; true for all of it in its order, else those that were in it, by id.
 local function out(token, ids)
   local key, was = P .. 'b:' .. token, {}
-  if call('LLEN', key) == #ids and table.concat(call('LRANGE', key, 0, -1)) == table.concat(ids) then
-    call('UNLINK', key)
+  local all, left, said = call('GET', P .. 'o:' .. token) or '', call('LLEN', key), table.concat(ids)
+  -- The list is what remains of `all`, in its order. As long as it begins where as many ids
+  -- end `all`, it is that end: these ids are its next ones or not, without a look at it.
+  local from = #all - 16 * left
+  if #ids <= left and string.sub(all, from + 1, from + #said) == said
+    and call('LINDEX', key, 0) == ids[1] then
+    call('LTRIM', key, #ids, -1)
     return true
-  elseif #ids <= 8 then
+  elseif #ids <= 32 then
     for _, id in ipairs(ids) do
       was[id] = call('LREM', key, 1, id) == 1 or was[id]
     end
@@ -52,4 +57,19 @@ local function out(token, ids)
     call('RPUSH', key, unpack(rest))
   end
   return was
+end
+
+-- Ends the leases of which nothing is left.
+local function close_batches()
+  for token, queue in pairs(homes) do
+    if limited and queue then
+      free_queue(queue)
+    end
+    if queue and call('EXISTS', P .. 'b:' .. token) == 0 then
+      call('ZREM', lease, token)
+      call('HDEL', batch, token)
+      call('PEXPIRE', P .. 'o:' .. token, REMEMBERED)
+      call('PEXPIRE', P .. 'x:' .. token, REMEMBERED)
+    end
+  end
 end

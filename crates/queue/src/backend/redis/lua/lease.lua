@@ -2,8 +2,8 @@
 -- ARGV: time, worker, ttl, alone (0 or 1), how many in all, then QUEUE MAX pairs (MAX at most
 --   1000), in the order wanted; a queue may stand there twice
 -- Returns ok, now, expires, when to ask again at the latest or '', batches; a batch is token,
---   queue, ids in one string, records, and notes: index, attempts, crashes, suspect of the
---   jobs that have any.
+--   queue, ids in one string, records (none of a large batch: to be read natively), and
+--   notes: index, attempts, crashes, suspect of the jobs that have any.
 -- Invariant: a record is only read; an id leaves its list in the step that puts it in a batch.
 call('ZREM', lease, '')
 touch('HLEN', jobs, batch, n, uniq)

@@ -12,7 +12,8 @@ local function soonest(ms)
   next_ms = ms and math.min(ms, next_ms or ms) or next_ms
 end
 
--- Makes a batch of jobs that have left their list.
+-- Makes a batch of jobs that have left their list. Where not every record is known none is
+-- told, and whoever asked reads them: nobody but the holder of the lease ends these jobs.
 local function open(queue, single, ids, recs, notes, keyed)
   top = math.max(top + 1, micros)
   local token, all = text(top), table.concat(ids)
@@ -29,5 +30,5 @@ local function open(queue, single, ids, recs, notes, keyed)
     end
     call('HSET', permit, unpack(permits))
   end
-  out[#out + 1] = { token, queue, all, recs, notes }
+  out[#out + 1] = { token, queue, all, #recs == #ids and recs or {}, notes }
 end

@@ -25,11 +25,13 @@ local function plain(queue, lists, want, budget)
   local left, shared, refused = want, { ids = {}, recs = {}, notes = {} }, {}
   for _, list in ipairs(lists) do
     local prio, length = unpack(list)
+    local name = queue .. ':' .. prio
+    local haunted = ghosts and tonumber(call('HGET', gn, name) or 0) > 0
     while length > 0 and left - #shared.ids > 0 do
-      local entries = call('LPOP', P .. 'q:' .. queue .. ':' .. prio, math.min(left - #shared.ids, 200)) or {}
+      local entries = call('LPOP', P .. 'q:' .. name, math.min(left - #shared.ids, 1000)) or {}
       length = #entries > 0 and length - #entries or 0
       if #entries > 0 then
-        left = left - take(queue, prio, entries, shared, refused)
+        left = left - take(queue, prio, entries, shared, refused, haunted)
       end
     end
   end

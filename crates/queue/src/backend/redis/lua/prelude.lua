@@ -1,7 +1,7 @@
 -- In front of every script: the keys, the clock, counters, and what is known of a job.
 -- KEYS: the shard's fixed keys in the order of keys.rs. ARGV[1]: a test's time in ms, or ''.
 -- Computed keys carry the same hash tag:
---   q:QUEUE:PRIO  list of entries (id, then its generation when that is not 0)
+--   q:QUEUE:PRIO  list of entries: id, and behind it what push.lua says, where a lease must look
 --   b:TOKEN list of the ids still leased, o:TOKEN all ids of the batch in one string,
 --   x:TOKEN hash id -> how it left the batch, where that was not by success
 --   pk:NAME list of parked ids; w:QUEUE:KEY, k:QUEUE, ring:QUEUE, cool:QUEUE: see ring.lua

@@ -7,7 +7,7 @@ local function pull(id, state, m, h, queue, prio)
   if state == 'available' and limit then
     return unjoin(id, queue, limit, cost)
   elseif state == 'available' then
-    local entry = id .. (m.g or '')
+    local entry = id .. tail(m, h)
     call('HSET', ghost, entry, queue .. ':' .. prio)
     call('HINCRBY', gn, queue .. ':' .. prio, 1)
     m.g = nil

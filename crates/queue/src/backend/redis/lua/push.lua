@@ -14,6 +14,13 @@ local function touch_lanes(queue)
   touch('ZCARD', P .. 'cool:' .. queue)
 end
 
+-- What stands behind an id in its list: nothing for a job of which a lease need know nothing
+-- more, so that one look at the length of all entries finds the others; else a generation.
+local function tail(m, h)
+  local scope = type(h.u) == 'string' and type(h.o) == 'table' and h.o
+  return m.g or scope and (scope.s or scope.l) and 0 or ''
+end
+
 -- Makes a job available. An entry that a cancelled or moved job left behind (a ghost) must
 -- never stand for this one: the entry gets a generation that no ghost has.
 local function push(side, id, m, queue, prio, h)
@@ -22,10 +29,11 @@ local function push(side, id, m, queue, prio, h)
   if key then
     return join(side, id, queue, prio, key, cost)
   end
-  while call('HEXISTS', ghost, id .. (m.g or '')) == 1 do
+  m.g = next(m) and 0 or nil
+  while call('HEXISTS', ghost, id .. tail(m, h)) == 1 do
     m.g = (m.g or 0) + 1
   end
-  if call(side, P .. 'q:' .. queue .. ':' .. prio, id .. (m.g or '')) == 1 then
+  if call(side, P .. 'q:' .. queue .. ':' .. prio, id .. tail(m, h)) == 1 then
     call('SADD', queues, queue)
     -- A hint: whoever may not publish still enqueues.
     redis.pcall('PUBLISH', P .. 'wake', queue)

@@ -28,6 +28,7 @@ local function replace(id, value, rec, queue, prio, odd, put_off)
   local key_was, cost_was = governed(m, h)
   local key, cost = governed({}, new)
   local moved = from ~= queue or was ~= prio or key_was ~= key or cost_was ~= cost
+  moved = moved or not key and tail(m, h) ~= tail(m, new)
   local off = put_off and put_off > now and state == 'available'
   if state == 'scheduled' or off then
     pull(id, state, m, h, from, was)

@@ -15,7 +15,7 @@ if ARGV[2] == '0' or call('HLEN', meta) + call('HLEN', prog) + call('ZCARD', wat
   touch('SCARD', cancels, queues)
   touch('ZCARD', due, watch, locks, terms)
 end
-local limited = call('EXISTS', permit, full) > 0 and touch('HLEN', permit, full, inuse, gov, lim) == nil
+limited = call('EXISTS', permit, full) > 0 and touch('HLEN', permit, full, inuse, gov, lim) == nil
 local answers, i = {}, 3
 while i <= #ARGV do
   local token = ARGV[i + 1]
@@ -52,10 +52,15 @@ while i <= #ARGV do
   else
     local id, outcome = ARGV[i + 2], ARGV[i + 3]
     local rec = queue and call('HGET', jobs, id)
-    if rec and call('LREM', P .. 'b:' .. token, 1, id) == 1 then
-      if keyed[token] then
-        free_permits({ id })
-      end
+    local was = queue and call('LREM', P .. 'b:' .. token, 1, id) == 1
+    if was and keyed[token] then
+      free_permits({ id })
+    end
+    if was and not rec then
+      -- Its record is gone; its place goes as well, and nothing else follows.
+      count(queue, 'leased', -1)
+      answers[#answers + 1] = 's'
+    elseif was then
       settle(queue, token, id, rec, outcome, tonumber(ARGV[i + 4]), ARGV[i + 5], ARGV[i + 6])
       answers[#answers + 1] = 'd'
     else
@@ -64,15 +69,5 @@ while i <= #ARGV do
     i = i + 7
   end
 end
-for token, queue in pairs(homes) do
-  if limited and queue then
-    free_queue(queue)
-  end
-  if queue and call('EXISTS', P .. 'b:' .. token) == 0 then
-    call('ZREM', lease, token)
-    call('HDEL', batch, token)
-    call('PEXPIRE', P .. 'o:' .. token, REMEMBERED)
-    call('PEXPIRE', P .. 'x:' .. token, REMEMBERED)
-  end
-end
+close_batches()
 return done({ 'ok', table.concat(answers) })

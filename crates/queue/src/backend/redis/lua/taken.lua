@@ -56,7 +56,7 @@ local function taken(at, queue, prio)
   elseif limit ~= '' then
     join('RPUSH', id, queue, prio, limit, odd and 1 or cost)
   else
-    push('RPUSH', id, m, queue, prio, {})
+    push('RPUSH', id, m, queue, prio, h)
   end
   remember(id, m)
   return '.'

@@ -1,0 +1,59 @@
+-- The brief settle: as settle.lua, of successes that are the next of their batch, without a
+-- memo, progress, waiter, tag or limit.
+-- ARGV: time, 1, then s TOKEN KEEP N RESULTS id*N [result*N] as in settle.lua.
+local jobs, lease, batch, n, fin, fls, meta, prog, watch, idx, full, lim = unpack(KEYS)
+local MOST_KEPT, REMEMBERED = 10000, 15000
+call('ZREM', lease, '')
+call('HLEN', batch)
+call('HLEN', n)
+call('HLEN', jobs)
+local metas, progs, waits = call('HLEN', meta) > 0, call('HLEN', prog) > 0, call('ZCARD', watch) > 0
+local indexed, limited = call('HLEN', idx) > 0, call('EXISTS', full, lim) > 0
+local plans, seen, letters, i = {}, {}, {}, 3
+
+local function any(found)
+  for k = 1, #found do
+    if found[k] then
+      return true
+    end
+  end
+end
+
+while i <= #ARGV do
+  local token, keep, size = ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  local ids, record = { unpack(ARGV, i + 5, i + 4 + size) }, call('HGET', batch, token)
+  local flag, queue = string.match(record or '', '^(%d)(%S+)')
+  local key, all, said = P .. 'b:' .. token, call('GET', P .. 'o:' .. token) or '', table.concat(ids)
+  local left = call('LLEN', key)
+  local from = #all - 16 * left
+  -- As in fence.lua: the ids are the next ones of the batch.
+  if seen[token] or not queue or flag > '1' or not call('ZSCORE', lease, token) or size > left
+    or string.sub(all, from + 1, from + #said) ~= said or call('LINDEX', key, 0) ~= ids[1]
+    or limited and (call('HLEN', full) > 0 or call('HEXISTS', lim, queue) == 1)
+    or metas and any(call('HMGET', meta, unpack(ids))) or progs and any(call('HMGET', prog, unpack(ids)))
+    or waits and any(call('ZMSCORE', watch, unpack(ids))) or indexed and any(call('HMGET', idx, unpack(ids))) then
+    return SLOW
+  end
+  seen[token], letters[#letters + 1] = true, string.rep('d', size)
+  local plan = { token = token, queue = queue, ids = ids, keep = keep, size = size, rest = left - size }
+  if keep > 0 then
+    call('HLEN', fin)
+    call('ZCARD', fls)
+    plan.list = P .. 'fl:' .. queue .. ':succeeded:' .. text(keep)
+    call('LLEN', plan.list)
+    plan.over = (call('HGET', n, queue .. '\0succeeded') or 0) + size - MOST_KEPT
+    plan.recs = call('HMGET', jobs, unpack(ids))
+    if seen[queue] or indexed and plan.over > 0 then
+      return SLOW
+    end
+    seen[queue] = true
+    plan.results = ARGV[i + 4] == '1' and i + 4 + size
+    for k = 1, size do
+      if not plan.recs[k] then
+        return SLOW
+      end
+    end
+  end
+  plans[#plans + 1] = plan
+  i = i + 5 + size * (ARGV[i + 4] == '1' and 2 or 1)
+end

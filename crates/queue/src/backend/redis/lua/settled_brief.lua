@@ -1,0 +1,44 @@
+-- Behind settle_brief: all has been looked at, and this changes it.
+local at = text(now)
+
+-- Keeps the records of finished jobs, each behind its head, and drops the oldest of too many.
+local function keep_all(plan)
+  local records, entries = {}, {}
+  local head = '{"s":"succeeded","at":' .. at .. ',"q":"' .. plan.queue .. '","k":' .. text(plan.keep) .. ',"a":1'
+  for k, id in ipairs(plan.ids) do
+    local result = plan.results and ',"res":' .. cjson.encode(ARGV[plan.results + k]) or ''
+    records[2 * k - 1], records[2 * k] = id, head .. result .. '}\n' .. plan.recs[k]
+    entries[k] = id .. at
+  end
+  call('HSET', fin, unpack(records))
+  if call('RPUSH', plan.list, unpack(entries)) == plan.size then
+    call('ZADD', fls, now + plan.keep, plan.list)
+  end
+  local old = plan.over > 0 and call('LPOP', plan.list, math.min(plan.over, 1000)) or {}
+  for k, entry in ipairs(old) do
+    old[k] = string.sub(entry, 1, 16)
+  end
+  if #old > 0 then
+    call('HDEL', fin, unpack(old))
+  end
+  call('HINCRBY', n, plan.queue .. '\0succeeded', plan.size - #old)
+end
+
+for _, plan in ipairs(plans) do
+  if plan.rest > 0 then
+    call('LTRIM', P .. 'b:' .. plan.token, plan.size, -1)
+  else
+    call('UNLINK', P .. 'b:' .. plan.token)
+    call('ZREM', lease, plan.token)
+    call('HDEL', batch, plan.token)
+    call('PEXPIRE', P .. 'o:' .. plan.token, REMEMBERED)
+    call('PEXPIRE', P .. 'x:' .. plan.token, REMEMBERED)
+  end
+  call('HDEL', jobs, unpack(plan.ids))
+  call('HINCRBY', n, plan.queue .. '\0leased', -plan.size)
+  call('HINCRBY', n, plan.queue .. '\0processed', plan.size)
+  if plan.keep > 0 then
+    keep_all(plan)
+  end
+end
+return { 'ok', table.concat(letters) }
