@@ -5,13 +5,16 @@ use crate::Result;
 use redis::{Cmd, Value};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// So many calls go to the full script at once after one that the brief one passed on: what it
-/// met is often there for a while.
-const PASSED: u8 = 4;
+/// At most so many calls go to the full script at once after one that the brief one passed on.
+const MOST: u8 = 64;
 
-/// A verb with a brief script, and how many of its next calls pass that over.
+/// A verb with a brief script, and how many of its next calls pass that over: what it met is
+/// often there for a while, so that each time in a row doubles them.
 #[derive(Default)]
-pub(super) struct Brief(AtomicU8);
+pub(super) struct Brief {
+    left: AtomicU8,
+    last: AtomicU8,
+}
 
 impl Brief {
     /// Runs the brief script, and the full one where that does not do. Both take the same
@@ -27,15 +30,18 @@ impl Brief {
             args(&mut call);
             call
         };
-        let passed = self.0.load(Ordering::Relaxed);
-        if passed > 0 {
-            self.0.store(passed - 1, Ordering::Relaxed);
+        let left = self.left.load(Ordering::Relaxed);
+        if left > 0 {
+            self.left.store(left - 1, Ordering::Relaxed);
         } else {
             let answer = redis.run(brief, &call(brief)).await?;
             if !is_slow(&answer) {
+                self.last.store(0, Ordering::Relaxed);
                 return Ok(answer);
             }
-            self.0.store(PASSED, Ordering::Relaxed);
+            let next = (self.last.load(Ordering::Relaxed) * 2).clamp(2, MOST);
+            self.last.store(next, Ordering::Relaxed);
+            self.left.store(next, Ordering::Relaxed);
         }
         redis.run(full, &call(full)).await
     }

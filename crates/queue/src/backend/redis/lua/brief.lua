@@ -4,16 +4,16 @@
 -- set up a full script costs more than all that a small batch needs.
 -- KEYS: jobs, then as each script names them. ARGV[1]: a test's time in ms, or ''.
 local P, call = string.sub(KEYS[1], 1, -5), redis.call
-local micros, SLOW = nil, { 'slow' }
-if ARGV[1] == '' then
-  local clock = call('TIME')
-  micros = clock[1] * 1000000 + clock[2]
-elseif string.sub(P, 1, 6) == '{test-' then
-  micros = ARGV[1] * 1000
-else
-  return redis.error_reply('CLOCK a test may set the time only in a namespace test-...')
+local SLOW = { 'slow' }
+
+-- The time in microseconds.
+local function clock()
+  if ARGV[1] == '' then
+    local parts = call('TIME')
+    return parts[1] * 1000000 + parts[2]
+  end
+  return string.sub(P, 1, 6) == '{test-' and ARGV[1] * 1000
 end
-local now = math.floor(micros / 1000)
 
 local function text(number)
   return string.format('%.0f', number)

@@ -1,9 +1,8 @@
 -- The brief enqueue: as enqueue.lua, of jobs due now, without keys or a guard, into queues
 -- without rules.
+-- The type of `jobs` is asked by the first write itself.
 -- ARGV: time, lane, seq, '', '', '', '', then p QUEUE PRIO N (id record)*N as in enqueue.lua.
 local jobs, queues = unpack(KEYS)
-call('HLEN', jobs)
-call('SCARD', queues)
 local lane, seq = P .. 'lane:' .. ARGV[2], tonumber(ARGV[3])
 local known, answer = string.match(call('GET', lane) or '', '^(%d+) (.*)$')
 known = tonumber(known)
@@ -12,7 +11,9 @@ if known and known >= seq then
 end
 local i = 8
 while i <= #ARGV do
-  call('LLEN', P .. 'q:' .. ARGV[i + 1] .. ':' .. ARGV[i + 2])
+  if call('LLEN', P .. 'q:' .. ARGV[i + 1] .. ':' .. ARGV[i + 2]) == 0 then
+    call('SCARD', queues)
+  end
   if call('HEXISTS', P .. 'set:queue', ARGV[i + 1]) == 1 then
     return SLOW
   end

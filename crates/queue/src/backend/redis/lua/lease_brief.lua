@@ -1,7 +1,11 @@
 -- The brief lease: as lease.lua, of queues without limits, entries of 16 bytes and no ghosts.
 -- ARGV: time, worker, ttl, 0, how many in all, then QUEUE MAX pairs. Returns as lease.lua.
 local jobs, lease, batch, last, n, ghost, gn, paused, gov, lim = unpack(KEYS)
-local FEW = 16
+local FEW, micros = 16, clock()
+if not micros then
+  return SLOW
+end
+local now = math.floor(micros / 1000)
 call('ZREM', lease, '')
 call('HLEN', batch)
 call('HLEN', n)

@@ -40,7 +40,9 @@ end
 
 -- The books of a key, false where there is nothing to keep. `json` is what is stored.
 local function book_of(key, json)
-  if books[key] == nil then
+  if books[key] == nil and not json and not rule_of(key).rates then
+    books[key] = false
+  elseif books[key] == nil then
     local stored, book = decoded(json), { left = ANY, key = key }
     for _, rate in ipairs(rule_of(key).rates or {}) do
       book[#book + 1] = line_of(rate, stored)

@@ -2,7 +2,11 @@
 -- memo, progress, waiter, tag or limit.
 -- ARGV: time, 1, then s TOKEN KEEP N RESULTS id*N [result*N] as in settle.lua.
 local jobs, lease, batch, n, fin, fls, meta, prog, watch, idx, full, lim = unpack(KEYS)
-local MOST_KEPT, REMEMBERED = 10000, 15000
+local MOST_KEPT, REMEMBERED, micros = 10000, 15000, clock()
+if not micros then
+  return SLOW
+end
+local now = math.floor(micros / 1000)
 call('ZREM', lease, '')
 call('HLEN', batch)
 call('HLEN', n)
