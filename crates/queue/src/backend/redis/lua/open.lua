@@ -12,6 +12,15 @@ local function soonest(ms)
   next_ms = ms and math.min(ms, next_ms or ms) or next_ms
 end
 
+-- Sets many fields of a hash. While it holds few and short ones Redis keeps it as a list,
+-- which it searches from the beginning for every field; a long value makes it a table, and it
+-- stays one as long as it holds anything.
+local function set_many(key, all)
+  call('HSET', key, '', string.rep(' ', 65))
+  call('HSET', key, unpack(all))
+  call('HDEL', key, '')
+end
+
 -- Makes a batch of jobs that have left their list. Where not every record is known none is
 -- told, and whoever asked reads them: nobody but the holder of the lease ends these jobs.
 local function open(queue, single, ids, recs, notes, keyed)
@@ -28,7 +37,7 @@ local function open(queue, single, ids, recs, notes, keyed)
     for i, id in ipairs(ids) do
       permits[2 * i - 1], permits[2 * i] = id, of .. key_of[id]
     end
-    call('HSET', permit, unpack(permits))
+    set_many(permit, permits)
   end
   out[#out + 1] = { token, queue, all, #recs == #ids and recs or {}, notes }
 end

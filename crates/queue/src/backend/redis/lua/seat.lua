@@ -10,7 +10,7 @@ local function stand_full(queue, keys)
     end
   end
   if #set > 0 then
-    call('HSET', full, unpack(set))
+    set_many(full, set)
   end
 end
 

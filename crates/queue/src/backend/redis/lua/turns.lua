@@ -21,7 +21,7 @@ local function hold_permits(next_of, picked, refused, budget)
     end
   end
   if #set > 0 then
-    call('HSET', inuse, unpack(set))
+    set_many(inuse, set)
   end
 end
 
