@@ -14,7 +14,8 @@ local function keep_all(plan)
   if call('RPUSH', plan.list, unpack(entries)) == plan.size then
     call('ZADD', fls, now + plan.keep, plan.list)
   end
-  local old = plan.over > 0 and call('LPOP', plan.list, math.min(plan.over, 1000)) or {}
+  local over = (call('HGET', n, plan.queue .. '\0succeeded') or 0) + plan.size - MOST_KEPT
+  local old = over > 0 and call('LPOP', plan.list, math.min(over, 1000)) or {}
   for k, entry in ipairs(old) do
     old[k] = string.sub(entry, 1, 16)
   end
