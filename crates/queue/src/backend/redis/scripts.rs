@@ -63,7 +63,7 @@ macro_rules! brief {
 
 brief! {
     ENQUEUE_BRIEF(jobs queues) = "enqueue_brief";
-    LEASE_BRIEF(jobs lease batch last n ghost gn paused gov lim) = "lease_brief";
+    LEASE_BRIEF(jobs lease batch last n ghost gn paused gov lim mended) = "lease_brief";
     SETTLE_BRIEF(jobs lease batch n fin fls meta prog watch idx full lim) = "settle_brief" "settled_brief";
 }
 

@@ -1,12 +1,13 @@
 -- The brief lease: as lease.lua, of queues without limits, entries of 16 bytes and no ghosts.
 -- ARGV: time, worker, ttl, 0, how many in all, then QUEUE MAX pairs. Returns as lease.lua.
-local jobs, lease, batch, last, n, ghost, gn, paused, gov, lim = unpack(KEYS)
+local jobs, lease, batch, last, n, ghost, gn, paused, gov, lim, mended = unpack(KEYS)
 local FEW, micros = 16, clock()
 if not micros then
   return SLOW
 end
 local now = math.floor(micros / 1000)
 call('ZREM', lease, '')
+call('HLEN', jobs)
 call('HLEN', batch)
 call('HLEN', n)
 local top, room = tonumber(call('GET', last) or 0), tonumber(ARGV[5])
@@ -53,7 +54,7 @@ for i = 6, #ARGV, 2 do
   end
   plans[queue] = true
 end
-local out = {}
+local out, longest = {}, tonumber(call('HGET', mended, 'ttl') or 0)
 for i, plan in ipairs(plans) do
   top = math.max(top + 1, micros)
   local token, all = text(top), table.concat(plan.ids)
@@ -69,5 +70,8 @@ for i, plan in ipairs(plans) do
 end
 if #out > 0 then
   call('SET', last, text(top))
+  if tonumber(ARGV[3]) > longest then
+    call('HSET', mended, 'ttl', ARGV[3])
+  end
 end
 return { 'ok', now, now + ARGV[3], '', out }
