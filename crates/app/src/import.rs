@@ -93,9 +93,11 @@ fn read(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
 
 async fn one(app: &App, athlete: i64, name: &str, bytes: &[u8]) -> Result<i64, String> {
     let upload = legwork::JobId::new().to_string();
-    app.storage.save_upload(&upload, athlete, name, bytes).await.map_err(|e| e.to_string())?;
-    let receipt = app.jobs.enqueue(ImportFile { athlete, upload }).await.map_err(|e| e.to_string())?;
-    app.jobs.wait::<ImportFile>(receipt.id).await.map_err(|e| match e {
+    let job = app.storage.save_upload(&upload, athlete, name, bytes).await.map_err(|e| e.to_string())?;
+    let job = job.ok_or_else(|| format!("{name}: its upload was there already"))?;
+    // From here on it will be imported, whatever becomes of this process; we wait for it.
+    app.storage.relay(&app.jobs).hand_over().await.map_err(|e| e.to_string())?;
+    app.jobs.wait::<ImportFile>(job).await.map_err(|e| match e {
         WaitError::Discarded(why) => why,
         other => other.to_string(),
     })

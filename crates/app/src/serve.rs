@@ -6,7 +6,7 @@ use legwork::shutdown_signal;
 use runnerly::app::{Places, listen};
 use runnerly_scheduler::{Times, scheduler};
 use runnerly_web::WebOptions;
-use runnerly_worker::{Concurrency, Recorder, worker};
+use runnerly_worker::{Concurrency, Recorder};
 use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ pub(crate) async fn serve(
     let app = places.with(stores)?;
 
     let stop = CancellationToken::new();
-    let running = worker(app.clone(), Concurrency::default()).start().await?;
+    let running = runnerly_worker::start(app.clone(), Concurrency::default()).await?;
     let scheduling =
         scheduler(app.jobs.clone(), &Times::default())?.run_until(stop.clone().cancelled_owned());
     let scheduling = tokio::spawn(scheduling);

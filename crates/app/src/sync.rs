@@ -4,6 +4,7 @@ use crate::with_worker::Standby;
 use crate::{Simulator, simulator, with_worker};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use legwork::backend::QueueView;
 use legwork::{Job, JobId, State, WaitError};
 use runnerly::app::{App, Places, Usage};
 use runnerly::jobs::{ComputeStats, STRAVA, SyncAthlete, SyncOutcome};
@@ -171,12 +172,17 @@ async fn streams(app: &App, athlete: i64, bar: &ProgressBar) -> anyhow::Result<u
         let queues = app.jobs.queues().await?;
         let strava = queues.iter().find(|q| q.name == STRAVA);
         let waits = strava.map_or(0, |q| q.count(State::Available) + q.count(State::Leased));
-        let held = strava.is_some_and(|q| q.paused.is_some());
+        let held = strava.is_some_and(|q| q.paused.is_some() || spent(q));
         if left == 0 || held || waits == 0 {
             return Ok(left);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Whether nothing is left of what Strava allows.
+fn spent(queue: &QueueView) -> bool {
+    queue.limits.iter().any(|limit| limit.limit == STRAVA && limit.left.is_some_and(|left| left <= 0))
 }
 
 fn told(e: WaitError) -> anyhow::Error {

@@ -1,9 +1,9 @@
 //! A worker for the time of a command, where none is alive.
 
+use legwork::Client;
 use legwork::backend::WorkerState;
-use legwork::{Client, Running};
 use runnerly::app::App;
-use runnerly_worker::{Concurrency, worker};
+use runnerly_worker::Concurrency;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ async fn stand_by(app: App, name: &'static str, stop: CancellationToken) -> anyh
             () = tokio::time::sleep(LOOK) => {}
         }
     }
-    let own: Running = worker(app, Concurrency::default()).start().await?;
+    let own = runnerly_worker::start(app, Concurrency::default()).await?;
     stop.cancelled().await;
     own.stop().await;
     Ok(())

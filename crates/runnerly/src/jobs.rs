@@ -5,7 +5,8 @@ use legwork::{Backoff, Job, Policy, Unique};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The queue of everything that calls Strava: paused whole while Strava limits us.
+/// The queue of everything that calls Strava, and the limit that it is under: what Strava
+/// allows the application, shared by all workers.
 pub const STRAVA: &str = "strava";
 
 fn strava() -> Policy {
@@ -93,7 +94,8 @@ impl Job for FetchStreams {
     }
 }
 
-/// Computes an athlete's statistics anew from everything stored.
+/// Computes an athlete's statistics anew from everything stored; one at a time, and at most one
+/// more waits, however often it is asked for meanwhile.
 ///
 /// ```
 /// use legwork::Job;
@@ -109,12 +111,18 @@ impl Job for ComputeStats {
     const NAME: &'static str = "stats.compute";
     type Output = ();
 
+    fn unique(&self) -> Option<Unique> {
+        Some(Unique::key(self.athlete.to_string()).keep_last())
+    }
+
+    /// Also where it is part of a flow, which takes no regard of the key.
     fn serial(&self) -> Option<String> {
         Some(format!("stats {}", self.athlete))
     }
 }
 
-/// Renews an athlete's access token well before it ends, under a lock.
+/// Renews an athlete's access token well before it ends, under a lock. Strava does not count
+/// it among the calls that it limits, so it waits for none of them.
 ///
 /// ```
 /// use legwork::Job;
@@ -131,7 +139,7 @@ impl Job for RefreshToken {
     type Output = ();
 
     fn policy() -> Policy {
-        strava().priority(1)
+        strava().queue("default").priority(1)
     }
 
     fn unique(&self) -> Option<Unique> {
@@ -195,4 +203,88 @@ impl Job for ImportFile {
     fn unique(&self) -> Option<Unique> {
         Some(self.upload.clone().into())
     }
+}
+
+/// Publishes [`RunsAdded`](crate::events::RunsAdded) or
+/// [`RunsChanged`](crate::events::RunsChanged): what stands in the outbox until the runs are
+/// committed.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::TellRuns::NAME, "run.tell");
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TellRuns {
+    /// Whose runs.
+    pub athlete: i64,
+    /// Whether they are new, rather than changed.
+    pub added: bool,
+    /// Their ids.
+    pub runs: Vec<i64>,
+}
+
+impl Job for TellRuns {
+    const NAME: &'static str = "run.tell";
+    /// How many were told.
+    type Output = usize;
+}
+
+/// Hears of runs and asks for statistics: once for all that comes within a second.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::FollowStats::NAME, "run.stats");
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FollowStats {
+    /// Whose runs.
+    pub athlete: i64,
+}
+
+impl Job for FollowStats {
+    const NAME: &'static str = "run.stats";
+    type Output = ();
+}
+
+/// Hears of runs, and of changes to the plan: finds out which runs came of which planned ones.
+///
+/// ```
+/// use legwork::{Job, Unique};
+/// let job = runnerly::jobs::MatchPlan { athlete: 7 };
+/// assert_eq!(job.unique(), Some(Unique::key("7").keep_last()));
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MatchPlan {
+    /// Whose plan.
+    pub athlete: i64,
+}
+
+impl Job for MatchPlan {
+    const NAME: &'static str = "run.plan";
+    /// How many planned runs were run.
+    type Output = usize;
+
+    fn unique(&self) -> Option<Unique> {
+        Some(Unique::key(self.athlete.to_string()).keep_last())
+    }
+}
+
+/// Hears of new runs and leaves a message to their athlete for each.
+///
+/// ```
+/// use legwork::Job;
+/// assert_eq!(runnerly::jobs::NotifyAthlete::NAME, "run.notify");
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NotifyAthlete {
+    /// Whose runs.
+    pub athlete: i64,
+    /// Their ids.
+    pub runs: Vec<i64>,
+}
+
+impl Job for NotifyAthlete {
+    const NAME: &'static str = "run.notify";
+    /// How many messages are new.
+    type Output = u64;
 }

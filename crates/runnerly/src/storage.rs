@@ -3,11 +3,18 @@
 //! [`Storage`] is the only door. Every method is one transaction and can be repeated: the second call changes nothing.
 //! An activity belongs to an athlete, so both ids are asked for everywhere and nobody reads another's runs by guessing.
 //! What was read from the provider earlier never replaces what was read later.
+//!
+//! A job that must follow from what is stored is written into the outbox within the same transaction; the [relay]
+//! hands it over to the queue.
+//!
+//! [relay]: Storage::relay
 
 mod activities;
 mod athletes;
 mod error;
+mod messages;
 mod open;
+mod plan;
 mod results;
 mod streams;
 mod tokens;
@@ -16,6 +23,7 @@ mod uploads;
 pub use activities::{Fetched, Upserted};
 pub use athletes::{Athlete, Connection, Sync};
 pub use error::Error;
+pub use messages::Message;
 pub use streams::StreamState;
 pub use tokens::{Fresh, Held, RefreshError, RefreshLease, Saved};
 pub use uploads::{Upload, UploadState};

@@ -18,7 +18,7 @@ pub use access::access_token;
 pub use api::{Athlete, ListActivities, Page, Refused, RunTotals, Stats};
 pub use client::Strava;
 pub use error::Error;
-pub use limits::{Count, Pause, Usage, Windows};
+pub use limits::{Count, Left, Pause, Usage, Windows};
 pub use oauth::{Connected, SCOPES, Tokens};
 pub use settings::{BadBase, Settings};
 

@@ -116,6 +116,7 @@ impl From<runnerly::storage::Error> for Fault {
         match e {
             e if e.is_unavailable() => Fault::unavailable("database_unavailable", "The database", e),
             runnerly::storage::Error::UnknownAthlete(_) => Fault::missing("athlete"),
+            e @ runnerly::storage::Error::PlanFull => Fault::new(StatusCode::CONFLICT, "full", e.to_string()),
             e => Fault::internal(e),
         }
     }

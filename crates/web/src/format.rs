@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, Utc};
 use runnerly::stats::pace;
+use runnerly::storage::Message;
 
 /// What stands where there is no value.
 pub(crate) const NONE: &str = "–";
@@ -93,6 +94,25 @@ pub(crate) fn bytes(size: i64) -> String {
 /// `run` or `runs`.
 pub(crate) fn runs(number: u64) -> String {
     format!("{} {}", count(number), if number == 1 { "run" } else { "runs" })
+}
+
+/// What was planned: `10.0 km · 50:00`; nothing where no figure was.
+pub(crate) fn planned(distance_m: Option<f64>, duration_s: Option<i64>) -> String {
+    let parts = [distance_m.map(|m| format!("{} km", km(m))), duration_s.map(clock)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// `New run: 10.2 km in 51:20 (Morning run) – Tuesday's tempo run`.
+pub(crate) fn message(message: &Message) -> String {
+    let (km, time) = (km(message.distance_m), clock(message.moving_s));
+    let name = match message.name.trim() {
+        "" => "untitled",
+        name => name,
+    };
+    let planned = message.planned.as_ref();
+    let planned =
+        planned.map_or_else(String::new, |plan| format!(" – matched {}’s {plan}", message.day.format("%A")));
+    format!("New run: {km} km in {time} ({name}){planned}")
 }
 
 /// Today where the server is.

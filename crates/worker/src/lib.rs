@@ -4,12 +4,15 @@ mod everybody;
 mod import;
 mod limits;
 mod metrics;
+mod news;
+mod running;
 mod stats;
 mod streams;
 mod sync;
 mod token;
 
 pub use metrics::{Recorder, serve_health};
+pub use running::{Running, start};
 
 use legwork::Worker;
 use runnerly::app::App;
@@ -35,8 +38,8 @@ impl Default for Concurrency {
     }
 }
 
-/// A worker that handles all of Runnerly's jobs, ready to be started.
-pub fn worker(app: App, concurrency: Concurrency) -> Worker<App> {
+/// A worker that handles all of Runnerly's jobs.
+fn worker(app: App, concurrency: Concurrency) -> Worker<App> {
     Worker::new(app.jobs.clone(), app)
         .handle(sync::sync)
         .handle(streams::fetch)
@@ -45,6 +48,10 @@ pub fn worker(app: App, concurrency: Concurrency) -> Worker<App> {
         .handle(import::import)
         .handle(everybody::sync_everybody)
         .handle(everybody::compute_everybody)
+        .handle(news::tell)
+        .handle(news::stats)
+        .handle(news::plan)
+        .handle(news::notify)
         .queue(STRAVA, concurrency.strava)
         .queue("default", concurrency.default)
 }

@@ -3,7 +3,7 @@
 use clap::Parser;
 use legwork::shutdown_signal;
 use runnerly::app::{Places, end, log};
-use runnerly_worker::{Concurrency, Recorder, serve_health, worker};
+use runnerly_worker::{Concurrency, Recorder, serve_health, start};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -39,15 +39,15 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     };
     let app = cli.places.open().await?;
     let concurrency = Concurrency { strava: cli.strava_concurrency.into(), default: cli.concurrency.into() };
-    let running = worker(app, concurrency).start().await?;
-    println!("runnerly-worker {} is up", running.id());
+    let running = start(app, concurrency).await?;
+    println!("runnerly-worker {} is up", running.worker().id());
     if let Some(listener) = listener {
         println!("runnerly-worker listens on http://{}", listener.local_addr()?);
-        tokio::spawn(serve_health(listener, recorder, running.readiness()));
+        tokio::spawn(serve_health(listener, recorder, running.worker().readiness()));
     }
     tokio::select! {
         () = shutdown_signal() => {}
-        () = running.stopping().cancelled() => {}
+        () = running.worker().stopping().cancelled() => {}
     }
     running.stop().await;
     Ok(())

@@ -1,8 +1,8 @@
 //! Fetches an athlete's activities, page by page.
 
-use crate::limits::call;
+use crate::limits::Calls;
 use chrono::{DateTime, TimeDelta, Utc};
-use legwork::{Context, Failure};
+use legwork::{Context, Edge, Failure, Flow};
 use runnerly::app::App;
 use runnerly::jobs::{ComputeStats, FetchStreams, SyncAthlete, SyncOutcome};
 use runnerly::storage::{Athlete, Connection, Sync};
@@ -24,10 +24,10 @@ pub(crate) async fn sync(job: SyncAthlete, cx: Context<App>) -> Result<SyncOutco
     let mut outcome = SyncOutcome::default();
     let before = storage.count_activities(athlete.id).await?;
     cx.progress(0.0, "asking Strava").await?;
+    let mut calls = Calls::new(&cx, athlete.id);
     loop {
         let page =
-            call(&cx, athlete.id, move |strava, token| async move { strava.activities(&token, &list).await })
-                .await?;
+            calls.call(move |strava, token| async move { strava.activities(&token, &list).await }).await?;
         outcome.pages += 1;
         for refused in &page.refused {
             tracing::warn!(id = refused.id, why = %refused.why, "an activity cannot be read; left out");
@@ -54,12 +54,31 @@ pub(crate) async fn sync(job: SyncAthlete, cx: Context<App>) -> Result<SyncOutco
         cx.checkpoint(&(list.page, list.after)).await?;
     }
     let wanting = storage.runs_without_streams(athlete.id, STREAMS).await?;
-    let fetch = wanting.into_iter().map(|activity| FetchStreams { athlete: athlete.id, activity });
-    cx.client().enqueue_many(fetch).await?;
+    fetch(&cx, &athlete, wanting).await?;
     remember(&cx, &athlete, None).await?;
     cx.client().enqueue(ComputeStats { athlete: athlete.id }).await?;
     cx.progress(1.0, &format!("{} activities", outcome.seen)).await?;
     Ok(outcome)
+}
+
+/// Asks for the streams of runs. The first time that is a whole history, of some days where the
+/// limits are small: one flow, which can be looked at and cancelled as one, and behind all of it
+/// the statistics, also where some streams could not be had. Later it is a run or two, each by
+/// itself: a flow takes no regard of those that have been asked for already.
+async fn fetch(cx: &Context<App>, athlete: &Athlete, runs: Vec<i64>) -> Result<(), Failure> {
+    let id = athlete.id;
+    let first = athlete.sync.last_synced_at.is_none() && !runs.is_empty();
+    let fetch = runs.into_iter().map(|activity| FetchStreams { athlete: id, activity });
+    if !first {
+        cx.client().enqueue_many(fetch).await?;
+        return Ok(());
+    }
+    let flow = Flow::group(fetch).then_with(Edge::Ignore, ComputeStats { athlete: id });
+    let flow = flow.name(format!("history of athlete {id}"));
+    // Remembered, so that the next attempt starts no second one. If this one is killed in
+    // between, what is asked for twice is fetched once.
+    let start = || async { Ok(cx.client().start(flow).await?.id) };
+    cx.step("history", start).await.map(drop)
 }
 
 /// Where to begin: at the page before the one that this job had come to, or in a full sync

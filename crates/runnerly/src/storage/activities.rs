@@ -1,9 +1,12 @@
 //! Activities: saved by content, listed by date, deleted for good.
 
 use super::{Error, Result, Storage, in_transaction, instant, micros, on_pool, take_turn};
+use crate::jobs::TellRuns;
 use crate::run::{Activity, Source};
 use chrono::{DateTime, NaiveDateTime, Utc};
+use legwork::outbox;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// An activity as the provider told it.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,9 +153,36 @@ macro_rules! bind {
     }};
 }
 
+/// What is to be told, by athlete and by whether the runs are new.
+#[derive(Default)]
+struct News(BTreeMap<(i64, bool), Vec<i64>>);
+
+impl News {
+    fn added(&mut self, activity: &Activity) {
+        if activity.is_run() {
+            self.0.entry((activity.athlete, true)).or_default().push(activity.id);
+        }
+    }
+
+    /// One that is no run may have been one before.
+    fn changed(&mut self, activity: &Activity) {
+        self.0.entry((activity.athlete, false)).or_default().push(activity.id);
+    }
+
+    fn jobs(self) -> Vec<TellRuns> {
+        let tell = |((athlete, added), runs): ((i64, bool), Vec<i64>)| {
+            // A payload is bounded; a page of Strava's list is one job.
+            let parts = runs.chunks(1_000).map(|part| TellRuns { athlete, added, runs: part.to_vec() });
+            parts.collect::<Vec<_>>()
+        };
+        self.0.into_iter().flat_map(tell).collect()
+    }
+}
+
 impl Storage {
     /// Saves activities by id, all or none. Saving the same again changes nothing; what was read earlier than what is
-    /// known, or before its deletion, is ignored.
+    /// known, or before its deletion, is ignored. With them go the jobs that tell of new runs and of changes
+    /// ([`TellRuns`]): whatever is killed, who has subscribed hears of what is stored, and of nothing else.
     ///
     /// # Errors
     /// [`Error::UnknownAthlete`], or the database fails.
@@ -161,8 +191,10 @@ impl Storage {
         let mut ordered: Vec<&Fetched> = activities.iter().collect();
         ordered.sort_by_key(|fetched| (fetched.activity.athlete, fetched.activity.id, fetched.read_at));
         let mut done = Upserted::default();
+        let mut news = News::default();
         let mut turn = None;
-        in_transaction!(self, tx => for fetched in ordered {
+        in_transaction!(self, tx => {
+        for fetched in ordered {
             let athlete = fetched.activity.athlete;
             if turn != Some(athlete) {
                 take_turn!(tx, athlete);
@@ -173,13 +205,19 @@ impl Storage {
             sqlx::query(REVIVE).bind(athlete).bind(id).bind(read_at).execute(&mut *tx).await.map(drop)?;
             if bind!(INSERT, fetched, &raw).execute(&mut *tx).await?.rows_affected() == 1 {
                 done.inserted.push(id);
+                news.added(&fetched.activity);
             } else if bind!(UPDATE, fetched, &raw).execute(&mut *tx).await?.rows_affected() == 1 {
                 done.updated.push(id);
+                news.changed(&fetched.activity);
             } else {
                 let confirm = sqlx::query(CONFIRM).bind(athlete).bind(id).bind(read_at).bind(&raw);
                 confirm.execute(&mut *tx).await.map(drop)?;
                 done.unchanged += 1;
             }
+        }
+        for tell in news.jobs() {
+            outbox::enqueue(&mut tx, tell).await.map(drop)?;
+        }
         });
         Ok(done)
     }

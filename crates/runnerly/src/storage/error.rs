@@ -25,6 +25,12 @@ pub enum Error {
     /// There is no such athlete: never connected, or deleted meanwhile.
     #[error("athlete {0} is not known")]
     UnknownAthlete(i64),
+    /// An athlete has planned as much as can be.
+    #[error("plan: at most {} runs; delete old ones first", crate::plan::MOST)]
+    PlanFull,
+    /// A job cannot be written into the outbox, or the outbox cannot be read.
+    #[error(transparent)]
+    Outbox(#[from] legwork::Error),
     /// A token cannot be sealed or opened.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -46,6 +52,7 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Away(_) => true,
+            Self::Outbox(e) => e.is_unavailable(),
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => true,
             Self::Database(sqlx::Error::Database(e)) => {
                 // SQLite: busy, locked. PostgreSQL: connection lost, shutting down, serialization, deadlock.

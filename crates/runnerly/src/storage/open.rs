@@ -2,6 +2,8 @@
 
 use super::{Db, Error, Result, Storage};
 use crate::secret::Keyring;
+use legwork::Client;
+use legwork::outbox::{self, Relay};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -39,7 +41,9 @@ impl Storage {
             Address::Sqlite { options, memory } => Db::Sqlite(open_sqlite(options, memory).await?),
             Address::Pg(options) => Db::Pg(open_postgres(options).await?),
         };
-        Ok(Self { db, keys: Arc::new(keys) })
+        let storage = Self { db, keys: Arc::new(keys) };
+        super::on_pool!(storage, pool => outbox::migrate(pool).await?);
+        Ok(storage)
     }
 
     /// Whether `url` is one that [`Storage::open`] takes. Opens and makes nothing.
@@ -54,6 +58,11 @@ impl Storage {
     /// [`Error::BadUrl`].
     pub fn check(url: &str) -> Result<()> {
         read(url).map(drop)
+    }
+
+    /// Hands over to the queue what was written into the outbox. Every worker runs one; they take turns.
+    pub fn relay(&self, jobs: &Client) -> Relay {
+        super::on_pool!(self, pool => Relay::new(jobs.clone(), pool.clone()))
     }
 
     /// Closes the connections, after what is under way.

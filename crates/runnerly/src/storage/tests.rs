@@ -3,6 +3,7 @@
 
 mod activities;
 mod athletes;
+mod news;
 mod open;
 mod results;
 mod tokens;

@@ -1,7 +1,9 @@
 //! Files that athletes hand in, until they are imported.
 
-use super::{Error, Result, Storage, instant, micros, on_pool};
+use super::{Error, Result, Storage, in_transaction, instant, micros, on_pool};
+use crate::jobs::ImportFile;
 use chrono::{DateTime, Utc};
+use legwork::{JobId, outbox};
 
 /// How far a file has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,19 +70,29 @@ macro_rules! select {
 }
 
 impl Storage {
-    /// Keeps a file until it is imported. The same id again changes nothing; says whether it is new.
+    /// Keeps a file until it is imported, and with it the job that imports it: both or neither. The same id again
+    /// changes nothing; says the job's id where it is new.
     ///
     /// # Errors
     /// [`Error::UnknownAthlete`], or the database fails.
-    pub async fn save_upload(&self, id: &str, athlete: i64, name: &str, bytes: &[u8]) -> Result<bool> {
+    pub async fn save_upload(
+        &self,
+        id: &str,
+        athlete: i64,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<Option<JobId>> {
         const SQL: &str = "INSERT INTO uploads (id, athlete, name, size, bytes, state, created_at) \
             VALUES ($1, $2, $3, $4, $5, 'waiting', $6) ON CONFLICT (id) DO NOTHING";
         let (size, now) = (i64::try_from(bytes.len()).unwrap_or(i64::MAX), micros(Utc::now()));
-        let saved = on_pool!(self, pool => {
+        Ok(in_transaction!(self, tx => {
             let save = sqlx::query(SQL).bind(id).bind(athlete).bind(name).bind(size).bind(bytes).bind(now);
-            save.execute(pool).await.map(|done| done.rows_affected())
-        });
-        saved.map(|rows| rows == 1).map_err(|e| Error::of_athlete(e, athlete))
+            let saved = save.execute(&mut *tx).await.map_err(|e| Error::of_athlete(e, athlete))?;
+            match saved.rows_affected() {
+                0 => None,
+                _ => Some(outbox::enqueue(&mut tx, ImportFile { athlete, upload: id.to_owned() }).await?),
+            }
+        }))
     }
 
     /// One file, without its content.

@@ -2,7 +2,7 @@
 //! each for all calls and for reads alone. The numbers have changed before and will again, so none is written here.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::header::{DATE, HeaderMap};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use std::time::{Duration, Instant};
 
 /// Calls made in one window, and how many it allows.
@@ -15,9 +15,14 @@ pub struct Count {
 }
 
 impl Count {
-    /// Whether fewer than `spare + 1` calls are left. The last call of all is never held back.
+    /// Whether fewer than `spare + 1` calls are left.
     fn is_spent(self, spare: u32) -> bool {
-        self.limit > 0 && self.used.saturating_add(spare.min(self.limit - 1)) >= self.limit
+        self.limit > 0 && self.used >= self.allowed(spare)
+    }
+
+    /// How many calls there are, `spare` of them left unused. The last call of all is never held back.
+    fn allowed(self, spare: u32) -> u32 {
+        self.limit.saturating_sub(spare.min(self.limit.saturating_sub(1)))
     }
 }
 
@@ -39,6 +44,19 @@ pub struct Pause {
     pub daily: bool,
     /// How long that is from now. Add up to half a minute at random, so that not everybody comes back at once.
     pub wait: Duration,
+}
+
+/// What one window still allows, reads and all calls together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Calls left.
+    pub calls: u32,
+    /// Calls in a whole window.
+    pub allowed: u32,
+    /// How long a window is, by Strava's clock.
+    pub length: Duration,
+    /// How long this one goes on, by Strava's clock.
+    pub ends_in: Duration,
 }
 
 /// How much of the rate limit was used when Strava last answered.
@@ -72,12 +90,19 @@ impl Usage {
         }
     }
 
-    /// When to come back after a refusal with these headers: at the end of the day if a day's window is spent, else at
-    /// the end of the quarter hour, also when the headers tell nothing.
+    /// When to come back after a refusal with these headers: when `Retry-After` says, else at the end of the day if a
+    /// day's window is spent, else at the end of the quarter hour, also when the headers tell nothing.
     pub(super) fn at_refusal(headers: &HeaderMap) -> Pause {
         let usage = Self::read_any(headers);
         let daily = usage.windows().any(|windows| windows.day.is_spent(0));
-        pause(usage.at, daily)
+        let told = headers.get(RETRY_AFTER).and_then(|told| told.to_str().ok()?.trim().parse::<u32>().ok());
+        match told {
+            Some(seconds) => {
+                let until = usage.at + TimeDelta::seconds(seconds.into());
+                Pause { until, daily, wait: Duration::from_secs(seconds.into()) }
+            }
+            None => pause(usage.at, daily),
+        }
     }
 
     /// Whether to stop now, leaving `spare` calls of every window unused, and until when: `pause(1)` stops one call
@@ -90,9 +115,30 @@ impl Usage {
 
     /// As [`Usage::pause`], for a simulated Strava whose clock runs `speed` times as fast as ours.
     pub fn pause_at_speed(&self, spare: u32, speed: f64) -> Option<Pause> {
+        self.pause_at(self.now_at_speed(speed), spare)
+    }
+
+    /// What the windows of that answer allow, `spare` calls of each left unused: the quarter hour and the day, without
+    /// one that has ended since. `speed` is how fast Strava's clock runs.
+    pub fn left_at_speed(&self, spare: u32, speed: f64) -> Vec<Left> {
+        let now = self.now_at_speed(speed);
+        let short: fn(Windows) -> Count = |windows| windows.short;
+        let day: fn(Windows) -> Count = |windows| windows.day;
+        let left = |(daily, count): (bool, fn(Windows) -> Count)| {
+            let length = if daily { DAY } else { QUARTER };
+            let counts = || self.windows().map(count).filter(|count| count.limit > 0);
+            let allowed = counts().map(|count| count.allowed(spare)).min()?;
+            let calls = counts().map(|count| count.allowed(spare).saturating_sub(count.used)).min()?;
+            let lasts = self.at.timestamp().div_euclid(length) == now.timestamp().div_euclid(length);
+            let length = Duration::from_secs(length.unsigned_abs());
+            lasts.then(|| Left { calls, allowed, length, ends_in: pause(now, daily).wait })
+        };
+        [(false, short), (true, day)].into_iter().filter_map(left).collect()
+    }
+
+    fn now_at_speed(&self, speed: f64) -> DateTime<Utc> {
         let passed = self.seen.elapsed().mul_f64(speed.clamp(1.0, 1e6));
-        let now = self.at + TimeDelta::from_std(passed).unwrap_or(TimeDelta::MAX / 2);
-        self.pause_at(now, spare)
+        self.at + TimeDelta::from_std(passed).unwrap_or(TimeDelta::MAX / 2)
     }
 
     fn pause_at(&self, now: DateTime<Utc>, spare: u32) -> Option<Pause> {
@@ -174,6 +220,25 @@ mod tests {
         }
         let silent = Usage::at_refusal(&HeaderMap::new());
         assert!(!silent.daily && silent.wait <= Duration::from_secs(900));
+        let mut told = headers(date, ["200,2000", "100,333"], ["100,1000", "100,333"]);
+        told.insert(RETRY_AFTER, "30".parse().unwrap());
+        let told = Usage::at_refusal(&told);
+        assert_eq!((told.until, told.wait), (time("2025-10-20T21:27:03Z"), Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn what_is_left_is_the_less_of_reads_and_all_calls() {
+        let date = "Mon, 20 Oct 2025 21:26:33 GMT";
+        let usage = Usage::read(&headers(date, ["200,2000", "90,333"], ["100,1000", "40,40"])).unwrap();
+        let left = usage.left_at_speed(1, 1.0);
+        let told: Vec<_> = left.iter().map(|l| (l.calls, l.allowed, l.length.as_secs())).collect();
+        assert_eq!(told, [(59, 99, 900), (959, 999, 86_400)]);
+        let ends: Vec<_> = left.iter().map(|l| l.ends_in.as_secs_f64()).collect();
+        assert!((205.0..=207.0).contains(&ends[0]) && (9_205.0..=9_207.0).contains(&ends[1]), "{ends:?}");
+        let over = Usage::read(&headers(date, ["200,2000", "200,2333"], ["", ""])).unwrap();
+        assert!(over.left_at_speed(1, 1.0).iter().all(|left| left.calls == 0));
+        let none = Usage::read(&headers(date, ["0,0", "0,0"], ["", ""])).unwrap();
+        assert_eq!(none.left_at_speed(1, 1.0), []);
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod activities;
 mod athletes;
 mod body;
 mod jobs;
+mod messages;
+pub(crate) mod plan;
 pub(crate) mod uploads;
 mod views;
 
@@ -15,7 +17,7 @@ use crate::status::JobStatus;
 use crate::web::Shared;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use runnerly::storage::Athlete;
 use utoipa::OpenApi;
@@ -37,6 +39,12 @@ use utoipa::OpenApi;
         jobs::sync,
         jobs::one,
         jobs::events,
+        plan::list,
+        plan::post,
+        plan::put,
+        plan::delete,
+        messages::list,
+        messages::read,
         uploads::list,
         uploads::post,
     ),
@@ -55,6 +63,10 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/sync", post(jobs::sync))
         .route("/api/jobs/{id}", get(jobs::one))
         .route("/api/jobs/{id}/events", get(jobs::events))
+        .route("/api/plan", get(plan::list).post(plan::post))
+        .route("/api/plan/{id}", put(plan::put).delete(plan::delete))
+        .route("/api/messages", get(messages::list))
+        .route("/api/messages/read", post(messages::read))
         .merge(uploads::routes())
 }
 

@@ -12,7 +12,6 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
-use runnerly::jobs::ImportFile;
 use runnerly::storage::{Athlete, Upload, UploadState};
 use serde::Serialize;
 use serde_json::json;
@@ -165,7 +164,7 @@ pub(crate) async fn owner(
     Ok((athlete, session))
 }
 
-/// Keeps every file of a request and enqueues its import; a file that is refused does not
+/// Keeps every file of a request, to be imported by a job; a file that is refused does not
 /// keep the others out.
 pub(crate) async fn take(web: &Web, athlete: i64, mut files: Multipart) -> Result<Taken> {
     let mut done = Taken::default();
@@ -204,14 +203,10 @@ async fn read(name: &str, mut field: Field<'_>) -> Result<std::result::Result<Ve
     })
 }
 
+/// With the job that imports it, or not at all: a queue that is away keeps nobody waiting.
 async fn keep(web: &Web, athlete: i64, name: &str, bytes: &[u8]) -> Result<String> {
     let id = format!("{:032x}", rand::random::<u128>());
     web.app.storage.save_upload(&id, athlete, name, bytes).await?;
-    if let Err(e) = web.app.jobs.enqueue(ImportFile { athlete, upload: id.clone() }).await {
-        // Nobody would ever read it: say so, rather than let it wait for ever.
-        web.app.storage.upload_failed(&id, "the queue did not answer; hand the file in again").await?;
-        return Err(e.into());
-    }
     Ok(id)
 }
 

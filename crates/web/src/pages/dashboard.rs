@@ -1,5 +1,6 @@
 //! The start: what Runnerly is, or the shown athlete's dashboard.
 
+use super::messages::News;
 use super::records::MarkRow;
 use super::run_list::Row;
 use super::{Frame, html};
@@ -25,6 +26,9 @@ use runnerly::storage::{Athlete, Connection};
 /// Runs in the list on the dashboard.
 const RECENT: usize = 8;
 
+/// Unread messages on the dashboard.
+const NEWS: u32 = 3;
+
 /// The records on the dashboard; the others have a page of their own.
 const RECORDS: [&str; 7] = ["400m", "1K", "1 mile", "5K", "10K", "Half-Marathon", "Marathon"];
 
@@ -47,6 +51,7 @@ struct Dashboard {
     panel: Panel,
     /// Why the queue's side of the page is missing.
     queue_away: bool,
+    news: News,
     figures: Option<Figures>,
     stats_pending: Option<String>,
     recent: Vec<Row>,
@@ -120,6 +125,9 @@ async fn dashboard(web: &Web, athlete: &Athlete, note: Option<&'static str>) -> 
     // The runs are worth showing while the queue is away.
     let job = status::latest(web, SyncAthlete::NAME, athlete.id).await;
     let queue_away = job.is_err();
+    let mut messages = storage.messages(athlete.id, NEWS).await?;
+    messages.retain(|message| !message.read);
+    let news = News::of(messages, storage.unread(athlete.id).await?);
     let panel = Panel {
         connection: athlete.connection,
         private: athlete.scope.contains("activity:read_all"),
@@ -138,6 +146,7 @@ async fn dashboard(web: &Web, athlete: &Athlete, note: Option<&'static str>) -> 
         note,
         panel,
         queue_away,
+        news,
         stats_pending,
         figures: summary
             .filter(|(summary, _)| summary.runs > 0)

@@ -3,6 +3,8 @@
 mod account;
 mod connect;
 mod dashboard;
+mod messages;
+mod plan;
 mod records;
 mod run;
 mod run_list;
@@ -33,6 +35,10 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/runs/{id}", get(run::page))
         .route("/stats", get(stats::page))
         .route("/records", get(records::page))
+        .route("/plan", get(plan::page).post(plan::post))
+        .route("/plan/delete", post(plan::delete))
+        .route("/messages", get(messages::page))
+        .route("/messages/read", post(messages::read))
         .merge(upload::routes())
 }
 

@@ -89,9 +89,9 @@ async fn later_statistics_win(harness: &Harness) {
 async fn a_file_is_kept_until_it_is_imported(harness: &Harness) {
     let storage = with_athlete(harness).await;
     let bytes = [0, 255, 10, 0];
-    assert!(storage.save_upload("a", 7, "run.fit", &bytes).await.unwrap());
-    assert!(!storage.save_upload("a", 7, "other.fit", b"other").await.unwrap());
-    assert!(storage.save_upload("b", 7, "bad.gpx", b"").await.unwrap());
+    assert!(storage.save_upload("a", 7, "run.fit", &bytes).await.unwrap().is_some());
+    assert!(storage.save_upload("a", 7, "other.fit", b"other").await.unwrap().is_none());
+    assert!(storage.save_upload("b", 7, "bad.gpx", b"").await.unwrap().is_some());
     assert_eq!(storage.upload_bytes("a").await.unwrap().unwrap(), bytes);
     let upload = storage.upload("a").await.unwrap().unwrap();
     assert_eq!((upload.name.as_str(), upload.size, upload.state), ("run.fit", 4, UploadState::Waiting));
