@@ -55,3 +55,18 @@ pub fn assert_worked_numbers(stats: &Value) {
         assert_eq!((&found["runs"], &found["distance_m"]), (&runs.into(), &distance.into()));
     }
 }
+
+/// Three kilometres in a quarter of an hour, this morning, a point every ten seconds.
+pub fn gpx_of_today() -> String {
+    let day = chrono::Utc::now().date_naive();
+    let point = |i: u32| {
+        let (lat, minute, second) = (48.0 + f64::from(i) * 0.0003, i / 6, i % 6 * 10);
+        format!(
+            r#"<trkpt lat="{lat:.6}" lon="11.5"><ele>520</ele><time>{day}T07:{minute:02}:{second:02}Z</time></trkpt>"#
+        )
+    };
+    let points: String = (0..91).map(point).collect();
+    format!(
+        r#"<?xml version="1.0"?><gpx version="1.1" creator="test" xmlns="http://www.topografix.com/GPX/1/1"><trk><name>Round the lake</name><type>running</type><trkseg>{points}</trkseg></trk></gpx>"#
+    )
+}

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tests::runnerly::gpx_of_today;
 use tests::{Browser, Process, Program, free_port, skip, until};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -71,20 +72,6 @@ async fn nothing_to_complain(browser: &Browser, doing: &str) {
     assert_eq!(browser.complaints().await, Vec::<String>::new(), "{doing}");
 }
 
-/// Three kilometres in a quarter of an hour, a point every ten seconds.
-fn gpx() -> String {
-    let point = |i: u32| {
-        let (lat, minute, second) = (48.0 + f64::from(i) * 0.0003, i / 6, i % 6 * 10);
-        format!(
-            r#"<trkpt lat="{lat:.6}" lon="11.5"><ele>520</ele><time>2026-05-03T07:{minute:02}:{second:02}Z</time></trkpt>"#
-        )
-    };
-    let points: String = (0..91).map(point).collect();
-    format!(
-        r#"<?xml version="1.0"?><gpx version="1.1" creator="test" xmlns="http://www.topografix.com/GPX/1/1"><trk><name>Round the lake</name><type>running</type><trkseg>{points}</trkseg></trk></gpx>"#
-    )
-}
-
 async fn connect(browser: &Browser, site: &Site) {
     browser.open(&site.at("/")).await;
     browser.press("Connect with Strava").await;
@@ -105,7 +92,9 @@ async fn the_whole_path_of_a_user() {
     one_run(&browser, &site).await;
     list_of_runs(&browser, &site).await;
     statistics_and_records(&browser, &site).await;
+    plan(&browser, &site).await;
     uploads(&browser, &site).await;
+    news(&browser, &site).await;
     sync_now(&browser, &site).await;
     nothing_to_complain(&browser, "the whole path").await;
 
@@ -244,9 +233,55 @@ async fn statistics_and_records(browser: &Browser, _site: &Site) {
     nothing_to_complain(browser, "statistics and records").await;
 }
 
+/// A run is planned for today; it is imported next.
+async fn plan(browser: &Browser, site: &Site) {
+    browser.open(&site.at("/messages")).await;
+    browser.see("Messages").await;
+    browser.shots("messages").await;
+    browser.navigate("Plan").await;
+    browser.see("Nothing planned yet").await;
+    browser.shots("plan-empty").await;
+    for (field, text) in [("name", "lap run"), ("km", "far"), ("note", "once round, and not too fast")] {
+        let field = browser.element(&format!("input[name='{field}']")).await;
+        field.send_keys(text).await.expect("typed");
+    }
+    browser.press("Plan it").await;
+    browser.see("Not kept: distance: not a number").await;
+    browser.shots("plan-refused").await;
+    let field = browser.element("input[name='km']").await;
+    field.clear().await.expect("cleared");
+    field.send_keys("3,2").await.expect("typed");
+    browser.press("Plan it").await;
+    let shown = browser.see("To come").await;
+    assert!(shown.contains("lap run") && shown.contains("3.2 km"), "{shown}");
+    browser.click(".plan .actions a").await;
+    browser.see("Change a planned run").await;
+    browser.shots("plan-edit").await;
+}
+
+/// The imported run was the planned one; its message is shown until it is read.
+async fn news(browser: &Browser, site: &Site) {
+    until("the run is told with its plan", LONG, || async {
+        browser.open(&site.at("/")).await;
+        browser.text().await.contains("’s lap run").then_some(())
+    })
+    .await;
+    browser.shots("dashboard-news").await;
+    browser.navigate("Plan").await;
+    browser.see("done").await;
+    browser.shots("plan").await;
+    browser.navigate("Dashboard").await;
+    browser.press("Mark as read").await;
+    browser
+        .until("nothing is unread", |s| (s.contains("lap run") && !s.contains("Mark as read")).then_some(()))
+        .await;
+    browser.shots("messages-read").await;
+    nothing_to_complain(browser, "plan and messages").await;
+}
+
 async fn uploads(browser: &Browser, site: &Site) {
-    let good = site.file("lake.gpx", &gpx());
-    let cut = site.file("cut.gpx", gpx().split("</trkseg>").next().unwrap_or_default());
+    let good = site.file("lake.gpx", &gpx_of_today());
+    let cut = site.file("cut.gpx", gpx_of_today().split("</trkseg>").next().unwrap_or_default());
     browser.navigate("Import").await;
     browser.choose(&[good, cut]).await;
     browser.click("form.upload button").await;
@@ -325,7 +360,7 @@ async fn without_scripts_every_page_works() {
         browser.navigate(page).await;
         browser.see(sight).await;
     }
-    let file = site.file("lake.gpx", &gpx());
+    let file = site.file("lake.gpx", &gpx_of_today());
     browser.choose(&[file]).await;
     browser.click("form.upload button").await;
     until("the file is imported", LONG, || async {

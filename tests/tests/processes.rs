@@ -1,7 +1,9 @@
 //! Runnerly as separate processes on Redis: web, workers, schedulers, the simulated Strava.
 
+use legwork::backend::{Filter, QueueView};
 use legwork::testing::server::TestServer;
 use legwork::{Client, State};
+use runnerly::jobs::ComputeEverybody;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -148,25 +150,30 @@ async fn postgres_gives_the_same_numbers() {
     sync_with_a_killed_worker(Some(postgres.url()), &recordings).await;
 }
 
-/// Strava's real limits, on a clock on which a quarter of an hour takes six seconds.
+/// Strava's real limits, on a clock on which a quarter of an hour takes six seconds: two
+/// workers share what it allows, no attempt is spent on it, and other queues go on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spent_limit_pauses_the_queue_and_spends_no_attempt() {
+async fn two_workers_share_the_budget_and_spend_no_attempt_on_it() {
     let Some(server) = TestServer::start() else { return skip("redis-server is not installed") };
     let options = Options { limits: Limits::real(), ..Options::default() };
     let places = Places::new(&server, None, 150.0, options).await;
     let jobs = Client::connect(&places.queue).await.expect("the queue opens");
     let listen = format!("127.0.0.1:{}", free_port());
     let _web = places.started("runnerly-web", &["--listen", &listen], "listens on").await;
-    let _worker = places.started("runnerly-worker", &["--strava-concurrency", "2"], "is up").await;
+    let workers = [
+        places.started("runnerly-worker", &["--strava-concurrency", "2"], "is up").await,
+        places.started("runnerly-worker", &["--strava-concurrency", "2"], "is up").await,
+    ];
     connect(&format!("http://{listen}"), &places.sim).await;
-    until("the queue is paused", LONG, || async {
-        let queues = jobs.queues().await.ok()?;
-        queues.iter().find(|q| q.name == "strava")?.paused.map(|_| ())
-    })
-    .await;
+    others_go_on(&jobs).await;
+    let rule = jobs.limits().await.expect("read");
+    assert_eq!(
+        (rule.len(), rule[0].0.as_str(), rule[0].1.to_string().as_str()),
+        (1, "strava", "99/6s:window, 999/576s:window")
+    );
     let wanted = until("everything has been fetched", LONG, || async {
         let queues = jobs.queues().await.ok()?;
-        let open = |q: &legwork::backend::QueueView| {
+        let open = |q: &QueueView| {
             [State::Available, State::Leased, State::Retryable, State::Scheduled]
                 .map(|s| q.count(s))
                 .iter()
@@ -177,11 +184,41 @@ async fn a_spent_limit_pauses_the_queue_and_spends_no_attempt() {
             .then_some(strava.count(State::Succeeded))
     })
     .await;
-    let filter =
-        legwork::backend::Filter { queue: Some("strava".into()), limit: 1_000, ..Default::default() };
+    let filter = Filter { queue: Some("strava".into()), limit: 1_000, ..Default::default() };
     let done = jobs.jobs(&filter).await.expect("listed");
     assert_eq!(done.len() as u64, wanted);
     for job in done {
         assert_eq!((job.attempts, job.errors.len()), (1, 0), "{} spent an attempt on a limit", job.id);
     }
+    // Both have called, and what one was told has held the other back.
+    let refused: usize = workers.iter().map(|w| w.output().matches("limit is spent").count()).sum();
+    assert!(refused <= 2, "{refused} calls were refused: {}", workers[0].output());
+    history_is_a_flow(&jobs).await;
+}
+
+/// While nothing is left for Strava, a job of another queue runs.
+async fn others_go_on(jobs: &Client) {
+    until("a job of another queue ran while the budget was spent", LONG, || async {
+        let queues = jobs.queues().await.ok()?;
+        let strava = queues.iter().find(|q| q.name == "strava")?;
+        let spent =
+            strava.limits.iter().find(|l| l.limit == "strava" && l.left.is_some_and(|left| left <= 0))?;
+        let until = spent.next_ms.filter(|_| strava.count(State::Available) > 50)?;
+        let id = jobs.enqueue(ComputeEverybody {}).await.ok()?.id;
+        jobs.wait::<ComputeEverybody>(id).await.ok()?;
+        jobs.job(id).await.ok()??.finished_ms.filter(|at| *at < until)
+    })
+    .await;
+}
+
+/// The first history is one flow, with the statistics behind all of it.
+async fn history_is_a_flow(jobs: &Client) {
+    let flows = jobs.flows(10).await.expect("listed");
+    let heads: Vec<_> = flows.iter().filter(|flow| flow.name.starts_with("history of athlete")).collect();
+    assert_eq!(heads.len(), 1, "{flows:?}");
+    let head = jobs.wait_flow(heads[0].id).await.expect("it ends");
+    assert_eq!((head.left, head.failed), (0, 0), "{head:?}");
+    let flow = jobs.flow(head.id).await.expect("read").expect("kept");
+    let last = flow.nodes.iter().filter(|node| node.name == "stats.compute").count();
+    assert_eq!((last, flow.nodes.len() as u64), (1, head.nodes));
 }

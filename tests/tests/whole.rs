@@ -4,7 +4,7 @@ use runnerly::storage::Storage;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
-use tests::runnerly::{RECORDED, assert_worked_numbers, storage};
+use tests::runnerly::{RECORDED, assert_worked_numbers, gpx_of_today, storage};
 use tests::{Process, Program, free_port, recordings, skip, until};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -153,4 +153,42 @@ async fn a_stopped_program_ends_in_good_order_and_keeps_everything() {
     assert_eq!(stats(dir.path()), before);
     let secret = std::fs::metadata(dir.path().join("runnerly.key")).expect("a key file");
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&secret.permissions()) & 0o777, 0o600);
+}
+
+/// A file and the job that imports it are committed together, and so are the run that comes of
+/// it and what tells of it: a crash behind either commit loses nothing and doubles nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_run_is_counted_matched_and_told_whatever_is_killed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let storage = storage(dir.path()).await;
+    storage.save_athlete(0, "Ada", &serde_json::json!({})).await.expect("saved");
+    let plan = runnerly::plan::Planned {
+        id: "a".into(),
+        athlete: 0,
+        day: chrono::Utc::now().date_naive(),
+        name: "lap run".into(),
+        distance_m: Some(3_200.0),
+        duration_s: None,
+        note: String::new(),
+        activity: None,
+    };
+    storage.save_planned(&plan).await.expect("planned");
+    // Taken in by a front that died right behind the commit: nobody has told the queue.
+    storage.save_upload("u", 0, "lake.gpx", gpx_of_today().as_bytes()).await.expect("saved");
+    let mut first = serve(dir.path()).await;
+    let runs = async || storage.all_activities(0).await.ok();
+    until("the run is stored", LONG, async || runs().await.filter(|runs| !runs.is_empty())).await;
+    first.kill();
+    let _second = serve(dir.path()).await;
+    let told = until("the three things have happened", LONG, async || {
+        let (summary, _) = storage.stats::<Value>(0, "summary").await.ok()??;
+        let messages = storage.messages(0, 10).await.ok()?;
+        let told = messages.iter().any(|m| m.planned.is_some());
+        (summary["runs"] == 1 && told && storage.records(0).await.ok()?.len() > 1).then_some(messages)
+    })
+    .await;
+    assert_eq!((told.len(), told[0].planned.as_deref(), told[0].read), (1, Some("lap run"), false));
+    let run = &runs().await.expect("read")[0];
+    assert_eq!(storage.planned(0, "a").await.expect("read").expect("kept").activity, Some(run.id));
+    assert_eq!(storage.unread(0).await.expect("read"), 1);
 }

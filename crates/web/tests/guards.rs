@@ -25,9 +25,20 @@ async fn every_answer_is_hardened() {
 async fn another_site_changes_nothing() {
     let front = Front::new().await;
     let cookies = front.local().await;
-    for path in
-        ["/sync", "/disconnect", "/account/leave", "/account/show", "/upload", "/api/sync", "/api/uploads"]
-    {
+    for path in [
+        "/sync",
+        "/disconnect",
+        "/account/leave",
+        "/account/show",
+        "/upload",
+        "/plan",
+        "/plan/delete",
+        "/messages/read",
+        "/api/sync",
+        "/api/uploads",
+        "/api/plan",
+        "/api/messages/read",
+    ] {
         let post =
             |name, value| request("POST", path, &cookies).header(name, value).body(Body::empty()).unwrap();
         for (name, value) in [
@@ -117,6 +128,7 @@ async fn forged_cookies_are_strangers() {
 async fn figures_are_open_on_loopback_and_closed_to_others() {
     let front = Front::new().await;
     front.local().await;
+    front.hand_over().await;
     let figures = front.get("/metrics", "").await.text;
     assert!(figures.contains("legwork_queue_depth{queue=\"default\",state=\"available\"} 1"), "{figures}");
     let public = WebOptions { public_url: Some("https://runs.example".into()), ..WebOptions::default() };

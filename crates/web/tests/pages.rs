@@ -13,7 +13,7 @@ async fn a_stranger_sees_what_it_is_and_how_to_begin() {
     let page = front.get("/", "").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains("href=\"/connect\"") && page.text.contains("href=\"/upload\""));
-    for path in ["/runs", "/stats", "/records", "/runs/7", "/account"] {
+    for path in ["/runs", "/stats", "/records", "/runs/7", "/account", "/plan", "/messages"] {
         let page = front.get(path, "").await;
         assert_eq!((page.status, page.header("location")), (StatusCode::SEE_OTHER, "/"), "{path}");
     }
@@ -36,6 +36,8 @@ async fn a_runner_sees_everything_and_nothing_is_interpreted() {
         &detail,
         "/account",
         "/upload",
+        "/plan",
+        "/messages",
     ] {
         let page = front.get(path, &cookies).await;
         assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
@@ -108,6 +110,7 @@ async fn files_of_a_wrong_kind_are_named_and_the_others_taken() {
     assert!(page.text.contains("empty.fit: the file is empty"));
     let uploads = front.app.storage.uploads(LOCAL, 10).await.unwrap();
     assert_eq!(uploads.iter().map(|upload| upload.name.as_str()).collect::<Vec<_>>(), ["a.gpx"]);
+    assert_eq!(front.hand_over().await, 1);
     assert_eq!(front.app.jobs.queues().await.unwrap()[0].count(legwork::State::Available), 1);
 }
 

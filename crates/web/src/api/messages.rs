@@ -81,6 +81,7 @@ pub(super) struct Marked {
 ), responses(
     (status = 200, body = Marked),
     (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn read(

@@ -100,6 +100,7 @@ pub(super) async fn list(State(web): State<Shared>, asker: Asker, params: Params
     (status = 201, body = PlannedView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 409, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn post(
@@ -122,6 +123,7 @@ pub(super) async fn post(
     (status = 200, body = PlannedView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn put(

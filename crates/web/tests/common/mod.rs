@@ -136,6 +136,11 @@ impl Front {
         self.post(path, cookies, "multipart/form-data; boundary=edge", &body).await
     }
 
+    /// Hands over what stands in the outbox, as a worker does; says how many jobs that were.
+    pub(crate) async fn hand_over(&self) -> usize {
+        self.app.storage.relay(&self.app.jobs).hand_over().await.unwrap()
+    }
+
     /// The cookies of a browser that shows the local athlete.
     pub(crate) async fn local(&self) -> String {
         let answer = self.upload("/upload", "", &[("run.gpx", "<gpx/>")]).await;
