@@ -248,6 +248,9 @@ async fn plan(browser: &Browser, site: &Site) {
     browser.press("Plan it").await;
     browser.see("Not kept: distance: not a number").await;
     browser.shots("plan-refused").await;
+    // The browser's console reports the refusal, as it should; nothing else.
+    let said = browser.complaints().await;
+    assert!(said.len() == 1 && said[0].contains("/plan") && said[0].contains("422"), "{said:?}");
     let field = browser.element("input[name='km']").await;
     field.clear().await.expect("cleared");
     field.send_keys("3,2").await.expect("typed");
