@@ -32,7 +32,7 @@ fn append_only(dir: &Path) -> Option<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_loads_is_waited_for() {
-    let keeps = ["--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"];
+    let keeps = ["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"];
     let Some(mut world) = World::redis_with(&[], &keeps).await else {
         return;
     };
@@ -53,7 +53,15 @@ async fn a_server_that_loads_is_waited_for() {
     ids.extend(world.enqueue("probe.work", r#"{"ms":1}"#, 3).await);
     world.server = Some(back.join().expect("it came back"));
     world.all_done(&ids, SOON).await;
-    world.none_charged(&ids).await;
+    // A lease that was granted when the server died, and whose reply nobody got, may be taken
+    // for a crash: of as many as the worker had asked for, and no more.
+    let mut crashes = 0;
+    for id in ids {
+        let job = world.jobs.job(id).await.expect("read").expect("kept");
+        assert_eq!(job.attempts, 1, "{id}");
+        crashes += job.crashes;
+    }
+    assert!(crashes <= 4, "{crashes} crashes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
