@@ -11,6 +11,9 @@ use legwork::testing::harness::Harness;
 #[rustfmt::skip]
 const WITHIN_A_SHARD: [(&str, &[&str]); 5] = [
     ("order: by priority, first in first out, keys in turn, the head and the tail of a queue", &[
+        "batches a_key_is_given_up_at_the_start_among_many",
+        "batches a_large_batch_has_its_records_in_order",
+        "batches jobs_with_a_past_among_many_without_one",
         "control a_cancelled_waiting_job_is_never_leased",
         "control a_job_redriven_while_its_old_place_remains_is_leased_once",
         "crashes a_crash_in_a_shared_batch_charges_nobody_else",
