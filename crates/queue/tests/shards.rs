@@ -99,7 +99,7 @@ mod cases {
         assert_eq!(first.backend().shards(), 3);
         assert_eq!(Client::connect(&url("")).await.unwrap().backend().shards(), 3, "as it is stored");
         for other in ["1", "4"] {
-            let error = Client::connect(&url(&format!("&shards={other}"))).await.err().expect("refused");
+            let error = Client::connect(&url(&format!("&shards={other}"))).await.expect_err("refused");
             assert!(error.is_refused());
             let line = error.to_string();
             assert!(line.starts_with(&format!("url: shards: namespace fixed has 3, not {other},")), "{line}");
@@ -107,7 +107,7 @@ mod cases {
         }
         let one = format!("{}?ns=one", server.url());
         Client::connect(&one).await.unwrap();
-        let error = Client::connect(&format!("{one}&shards=2")).await.err().expect("refused");
+        let error = Client::connect(&format!("{one}&shards=2")).await.expect_err("refused");
         assert!(error.to_string().contains("namespace one has 1, not 2"), "{error}");
         let direct = legwork::backend::redis::Redis::connect(&url(""), legwork::Clock::Backend).await;
         assert!(direct.err().expect("one shard of three").is_invalid());
@@ -248,7 +248,9 @@ mod cases {
         let step = |key: String| Step::raw("a.job", "{}").serial(&key);
         let with = |keys: [String; 3]| {
             let mut flow = Flow::new();
-            keys.into_iter().for_each(|key| drop(flow.add(step(key))));
+            for key in keys {
+                flow.add(step(key));
+            }
             flow
         };
         let tagged = with([1, 2, 3].map(|n| format!("{{athlete 7}} {n}")));
