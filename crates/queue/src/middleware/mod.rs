@@ -11,6 +11,7 @@ mod compress;
 mod fields;
 #[cfg(any(feature = "encrypt", feature = "sign"))]
 mod keys;
+mod notes;
 #[cfg(feature = "encrypt")]
 mod sealed;
 #[cfg(feature = "sign")]
@@ -21,6 +22,7 @@ mod trace;
 pub use compress::Compress;
 #[cfg(any(feature = "encrypt", feature = "sign"))]
 pub use keys::KeyRing;
+pub use notes::{Noted, Place};
 #[cfg(feature = "encrypt")]
 pub use sealed::Sealed;
 #[cfg(feature = "sign")]
@@ -37,7 +39,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 /// A string as JSON text.
-#[cfg(any(feature = "compress", feature = "encrypt"))]
+#[cfg(any(feature = "compress", feature = "encrypt", test))]
 fn text(value: &str) -> serde_json::Result<Box<RawValue>> {
     serde_json::value::to_raw_value(value)
 }
@@ -181,6 +183,55 @@ pub trait Middleware: Send + Sync + 'static {
     /// It cannot be opened, here or anywhere.
     fn open_result(&self, job: &Envelope, result: &mut Box<RawValue>) -> Result<(), Unreadable> {
         let _ = (job, result);
+        Ok(())
+    }
+
+    /// Before what a handler writes down is stored: its progress, the result of a step, a
+    /// cursor. May change the value, which must stay JSON.
+    ///
+    /// ```
+    /// # use legwork::{*, middleware::*}; use serde_json::value::RawValue;
+    /// struct Quiet;
+    /// impl Middleware for Quiet {
+    ///     fn note(&self, noted: &Noted<'_>, value: &mut Box<RawValue>) -> Result<()> {
+    ///         if noted.place == Place::Progress {
+    ///             *value = RawValue::from_string("{\"share\":0.0,\"note\":\"\"}".into()).unwrap();
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # let _ = Quiet;
+    /// ```
+    ///
+    /// # Errors
+    /// It must not be stored: the handler's call fails with this.
+    fn note(&self, noted: &Noted<'_>, value: &mut Box<RawValue>) -> Result<()> {
+        let _ = (noted, value);
+        Ok(())
+    }
+
+    /// Before what was written down is handed back to a handler or shown: undoes what `note`
+    /// did to it, and leaves alone what is not its own.
+    ///
+    /// ```
+    /// # use legwork::middleware::*; use serde_json::value::RawValue;
+    /// struct Newer;
+    /// impl Middleware for Newer {
+    ///     fn open_note(&self, noted: &Noted<'_>, value: &mut Box<RawValue>) -> Result<(), Unreadable> {
+    ///         if noted.place == Place::Cursor && value.get() == "\"start\"" {
+    ///             *value = RawValue::from_string("0".into())?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # let _ = Newer;
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Middleware::open`]: broken discards the job that asks, unknown puts it off without
+    /// an attempt spent.
+    fn open_note(&self, noted: &Noted<'_>, value: &mut Box<RawValue>) -> Result<(), Unreadable> {
+        let _ = (noted, value);
         Ok(())
     }
 
@@ -397,10 +448,11 @@ impl Chain {
 
     /// Opens for inspection: what does not open stays as it is.
     pub(crate) fn show(&self, job: &mut crate::backend::JobView) {
-        let crate::backend::Record::Decoded(envelope) = &mut job.envelope else { return };
         if self.is_empty() {
             return;
         }
+        self.show_notes(job);
+        let crate::backend::Record::Decoded(envelope) = &mut job.envelope else { return };
         if let Some(result) = &mut job.result {
             let mut opened = result.clone();
             let all = || self.open_result(envelope, &mut opened);

@@ -1,7 +1,7 @@
-//! Payloads and results that only the holders of a key can read.
+//! Payloads, results and what handlers note that only the holders of a key can read.
 
 use super::fields::Path;
-use super::{Attempt, KeyRing, Middleware, Next, Run, Unreadable};
+use super::{Attempt, KeyRing, Middleware, Next, Noted, Place, Run, Unreadable};
 use crate::{Envelope, Error, Failure, JobId, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chacha20poly1305::aead::{Aead, Generate, KeyInit, Payload};
@@ -16,8 +16,8 @@ const WHOLE: &str = "sealed:";
 const FIELDS: &str = "fields:";
 const NONCE: usize = 24;
 
-/// Seals payloads and results with XChaCha20-Poly1305 under the newest key of a ring; opens
-/// them with any. What is sealed is bound to its job's id, name and place, so that it cannot be
+/// Seals payloads, results, and what handlers note (progress, steps, cursors) with
+/// XChaCha20-Poly1305 under the newest key of a ring; opens them with any. What is sealed is bound to its job's id, name and place, so that it cannot be
 /// moved to another.
 ///
 /// A job sealed under a key that the ring lacks is parked for a worker that has it, not lost.
@@ -39,6 +39,7 @@ pub struct Sealed {
     ring: KeyRing,
     what: What,
     results: bool,
+    notes: bool,
     require: bool,
 }
 
@@ -48,7 +49,7 @@ enum What {
     Fields(Vec<Path>),
 }
 
-/// A sealed value inside of a payload, and a sealed result: recognised by its one member.
+/// A sealed value inside of a payload, a sealed result or note: recognised by its one member.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Boxed {
@@ -57,7 +58,7 @@ struct Boxed {
 }
 
 impl Sealed {
-    /// Seals every payload whole, and every result.
+    /// Seals every payload whole, every result and every note.
     ///
     /// ```
     /// use legwork::middleware::{KeyRing, Sealed};
@@ -66,10 +67,10 @@ impl Sealed {
     /// # Ok::<(), legwork::Error>(())
     /// ```
     pub fn whole(ring: KeyRing) -> Sealed {
-        Sealed { ring, what: What::Whole, results: true, require: false }
+        Sealed { ring, what: What::Whole, results: true, notes: true, require: false }
     }
 
-    /// Seals these fields of every payload that has them, and every result: `token`,
+    /// Seals these fields of every payload that has them, every result and every note: `token`,
     /// `address.street`, `people.*.phone`. The rest stays readable in the command line.
     ///
     /// ```
@@ -98,7 +99,7 @@ impl Sealed {
             }
             fields.push(path);
         }
-        Ok(Sealed { ring, what: What::Fields(fields), results: true, require: false })
+        Ok(Sealed { ring, what: What::Fields(fields), results: true, notes: true, require: false })
     }
 
     /// Seals nothing and opens all: for who only reads.
@@ -110,7 +111,7 @@ impl Sealed {
     /// # Ok::<(), legwork::Error>(())
     /// ```
     pub fn nothing(ring: KeyRing) -> Sealed {
-        Sealed { ring, what: What::Fields(Vec::new()), results: false, require: false }
+        Sealed { ring, what: What::Fields(Vec::new()), results: false, notes: false, require: false }
     }
 
     /// Whether results are sealed too; they are by default.
@@ -127,8 +128,22 @@ impl Sealed {
         self
     }
 
+    /// Whether what handlers note is sealed too (progress, steps, cursors); it is by default.
+    ///
+    /// ```
+    /// use legwork::middleware::{KeyRing, Sealed};
+    /// let sealed = Sealed::whole(KeyRing::new("k1", [7; 32])?).notes(false);
+    /// # let _ = sealed;
+    /// # Ok::<(), legwork::Error>(())
+    /// ```
+    #[must_use]
+    pub fn notes(mut self, notes: bool) -> Sealed {
+        self.notes = notes;
+        self
+    }
+
     /// Refuses payloads that were not sealed whole: a worker discards them as `undecodable` and
-    /// runs none. Against who can write to the backend but has no key; where only fields are
+    /// runs none; so it is with a step or cursor that a job would go on from. Against who can write to the backend but has no key; where only fields are
     /// sealed, [`Signed`](super::Signed) is what helps.
     ///
     /// ```
@@ -141,6 +156,12 @@ impl Sealed {
     pub fn require(mut self) -> Sealed {
         self.require = true;
         self
+    }
+
+    /// A value with one member, which names the key and what stands in `of`.
+    fn boxed(&self, of: &str, bound: &[u8], plain: &str) -> Result<Box<RawValue>> {
+        let sealed = format!("{}:{of}{}", self.ring.newest().0, self.seal(bound, plain)?);
+        to_raw_value(&Boxed { sealed }).map_err(|e| Error::invalid(e.to_string()))
     }
 
     fn seal(&self, bound: &[u8], plain: &str) -> Result<String> {
@@ -195,7 +216,7 @@ impl Sealed {
 }
 
 fn refused(what: &str) -> Error {
-    Error::new(crate::error::Kind::Refused, format!("payload: cannot be sealed: {what}"))
+    Error::new(crate::error::Kind::Refused, format!("cannot be sealed: {what}"))
 }
 
 /// What a sealed part of a payload is bound to: where it stands, in which job, and how it is
@@ -209,6 +230,16 @@ fn bound(job: &Envelope, place: &str) -> Vec<u8> {
 /// What a sealed result is bound to.
 fn bound_result(id: JobId, name: &str) -> Vec<u8> {
     joined([id.as_bytes(), name.as_bytes(), b"result"].into_iter())
+}
+
+/// What a sealed note is bound to.
+fn bound_note(noted: &Noted<'_>) -> Vec<u8> {
+    let (place, step) = match noted.place {
+        Place::Progress => ("progress", ""),
+        Place::Step(name) => ("step", name),
+        Place::Cursor => ("cursor", ""),
+    };
+    joined([noted.id.as_bytes(), noted.name.as_bytes(), place.as_bytes(), step.as_bytes()].into_iter())
 }
 
 /// Each piece with its length, so that none runs into the next.
@@ -290,10 +321,9 @@ impl Middleware for Sealed {
         Box::pin(async move {
             let Some(result) = next.run().await? else { return Ok(None) };
             let id = job.envelope.id;
-            let sealed = self.seal(&bound_result(id, &job.envelope.name), result.get());
-            let sealed = sealed.map_err(|e| Failure::retry(format!("the result: {e}")))?;
-            let sealed = format!("{}:{id}:{sealed}", self.ring.newest().0);
-            Ok(Some(to_raw_value(&Boxed { sealed })?))
+            let bound = bound_result(id, &job.envelope.name);
+            let sealed = self.boxed(&format!("{id}:"), &bound, result.get());
+            Ok(Some(sealed.map_err(|e| Failure::retry(format!("the result: {e}")))?))
         })
     }
 
@@ -304,6 +334,28 @@ impl Middleware for Sealed {
         let (key, text) = boxed.sealed.split_once(':').unwrap_or_default();
         let (_, text) = text.split_once(':').unwrap_or_default();
         *result = self.unseal(key, &bound_result(job.id, &job.name), text)?;
+        Ok(())
+    }
+
+    fn note(&self, noted: &Noted<'_>, value: &mut Box<RawValue>) -> Result<()> {
+        if self.notes {
+            *value = self.boxed("", &bound_note(noted), value.get())?;
+        }
+        Ok(())
+    }
+
+    fn open_note(&self, noted: &Noted<'_>, value: &mut Box<RawValue>) -> Result<(), Unreadable> {
+        match serde_json::from_str::<Boxed>(value.get()) {
+            Ok(boxed) => {
+                let (key, text) = boxed.sealed.split_once(':').unwrap_or_default();
+                *value = self.unseal(key, &bound_note(noted), text)?;
+            }
+            // Nobody goes on from what anybody could have written.
+            Err(_) if self.require && self.notes => {
+                return Err(Unreadable::Broken("not sealed, and this worker requires it".into()));
+            }
+            Err(_) => {}
+        }
         Ok(())
     }
 }

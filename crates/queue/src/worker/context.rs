@@ -3,12 +3,15 @@
 use super::hold::Hold;
 use super::steps::Memory;
 use crate::backend::{Budget, JobView, Note, Settled, Steer, Token};
-use crate::middleware::TraceParent;
-use crate::{Client, Envelope, JobId, Result};
+use crate::middleware::{TraceParent, Unreadable};
+use crate::{Client, Envelope, Failure, JobId, Result};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// A job waits so long for a worker that can open what it has noted.
+const UNREADABLE: Duration = Duration::from_secs(10);
 
 /// The second argument of every handler: the shared state, and what there is to know of
 /// the attempt. Cheap to clone.
@@ -60,14 +63,27 @@ impl Inner {
             return parent.note(note).await;
         }
         let backend = self.client.backend();
-        crate::client::persistently(patience, || backend.note(self.token, self.envelope.id, note)).await
+        let id = self.envelope.id;
+        let note = &*self.client.chain().note(id, &self.envelope.name, note)?;
+        crate::client::persistently(patience, || backend.note(self.token, id, note)).await
     }
 
-    /// The job as it stands.
-    pub(super) async fn get(&self) -> Result<Option<JobView>> {
+    /// The job as it stands, with what former attempts have noted.
+    pub(super) async fn remembered(&self) -> Result<Option<JobView>, Failure> {
         let backend = self.client.backend();
         let patience = self.client.options().patience;
-        crate::client::patiently(patience, || backend.get(self.envelope.id, false)).await
+        let (id, name) = (self.envelope.id, &self.envelope.name);
+        let mut job = crate::client::patiently(patience, || backend.get(id, false)).await?;
+        let opened = job.as_mut().map_or(Ok(()), |job| self.client.chain().open_memory(job, name));
+        match opened {
+            Ok(()) => Ok(job),
+            Err(Unreadable::Broken(why)) => Err(Failure::discard(format!("what is remembered: {why}"))),
+            // Not to go on from it would mean to do again what is done.
+            Err(Unreadable::Unknown(why)) => {
+                tracing::warn!(%id, "what is remembered: {why}; put off for a worker that can");
+                Err(Failure::snooze(UNREADABLE))
+            }
+        }
     }
 }
 

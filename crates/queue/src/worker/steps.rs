@@ -59,10 +59,10 @@ impl Inner {
             if let Some(parent) = self.relay() {
                 return parent.told().await;
             }
-            let job = self.get().await?;
-            Ok::<_, crate::Error>(job.map(|job| Told::of(job.steps, job.cursor)).unwrap_or_default())
+            let job = self.remembered().await?;
+            Ok::<_, Failure>(job.map(|job| Told::of(job.steps, job.cursor)).unwrap_or_default())
         };
-        Ok(self.memory.told.get_or_try_init(ask).await?)
+        self.memory.told.get_or_try_init(ask).await
     }
 
     /// Writes down under the fence; a lost lease ends the handler.

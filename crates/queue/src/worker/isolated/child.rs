@@ -1,8 +1,8 @@
 //! The child's end: runs one job at a time, and asks its parent for the rest.
 
 use super::frames::{self, Answer, Job, Order, Word};
-use super::{PARENT, Relay};
-use crate::backend::{Fut, Note, Settled, StepView, Token};
+use super::{Asked, PARENT, Relay};
+use crate::backend::{Fut, Note, Settled, Token};
 use crate::failure::panicked;
 use crate::worker::context::Inner;
 use crate::worker::handler::Handler;
@@ -150,13 +150,13 @@ impl Relay for Link {
         })
     }
 
-    fn told(&self) -> Fut<'_, Told> {
+    fn told(&self) -> Asked<'_> {
         Box::pin(async move {
-            let (steps, cursor): (Vec<StepView>, _) = match self.ask(Word::Told).await? {
-                Answer::Told { steps, cursor } => (steps, cursor),
-                _ => Default::default(),
-            };
-            Ok(Told::of(steps, cursor))
+            match self.ask(Word::Told).await? {
+                Answer::Told { steps, cursor } => Ok(Told::of(steps, cursor)),
+                Answer::Untold { verdict, message } => Err(Failure { verdict, message }),
+                _ => Ok(Told::default()),
+            }
         })
     }
 }

@@ -43,6 +43,11 @@ pub(super) enum Answer {
         steps: Vec<StepView>,
         cursor: Option<Box<RawValue>>,
     },
+    /// What is remembered cannot be opened, and what becomes of the job therefore.
+    Untold {
+        verdict: Verdict,
+        message: String,
+    },
     /// Whether what was asked is not allowed, and why; else the backend is away.
     Failed(bool, String),
 }

@@ -25,6 +25,7 @@ use super::steps::Told;
 use crate::backend::{Fut, Note, Settled};
 use crate::{Failure, Job};
 use std::ffi::OsString;
+use std::pin::Pin;
 
 /// Names the parent of a child process.
 const PARENT: &str = "LEGWORK_PARENT";
@@ -45,10 +46,13 @@ pub struct Isolation {
     pub recycle_above_bytes: Option<u64>,
 }
 
+/// What former attempts have left, or what becomes of the job because it cannot be read.
+pub(super) type Asked<'a> = Pin<Box<dyn Future<Output = Result<Told, Failure>> + Send + 'a>>;
+
 /// What a context in a child asks of its parent.
 pub(super) trait Relay: Send + Sync {
     fn note<'a>(&'a self, note: &'a Note) -> Fut<'a, Settled>;
-    fn told(&self) -> Fut<'_, Told>;
+    fn told(&self) -> Asked<'_>;
 }
 
 impl<S: Clone + Send + Sync + 'static> Worker<S> {

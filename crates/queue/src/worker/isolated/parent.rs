@@ -163,11 +163,12 @@ impl Child {
                     Order::Answer(number, answer(noted.map(|s| Answer::Noted(s == Settled::Done))))
                 }
                 Some(Word::Told(number)) => {
-                    let told = inner.get().await.map(|job| match job {
-                        Some(job) => Answer::Told { steps: job.steps, cursor: job.cursor },
-                        None => Answer::Told { steps: Vec::new(), cursor: None },
-                    });
-                    Order::Answer(number, answer(told))
+                    let told = match inner.remembered().await {
+                        Ok(Some(job)) => Answer::Told { steps: job.steps, cursor: job.cursor },
+                        Ok(None) => Answer::Told { steps: Vec::new(), cursor: None },
+                        Err(Failure { verdict, message }) => Answer::Untold { verdict, message },
+                    };
+                    Order::Answer(number, told)
                 }
                 Some(Word::Ready) => continue,
                 None => return Err(crashed(&self.process.wait().await)),
