@@ -4,7 +4,7 @@ use crate::parse;
 use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use legwork::{JobId, State};
+use legwork::{JobId, LimitKey, State};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -213,6 +213,19 @@ Example: legwork subscribe 'race.*' notify mail")]
         payload: String,
     },
 
+    /// Tells what waits in an outbox, a table of the application's database, and hands it over
+    #[command(after_help = "\
+Rows that the queue cannot take say why in their column refused.
+Example: legwork outbox sqlite:app.db")]
+    Outbox {
+        /// Where the outbox is: sqlite:app.db or postgres://host/db
+        #[arg(env = "LEGWORK_OUTBOX", hide_env_values = true, value_name = "DATABASE")]
+        database: String,
+        /// Hands over all that waits now, whoever's turn it is
+        #[arg(long)]
+        hand_over: bool,
+    },
+
     /// Totals by state, by queue, and of workers
     #[command(after_help = "Example: legwork stats --json")]
     Stats,
@@ -361,6 +374,9 @@ pub(crate) struct Enqueue {
     /// Due after this wait: 500ms, 5s, 10m, 2h, 7d
     #[arg(long, value_name = "TIME", value_parser = parse::delay, allow_hyphen_values = true)]
     pub(crate) delay: Option<Duration>,
+    /// Due at this instant, RFC 3339
+    #[arg(long, value_name = "INSTANT", conflicts_with = "delay", value_parser = parse::at)]
+    pub(crate) at: Option<DateTime<Utc>>,
     /// 0 (first) to 9 (last)
     #[arg(long, value_name = "N", value_parser = parse::priority, allow_hyphen_values = true)]
     pub(crate) priority: Option<u8>,
@@ -375,6 +391,18 @@ pub(crate) struct Enqueue {
     /// At most one job with this key runs at a time
     #[arg(long, value_name = "KEY")]
     pub(crate) serial: Option<String>,
+    /// Runs under this limit with this key, which has a rule or takes turns: strava.athlete/7
+    #[arg(long, value_name = "NAME/KEY", value_parser = parse::limit_key, conflicts_with = "serial")]
+    pub(crate) limit: Option<LimitKey>,
+    /// What it spends of the rates of its limits, 1 to 1000000
+    #[arg(long, value_name = "N", value_parser = parse::cost, allow_hyphen_values = true)]
+    pub(crate) cost: Option<u32>,
+    /// A tag to find it by; may be said several times
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// Metadata to find it by; may be said several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse::label)]
+    pub(crate) meta: Vec<(String, String)>,
     /// Another number of attempts than the name's own
     #[arg(long, value_name = "N", value_parser = parse::attempts, allow_hyphen_values = true)]
     pub(crate) max_attempts: Option<u32>,

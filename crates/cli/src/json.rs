@@ -1,7 +1,7 @@
 //! The shapes of the JSON output that are not a view of the library as it is.
 
-use legwork::State;
 use legwork::backend::{ErrorRecord, JobView, LeaseView, QueueView, Record, Scope, StepView};
+use legwork::{LimitKey, State};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -48,6 +48,11 @@ enum RecordJson<'a> {
         #[serde(skip_serializing_if = "is_default")]
         scope: Scope,
         serial: Option<&'a str>,
+        limit: Option<&'a LimitKey>,
+        cost: u32,
+        tags: &'a [String],
+        meta: &'a BTreeMap<String, String>,
+        flow: Option<legwork::JobId>,
         max_attempts: Option<u32>,
         max_crashes: Option<u32>,
         timeout_ms: Option<u64>,
@@ -106,6 +111,11 @@ impl<'a> RecordJson<'a> {
                 unique: e.unique.as_deref(),
                 scope: e.scope,
                 serial: e.serial.as_deref(),
+                limit: e.limit.as_ref(),
+                cost: e.cost,
+                tags: &e.tags,
+                meta: &e.meta,
+                flow: e.flow,
                 max_attempts: e.max_attempts,
                 max_crashes: e.max_crashes,
                 timeout_ms: e.timeout_ms,

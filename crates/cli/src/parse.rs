@@ -2,7 +2,7 @@
 //! allowed.
 
 use chrono::{DateTime, Utc};
-use legwork::{JobId, State};
+use legwork::{JobId, LimitKey, State};
 use std::time::Duration;
 
 /// Ten years: the longest that a job waits or a queue is paused.
@@ -35,6 +35,26 @@ pub(crate) fn meta(text: &str) -> Parsed<(String, Option<String>)> {
         return Err(format!("meta: {} has no key; use KEY or KEY=VALUE", quoted(text)));
     }
     Ok((key.into(), value.map(Into::into)))
+}
+
+/// `KEY=VALUE`.
+pub(crate) fn label(text: &str) -> Parsed<(String, String)> {
+    match meta(text)? {
+        (key, Some(value)) => Ok((key, value)),
+        _ => Err(format!("meta: {} has no value; use KEY=VALUE", quoted(text))),
+    }
+}
+
+/// `NAME/KEY`; what either may be is checked by the library.
+pub(crate) fn limit_key(text: &str) -> Parsed<LimitKey> {
+    match text.split_once('/') {
+        Some((name, key)) if !name.is_empty() && !key.is_empty() => Ok(LimitKey::new(name, key)),
+        _ => Err(format!("limit: {} is not NAME/KEY, as strava.athlete/7", quoted(text))),
+    }
+}
+
+pub(crate) fn cost(text: &str) -> Parsed<u32> {
+    number("cost", text, 1, 1_000_000)
 }
 
 pub(crate) fn fingerprint(text: &str) -> Parsed<String> {
@@ -127,11 +147,19 @@ fn bare(text: &str) -> bool {
     text.trim().bytes().all(|b| b.is_ascii_digit())
 }
 
-pub(crate) fn until(text: &str) -> Parsed<DateTime<Utc>> {
+pub(crate) fn at(text: &str) -> Parsed<DateTime<Utc>> {
+    instant("at", text)
+}
+
+fn instant(field: &str, text: &str) -> Parsed<DateTime<Utc>> {
     const ALLOWED: &str = "use RFC 3339 with a zone: 2026-12-24T18:00:00Z or 2026-12-24T18:00:00+01:00";
-    let at = DateTime::parse_from_rfc3339(text)
-        .map_err(|e| format!("until: {} is not an instant ({e}); {ALLOWED}", quoted(text)))?
-        .to_utc();
+    DateTime::parse_from_rfc3339(text)
+        .map(|at| at.to_utc())
+        .map_err(|e| format!("{field}: {} is not an instant ({e}); {ALLOWED}", quoted(text)))
+}
+
+pub(crate) fn until(text: &str) -> Parsed<DateTime<Utc>> {
+    let at = instant("until", text)?;
     let away = at - Utc::now();
     if away <= chrono::Duration::zero() {
         return Err(format!("until: {} has passed already", quoted(text)));

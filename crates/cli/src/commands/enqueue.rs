@@ -5,6 +5,7 @@ use crate::args::Enqueue;
 use crate::out::Out;
 use crate::problem::{Exit, Problem};
 use crate::words::{nearest, span};
+use chrono::SecondsFormat;
 use legwork::backend::Definition;
 use legwork::{Client, Envelope, Lookup, MAX_PAYLOAD};
 use serde_json::json;
@@ -59,6 +60,17 @@ pub(super) async fn enqueue(client: &Client, what: Enqueue, out: &mut Out) -> Do
     if let Some(delay) = what.delay {
         job = job.delay(delay);
     }
+    if let Some(at) = what.at {
+        job = job.at(at.into());
+    }
+    if let Some(limit) = what.limit {
+        job = job.limit(limit.name, limit.key);
+    }
+    if let Some(cost) = what.cost {
+        job = job.cost(cost);
+    }
+    job = what.tag.into_iter().fold(job, |job, tag| job.tag(tag));
+    job = what.meta.into_iter().fold(job, |job, (key, value)| job.meta(key, value));
     if let Some(id) = what.id {
         job = job.id(id);
     }
@@ -82,7 +94,11 @@ pub(super) async fn enqueue(client: &Client, what: Enqueue, out: &mut Out) -> Do
     if let Some(note) = note {
         out.note(&note);
     }
-    let due = what.delay.map(|d| format!(", due in {}", span(d.as_millis() as i64))).unwrap_or_default();
+    let due = match (what.delay, what.at) {
+        (Some(delay), _) => format!(", due in {}", span(delay.as_millis() as i64)),
+        (_, Some(at)) => format!(", due at {}", at.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+        _ => String::new(),
+    };
     out.line(match receipt.created {
         true => format!("{} enqueued: {} in {queue}{due}", receipt.id, what.name),
         false if receipt.replaced => format!("{} waits, and has the new payload now", receipt.id),

@@ -90,6 +90,21 @@ impl Story {
         if let Some(key) = &envelope.serial {
             self.say("serial key", shown(key));
         }
+        if let Some(limit) = &envelope.limit {
+            self.say("limit", shown(&format!("{}/{}", limit.name, limit.key)));
+        }
+        if envelope.cost > 1 {
+            self.say("cost", envelope.cost);
+        }
+        if let Some(flow) = envelope.flow {
+            self.say("flow", flow);
+        }
+        if !envelope.tags.is_empty() {
+            self.say("tags", shown(&envelope.tags.join(", ")));
+        }
+        for (key, value) in &envelope.meta {
+            self.say("metadata", shown(&format!("{key} = {value}")));
+        }
         let keep =
             envelope.keep_ms.map(|ms| if ms == 0 { "not kept".into() } else { format!("kept {}", span(ms)) });
         let own: Vec<String> = [
@@ -128,10 +143,13 @@ impl Story {
             self.say("progress", super::progress(progress.get()));
         }
         for step in &job.steps {
-            self.say("step", format!("{}: {}", shown(&step.name), shown_lines(step.value.get())));
+            self.say(
+                "step",
+                format!("{}: {}", shown(&step.name), shown_lines(&super::keys::result(step.value.get()))),
+            );
         }
         if let Some(cursor) = &job.cursor {
-            self.say("cursor", shown_lines(cursor.get()));
+            self.say("cursor", shown_lines(&super::keys::result(cursor.get())));
         }
         if let Some(result) = &job.result {
             self.say("result", shown_lines(&super::keys::result(result.get())));

@@ -51,7 +51,7 @@ pub(super) fn payload(packed: &[String], text: &str) -> String {
     }
 }
 
-/// A result for people.
+/// A result, or what a handler has noted, for people.
 pub(super) fn result(text: &str) -> String {
     let mut value: Value = serde_json::from_str(text).unwrap_or_default();
     let sealed = hide(&mut value) && value == json!("<sealed>");

@@ -11,6 +11,7 @@ mod job;
 mod jobs;
 mod keys;
 mod limits;
+mod outbox;
 mod queues;
 mod rules;
 mod schedules;
@@ -55,10 +56,10 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
         Command::Enqueue(what) => enqueue::check(what)?,
         Command::Retry(which) | Command::Cancel(Cancel { ids: which, .. }) | Command::Discard(which) => {
             bulk::check(which)?;
-            must_exist(url)?;
+            must_exist("url", url)?;
         }
         Command::Pause(_) | Command::Queue(Rules::Set(_)) | Command::Subscribe(_) => {}
-        _ => must_exist(url)?,
+        _ => must_exist("url", url)?,
     }
     let keys = keys::Keys::read(args.key_file.as_deref(), args.sign_key_file.as_deref())?;
     let client = keys.given_to(&connect(url).await?, &args.command);
@@ -94,6 +95,7 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Subscribe(what) => events::subscribe(client, what, out).await,
         Command::Unsubscribe(what) => events::unsubscribe(client, what, out).await,
         Command::Publish { topic, payload } => events::publish(client, &topic, &payload, out).await,
+        Command::Outbox { database, hand_over } => outbox::tell(client, &database, hand_over, out).await,
         Command::Stats => stats::tell(client, out).await,
         Command::Completions { shell } => completions(shell, out),
     }
@@ -121,7 +123,7 @@ fn has_encoded_control(url: &str) -> bool {
 
 /// Refuses the URL of an SQLite file that is not there: connecting would make it, and a
 /// mistyped path would look like an empty queue.
-fn must_exist(url: &str) -> Done {
+fn must_exist(field: &str, url: &str) -> Done {
     let Some(path) = url.strip_prefix("sqlite:") else {
         return Ok(());
     };
@@ -134,7 +136,7 @@ fn must_exist(url: &str) -> Done {
         return Ok(());
     }
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    Err(Problem::unreachable(format!("url: there is no file {}", whole.display())))
+    Err(Problem::unreachable(format!("{field}: there is no file {}", whole.display())))
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut Out) -> Done {
@@ -173,6 +175,6 @@ fn progress(text: &str) -> String {
     }
     match serde_json::from_str::<Progress>(text) {
         Ok(p) => format!("{:.0} % {}", p.share * 100.0, shown(&p.note)),
-        Err(_) => shown(text),
+        Err(_) => shown(&keys::result(text)),
     }
 }

@@ -128,6 +128,20 @@ fn every_command_works_on_redis() {
     cli(&["job", id]).bad(1);
     cli(&["workers"]).good();
     cli(&["schedules"]).good();
+    cli(&["limit", "set", "site", "--concurrency", "2"]).good();
+    cli(&["limit", "queue", "default", "site"]).good();
+    cli(&["queue", "set", "default", "--max-waiting", "9"]).good();
+    cli(&["enqueue", "a.job", "1", "--limit", "site/7", "--tag", "t", "--unique", "k", "--debounce", "1h"])
+        .good();
+    assert_eq!(cli(&["limits", "--json"]).json()["rules"].as_array().map(Vec::len), Some(1));
+    assert_eq!(cli(&["jobs", "--tag", "t", "--json"]).json().as_array().map(Vec::len), Some(1));
+    assert_eq!(cli(&["cancel", "--tag", "t", "--yes", "--json"]).json()["done"], 1);
+    cli(&["subscribe", "race.*", "b.job"]).good();
+    assert_eq!(cli(&["publish", "race.42", "1", "--json"]).json()["jobs"].as_array().map(Vec::len), Some(1));
+    cli(&["flows"]).good();
+    cli(&["versions"]).good();
+    cli(&["errors"]).good();
+    cli(&["worker", "quiet", "--all"]).bad(1);
     let other = format!("{url}?ns=other");
     let ran = legwork(&["--url", &other, "--json", "enqueue", "a.job", "1"]).json();
     cli(&["job", ran["id"].as_str().expect("an id")]).bad(1);

@@ -134,3 +134,24 @@ async fn a_second_enqueue_of_the_same_answers_with_the_first() {
     let ran = world.cli(&["enqueue", "a.job", "1", "--unique", "a\nb"]);
     assert!(ran.err.contains("unique: must be 1 to 256 bytes") && ran.code == 2, "{ran:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_runs_under_and_is_found_by() {
+    let world = World::new().await;
+    world.cli(&["limit", "set", "site", "--concurrency", "2"]).good();
+    let said =
+        ["--limit", "site/a/b", "--cost", "3", "--tag", "nightly", "--tag", "big", "--meta", "athlete=7"];
+    let receipt = world.json(&[&["enqueue", "a.job", "1"], &said[..]].concat());
+    let job = world.json(&["job", receipt["id"].as_str().expect("an id")]);
+    assert_eq!((&job["limit"], &job["cost"]), (&json!({"name": "site", "key": "a/b"}), &3.into()), "{job}");
+    let told = world.cli(&["job", receipt["id"].as_str().expect("an id")]);
+    for line in ["limit", "site/a/b", "cost", "nightly, big", "athlete = 7"] {
+        assert!(told.good().contains(line), "{line}: {told:?}");
+    }
+    for found in [["--tag", "big"], ["--tag", "nightly"], ["--meta", "athlete=7"]] {
+        assert_eq!(world.json(&["jobs", found[0], found[1]])[0]["id"], receipt["id"]);
+    }
+    let ran = world.cli(&["enqueue", "a.job", "1", "--at", "2030-01-01T00:00:00+01:00"]);
+    assert!(ran.good().ends_with(", due at 2029-12-31T23:00:00Z\n"), "{ran:?}");
+    assert_eq!(world.json(&["jobs", "--state", "scheduled"])[0]["due_ms"], 1_893_452_400_000i64);
+}

@@ -5,6 +5,7 @@ mod bad_input;
 mod enqueue;
 mod flows;
 mod limits;
+mod outbox;
 mod output;
 mod reading;
 mod rules;
