@@ -2,10 +2,11 @@
 
 use super::state::{Checked, KEYS, Known, Live, Model, QUEUES, must};
 use super::steps::{End, Step};
+use super::unique::{Newest, SCOPES};
 use crate::backend::*;
 use crate::testing::harness::{Harness, job};
 use crate::{JobId, Limit, LimitKey, State};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Not a whole number of seconds, as no other span here: nothing ends at the very instant
 /// at which it is looked at.
@@ -46,13 +47,15 @@ pub(super) async fn apply(h: &Harness, m: &mut Model, step: Step) -> Checked {
 }
 
 async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
-    let Step::Enqueue { queue, priority, delay, unique, key, version, chosen, twice } = step else {
+    let Step::Enqueue { queue, priority, delay, unique, key, tag, version, chosen, twice } = step else {
         return Ok(());
     };
     let due = (delay > 0).then(|| m.due(delay));
     let mut draft = job("a.job").queue(QUEUES[queue]).priority(priority).with(|e| {
         e.version = version;
         e.unique = unique.map(|n| format!("key {n}"));
+        e.scope = unique.map_or(Scope::default(), |n| SCOPES[n]);
+        e.tags = tag.map(|n| format!("tag {n}")).into_iter().collect();
         e.serial = (key == Some(0)).then(|| "one at a time".into());
         e.limit = key.filter(|k| *k > 0).map(|k| LimitKey::new("pair", k));
         e.max_crashes = Some(2);
@@ -68,9 +71,9 @@ async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
         }
     }
     let id = draft.id();
-    let expected = match unique.and_then(|key| m.holder(key)) {
+    let expected = match unique.and_then(|key| m.conflict(key)) {
         _ if m.jobs.contains_key(&id) => Enqueued::Existing(id),
-        Some(holder) => Enqueued::Existing(holder),
+        Some(conflict) => conflict,
         None => Enqueued::Created,
     };
     let batch = h.batch([draft]);
@@ -78,15 +81,22 @@ async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
         let answer = said("enqueue", h.backend.enqueue(&batch).await)?;
         must!(answer == Taken::Jobs(vec![expected]), "enqueue answered {answer:?}; expected {expected:?}");
     }
+    if let Enqueued::Replaced(holder) = expected {
+        m.replace(holder, &Newest { queue, priority, version, key, tag, due });
+    }
     if expected == Enqueued::Created {
         m.ever.push(id);
         let state = if due.is_some() { State::Scheduled } else { State::Available };
-        let known = Known {
+        let mut known = Known {
             state,
             queue,
             priority,
             version,
             unique,
+            owns: false,
+            hold: None,
+            latest: None,
+            tag,
             key,
             place: None,
             attempts: 0,
@@ -98,6 +108,7 @@ async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
             parked: false,
             until: None,
         };
+        known.own_from(m.now);
         m.jobs.insert(id, known);
         if due.is_none() {
             m.join_tail(id);
@@ -135,6 +146,7 @@ async fn lease(h: &Harness, m: &mut Model, queue: usize, max: usize, alone: bool
                 must!(before < Some((job.priority, place)), "out of order within {batch:?}");
             }
             (job.state, job.lease, job.place) = (State::Leased, Some(batch.token), None);
+            job.start();
         }
         let jobs = batch.jobs.iter().map(|j| j.id).collect::<Vec<_>>();
         let alone = jobs.len() == 1;
@@ -218,8 +230,9 @@ async fn settle(h: &Harness, m: &mut Model, lease: usize, ends: &[End], twice: b
     must!(answers.iter().all(|a| *a == Settled::Done), "{answers:?} to {items:?}, which is held");
     let handed: Vec<JobId> =
         items.iter().filter(|i| matches!(i.outcome, Outcome::HandBack)).map(|i| i.id).collect();
+    let behind = replaced(h, m, &items).await?;
     for item in &items {
-        settled(m, item);
+        settled(m, item, behind.contains(&item.id));
     }
     m.join_head(&handed.into_iter().filter(|id| m.jobs[id].state == State::Available).collect::<Vec<_>>());
     if twice {
@@ -229,8 +242,32 @@ async fn settle(h: &Harness, m: &mut Model, lease: usize, ends: &[End], twice: b
     Ok(())
 }
 
+/// Which of these came back behind a newer job with their key, and were cancelled therefore.
+async fn replaced(h: &Harness, m: &mut Model, items: &[Settle]) -> Result<HashSet<JobId>, String> {
+    let (mut back, mut behind) = (Vec::new(), HashSet::new());
+    for Settle { id, outcome, .. } in items {
+        let Some(job) = m.jobs.get(id) else { continue };
+        let last = matches!(outcome, Outcome::Crash { max, .. } if job.crashes + 1 >= *max);
+        if job.cancel || last || over(outcome) {
+            continue;
+        }
+        back.push(*id);
+        let view = said("get", h.backend.get(*id, false).await)?;
+        if view.is_some_and(|v| v.reason.as_deref() == Some("replaced")) {
+            behind.insert(*id);
+        }
+    }
+    m.come_back(&back, &behind)?;
+    Ok(behind)
+}
+
+/// Whether a job never runs again after this.
+fn over(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Succeeded { .. } | Outcome::Discard { .. } | Outcome::Cancel { .. })
+}
+
 /// What follows from an outcome; places at the head are given by the caller.
-fn settled(m: &mut Model, item: &Settle) {
+fn settled(m: &mut Model, item: &Settle, behind: bool) {
     let id = item.id;
     let now = m.now;
     m.leave(item.token, id, Some(item.outcome.clone()));
@@ -239,9 +276,7 @@ fn settled(m: &mut Model, item: &Settle) {
         job.suspect = None;
     }
     job.lease = None;
-    let over =
-        matches!(item.outcome, Outcome::Succeeded { .. } | Outcome::Discard { .. } | Outcome::Cancel { .. });
-    if job.cancel && !over {
+    if behind || (job.cancel && !over(&item.outcome)) {
         job.attempts += u32::from(matches!(item.outcome, Outcome::Retry { .. }));
         job.crashes += u32::from(matches!(item.outcome, Outcome::Crash { .. }));
         job.suspect = None;

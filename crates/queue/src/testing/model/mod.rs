@@ -8,11 +8,12 @@ mod apply;
 mod state;
 mod steps;
 mod sweep;
+mod unique;
 
 use super::harness::Harness;
 use crate::backend::{Filter, Pause};
 use crate::{JobId, State};
-use state::{Checked, Model, QUEUES, must};
+use state::{Checked, Model, QUEUES, TAGS, must};
 use std::future::Future;
 use steps::{End, Step};
 
@@ -66,6 +67,11 @@ async fn compare(h: &Harness, m: &mut Model) -> Checked {
         h.backend.list(&Filter::default(), 10_000).await.map_err(|e| format!("list failed: {e:?}"))?;
     let queues = h.backend.queues().await.map_err(|e| format!("queues failed: {e:?}"))?;
     m.compare(&views, &queues)?;
+    // One tag a step: in the end each has been looked for often.
+    let tag = m.past.len() % TAGS;
+    let filter = Filter { tag: Some(format!("tag {tag}")), ..Filter::default() };
+    let found = h.backend.list(&filter, 10_000).await.map_err(|e| format!("a search failed: {e:?}"))?;
+    m.compare_tag(tag, &found)?;
     let broken = h.backend.audit().await.map_err(|e| format!("audit failed: {e:?}"))?;
     must!(broken.is_empty(), "the audit found {broken:#?}");
     Ok(())

@@ -13,6 +13,9 @@ pub(super) const QUEUES: [&str; 2] = ["left", "right"];
 /// How many limit keys there are.
 pub(super) const KEYS: usize = 3;
 
+/// How many tags there are.
+pub(super) const TAGS: usize = 2;
+
 /// A check that failed, in words.
 pub(super) type Checked = Result<(), String>;
 
@@ -30,6 +33,13 @@ pub(super) struct Known {
     pub(super) priority: u8,
     pub(super) version: u32,
     pub(super) unique: Option<usize>,
+    /// Whether it lives and holds its unique key.
+    pub(super) owns: bool,
+    /// How long it holds the key at least.
+    pub(super) hold: Option<i64>,
+    /// How long it may be put off.
+    pub(super) latest: Option<i64>,
+    pub(super) tag: Option<usize>,
     /// Its limit key: 0 the serial one, the others under one limit.
     pub(super) key: Option<usize>,
     /// Its place in the queue among those of its priority, where it is certain.
@@ -73,6 +83,8 @@ pub(super) struct Model {
     pub(super) ever: Vec<JobId>,
     pub(super) paused: HashMap<usize, Option<i64>>,
     pub(super) last_token: Option<Token>,
+    /// Unique keys that finished jobs hold for the rest of a time.
+    pub(super) held: HashMap<usize, (JobId, i64)>,
     /// How many may run under each key but the serial one.
     pub(super) pair: usize,
     pub(super) processed: [u64; 2],
@@ -117,6 +129,7 @@ impl Model {
     }
 
     pub(super) fn finish(&mut self, id: JobId, state: State, keep_ms: Option<i64>) {
+        self.give_up(id, state != State::Cancelled);
         if keep_ms == Some(0) {
             self.jobs.remove(&id);
         } else if let Some(job) = self.jobs.get_mut(&id) {
@@ -136,11 +149,6 @@ impl Model {
                 self.live.remove(&token);
             }
         }
-    }
-
-    /// Who holds a unique key.
-    pub(super) fn holder(&self, key: usize) -> Option<JobId> {
-        self.jobs.iter().find(|(_, j)| j.unique == Some(key) && !j.state.is_final()).map(|(id, _)| *id)
     }
 
     /// How many more may run under a limit key.
@@ -166,6 +174,16 @@ impl Model {
             same(job, view)?;
         }
         self.compare_queues(queues)
+    }
+
+    /// Compares what a search finds: every job with the tag, and no other.
+    pub(super) fn compare_tag(&self, tag: usize, found: &[JobView]) -> Checked {
+        let mut found: Vec<JobId> = found.iter().map(|view| view.id).collect();
+        found.sort();
+        let all = self.jobs.iter().filter(|(_, j)| j.tag == Some(tag));
+        let all: Vec<JobId> = all.map(|(id, _)| *id).collect();
+        must!(found == all, "tag {tag} finds {found:?}; expected {all:?}");
+        Ok(())
     }
 
     fn compare_queues(&self, queues: &[QueueView]) -> Checked {

@@ -1,6 +1,7 @@
 //! The steps of a model run, and a generator of them.
 
-use super::state::KEYS;
+use super::state::{KEYS, TAGS};
+use super::unique::SCOPES;
 use crate::backend::Action;
 use crate::testing::chance::Chance;
 
@@ -28,6 +29,7 @@ pub(super) enum Step {
         delay: i64,
         unique: Option<usize>,
         key: Option<usize>,
+        tag: Option<usize>,
         version: u32,
         chosen: Option<usize>,
         twice: bool,
@@ -108,8 +110,9 @@ fn step(chance: &mut Chance) -> Step {
             queue,
             priority: [5, 5, 5, 1, 9][chance.below(5)],
             delay: [0, 0, 0, 2, 7][chance.below(5)],
-            unique: chance.hit(0.2).then(|| chance.below(3)),
+            unique: chance.hit(0.4).then(|| chance.below(SCOPES.len())),
             key: chance.hit(0.35).then(|| chance.below(KEYS)),
+            tag: chance.hit(0.3).then(|| chance.below(TAGS)),
             version: 1 + chance.below(2) as u32,
             chosen: chance.hit(0.1).then(|| pick(chance)),
             twice: chance.hit(0.1),

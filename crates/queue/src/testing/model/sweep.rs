@@ -4,6 +4,7 @@ use super::state::{Checked, Model, QUEUES, must};
 use crate::backend::*;
 use crate::testing::harness::{Harness, TTL};
 use crate::{JobId, Policy, State};
+use std::collections::HashSet;
 
 const HOUR: i64 = 3_600_000;
 
@@ -24,6 +25,12 @@ pub(super) async fn reap(h: &Harness, m: &mut Model) -> Checked {
         ids.sort();
         all.sort();
         must!(ids == all, "{reaped:?} of {live:?}");
+        let lost = |id: &JobId| m.jobs.get(id).filter(|j| !j.cancel).zip(reaped.iter().find(|r| r.id == *id));
+        let comes_back = |id: &JobId| lost(id).is_some_and(|(_, r)| r.state != State::Discarded);
+        let behind = |id: &JobId| lost(id).is_some_and(|(_, r)| r.state == State::Cancelled);
+        let all: Vec<JobId> = live.jobs.iter().filter(|id| comes_back(id)).copied().collect();
+        let behind: HashSet<JobId> = all.iter().filter(|id| behind(id)).copied().collect();
+        m.come_back(&all, &behind)?;
         let mut back = Vec::new();
         for id in &live.jobs {
             let Some(job) = m.jobs.get_mut(id) else { continue };
@@ -33,6 +40,7 @@ pub(super) async fn reap(h: &Harness, m: &mut Model) -> Checked {
             let state = match () {
                 () if job.cancel => State::Cancelled,
                 () if was_alone && crashes >= MAX_CRASHES => State::Discarded,
+                () if behind.contains(id) => State::Cancelled,
                 () => State::Available,
             };
             let free = job.cancel && answer.is_some_and(|(s, c)| s == state && c <= job.crashes + 1);
@@ -41,7 +49,7 @@ pub(super) async fn reap(h: &Harness, m: &mut Model) -> Checked {
                 "{answer:?}; expected {state}, {crashes} crashes"
             );
             job.crashes = answer.map_or(crashes, |(_, c)| c);
-            job.suspect = if job.cancel { None } else { Some(true) };
+            job.suspect = if state == State::Cancelled { None } else { Some(true) };
             m.leave(token, *id, None);
             match state {
                 State::Available => back.push(*id),
@@ -94,7 +102,10 @@ pub(super) async fn control(h: &Harness, m: &mut Model, n: usize, action: Action
             }
         }
         Controlled::Done(State::Cancelled) => m.finish(id, State::Cancelled, Some(HOUR)),
-        Controlled::Done(State::Discarded) => m.finish(id, State::Discarded, Some(7 * 24 * HOUR)),
+        Controlled::Done(State::Discarded) => {
+            m.give_up(id, false);
+            m.finish(id, State::Discarded, Some(7 * 24 * HOUR));
+        }
         Controlled::Done(State::Available) => put_back(m, id),
         _ => {}
     }
@@ -110,7 +121,7 @@ fn expect_control(m: &Model, id: JobId, action: Action) -> Controlled {
         (Action::Hurry, state) if state.is_final() => Controlled::Refused(state),
         (Action::Redrive, state) if !state.is_final() => Controlled::Refused(state),
         (Action::Retry | Action::Redrive, state) if state.is_final() => {
-            match job.unique.and_then(|k| m.holder(k)) {
+            match job.unique.and_then(|k| m.bar(k)).filter(|holder| *holder != id) {
                 Some(holder) => Controlled::Duplicate(holder),
                 None => Controlled::Done(State::Available),
             }
@@ -129,6 +140,7 @@ fn put_back(m: &mut Model, id: JobId) {
     }
     if job.state.is_final() {
         (job.attempts, job.crashes, job.suspect, job.cancel) = (0, 0, None, false);
+        m.revive(id);
     }
     m.join_tail(id);
 }
