@@ -118,7 +118,7 @@ pub(super) async fn replace(tx: &mut Tx, holder: JobId, row: &Row) -> Sql<bool> 
             tx.delay(&job, State::Scheduled, at).await?;
         }
         (State::Available, _) if moved || other_key => tx.available(&job, End::Tail).await?,
-        (State::Blocked, _) if moved => tx.available(&job, End::Tail).await?,
+        (State::Blocked, _) if moved || other_key => tx.available(&job, End::Tail).await?,
         _ => {}
     }
     tx.woke = true;

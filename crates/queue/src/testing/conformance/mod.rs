@@ -245,10 +245,12 @@ macro_rules! conformance_cases {
             a_job_that_runs_is_not_replaced
             a_replaced_job_follows_the_newest_to_its_queue
             a_replaced_job_lets_go_of_its_serial_key
+            a_replaced_job_comes_under_a_limit_key
             every_scope_holds_within_one_batch
             a_repeated_call_replaces_once
             a_redrive_while_another_holds_the_key
             a_redrive_within_its_own_time
+            a_redriven_job_was_called_off_with_its_time
             no_end_leaks_a_key_of_any_scope
             a_replacement_races_a_lease
         }

@@ -3,7 +3,7 @@
 use super::super::harness::*;
 use super::keys::worker;
 use crate::backend::*;
-use crate::{JobId, State};
+use crate::{JobId, Limit, State};
 
 const HOUR: i64 = 3_600_000;
 
@@ -328,6 +328,25 @@ pub(super) async fn a_replaced_job_lets_go_of_its_serial_key(h: &Harness) {
     assert_eq!(h.leased_ids("q", 9).await.len(), 2, "nothing waits for a key that nobody holds");
 }
 
+pub(super) async fn a_replaced_job_comes_under_a_limit_key(h: &Harness) {
+    h.rule("site", Some(Limit::default().concurrency(1))).await;
+    let id = h.put(replacing(1)).await;
+    assert_eq!(h.offer(replacing(2).limit("site", 7)).await, Enqueued::Replaced(id));
+    h.put(job("b.job").limit("site", 7)).await;
+    // What it left behind in its former place stands for nothing.
+    let held = h.lease("q", 9).await;
+    assert_eq!(held.iter().map(|one| one.id).collect::<Vec<_>>(), [id]);
+    h.done(&held[0], success(0)).await;
+    let held = h.lease("q", 9).await;
+    assert_eq!(held.len(), 1);
+    h.done(&held[0], Outcome::Park).await;
+    // A parked one is tried again when it goes to another place.
+    let parked = h.put(replacing(3)).await;
+    h.done(&h.take("q").await, Outcome::Park).await;
+    assert_eq!(h.offer(replacing(4).limit("site", 7)).await, Enqueued::Replaced(parked));
+    assert_eq!(h.take("q").await.id, parked);
+}
+
 pub(super) async fn every_scope_holds_within_one_batch(h: &Harness) {
     let all = [started(1), started(2)];
     let answers = wide(h, all).await;
@@ -392,6 +411,17 @@ pub(super) async fn a_redrive_within_its_own_time(h: &Harness) {
     h.pass(1);
     let next = h.put(for_an_hour(3)).await;
     assert_eq!(h.control(id, Action::Retry).await, Controlled::Duplicate(next));
+}
+
+pub(super) async fn a_redriven_job_was_called_off_with_its_time(h: &Harness) {
+    for action in [Action::Cancel, Action::Discard] {
+        let id = h.put(for_an_hour(1)).await;
+        h.control(id, action).await;
+        h.control(id, Action::Retry).await;
+        h.done(&h.take("q").await, success(0)).await;
+        assert_eq!(h.offer(for_an_hour(2)).await, Enqueued::Created, "after {action:?}");
+        h.done(&h.take("q").await, cancel()).await;
+    }
 }
 
 /// Ends each job in every way there is, and takes its key again.

@@ -48,6 +48,7 @@ local function take(queue, prio, entries, shared, refused, haunted)
     names[i] = #entry > 16 and string.sub(entry, 1, 16) or entry
   end
   local found = call('HMGET', jobs, unpack(names))
+  -- Never of the governed lane: a job that has moved from here to there is no ghost in it.
   local dead = haunted and call('HMGET', ghost, unpack(entries))
   local known = metas and (long or shared.keyed) and call('HMGET', meta, unpack(names))
   for i, id in ipairs(names) do
