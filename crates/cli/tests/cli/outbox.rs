@@ -52,7 +52,7 @@ async fn what_is_no_outbox_is_told_in_a_line() {
     let world = World::new().await;
     for (database, code, said) in [
         ("mysql://secret@h/db", 2, "database: not sqlite:app.db or postgres://host/db"),
-        ("sqlite:no/such.db", 3, "database: there is no file "),
+        ("sqlite:no-such.db", 3, "database: there is no file "),
         ("postgres://secret@127.0.0.1:1/db", 3, "database: "),
         (world.url.as_str(), 1, "outbox: the tables are missing"),
     ] {
