@@ -76,7 +76,7 @@ async fn retry(tx: &mut Tx, job: &Job) -> Sql<Controlled> {
             tx.revive(job).await?;
         }
         let redrive = sqlx::query(include_str!("sql/redrive.sql")).bind(&job.id.as_bytes()[..]);
-        redrive.execute(&mut *tx.conn).await?;
+        redrive.bind(tx.now).execute(&mut *tx.conn).await?;
     }
     tx.available(job, End::Tail).await?;
     Ok(Controlled::Done(State::Available))

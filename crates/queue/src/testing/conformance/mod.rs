@@ -251,6 +251,7 @@ macro_rules! conformance_cases {
             a_redrive_while_another_holds_the_key
             a_redrive_within_its_own_time
             a_redriven_job_was_called_off_with_its_time
+            a_redriven_job_is_put_off_no_longer_than_its_limit
             no_end_leaks_a_key_of_any_scope
             a_replacement_races_a_lease
         }

@@ -424,6 +424,14 @@ pub(super) async fn a_redriven_job_was_called_off_with_its_time(h: &Harness) {
     }
 }
 
+pub(super) async fn a_redriven_job_is_put_off_no_longer_than_its_limit(h: &Harness) {
+    let id = h.put(debounced(1, Some(20_000))).await;
+    h.control(id, Action::Cancel).await;
+    h.control(id, Action::Retry).await;
+    assert_eq!(h.offer(debounced(2, Some(20_000))).await, Enqueued::Replaced(id));
+    assert_eq!(h.take("q").await.id, id, "it is wanted now");
+}
+
 /// Ends each job in every way there is, and takes its key again.
 pub(super) async fn no_end_leaks_a_key_of_any_scope(h: &Harness) {
     let scopes = [Release::Finished, Release::Started, Release::Waiting, Release::After(1_000)];

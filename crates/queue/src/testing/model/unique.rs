@@ -116,8 +116,10 @@ impl Model {
 
     /// A finished job is put back and lives by its key again.
     pub(super) fn revive(&mut self, id: JobId) {
+        let now = self.now;
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.own();
+        job.latest = job.latest.map(|latest| latest.min(now));
         if let Some(key) = job.unique {
             self.held.remove(&key);
         }

@@ -16,7 +16,8 @@ local function redrive(id, kept)
   count(head.q, head.s, -1)
   call('HSET', jobs, id, record)
   if keyed and not other then
-    hold(keyed, id, {})
+    -- It is wanted now: where there is a longest wait, it is over.
+    hold(keyed, id, { m = scope_of(h).m and 0 })
   end
   local m, queue, prio = { e = head.e }, place({}, h)
   m.q = queue ~= head.q and head.q or nil
