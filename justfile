@@ -44,3 +44,7 @@ fmt:
 
 docs:
     cargo doc --workspace --no-deps
+
+# workers and servers killed, connections cut, every job accounted for: `just storm short 7`
+storm *ARGS:
+    cargo run --release -q -p tests --bin storm -- {{ARGS}}

@@ -10,6 +10,8 @@ mod process;
 pub mod proxy;
 pub mod runnerly;
 pub mod shim;
+pub mod storm;
+pub mod totalq;
 pub mod world;
 pub mod zones;
 

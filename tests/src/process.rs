@@ -44,14 +44,20 @@ impl Program {
 
     /// A binary of this workspace, with no settings of the caller's environment.
     pub fn new(name: &str) -> Program {
-        let mut command = Command::new(binary(name));
+        Program::at(&binary(name))
+    }
+
+    /// A program that lies there, with no settings of the caller's environment.
+    pub fn at(path: &Path) -> Program {
+        let mut command = Command::new(path);
         for (key, _) in std::env::vars() {
             if key.starts_with("RUNNERLY_") || key.starts_with("LEGWORK_URL") {
                 command.env_remove(key);
             }
         }
         command.env("RUST_LOG", "info").env("NO_COLOR", "1").current_dir(crate::root());
-        Program { command, name: name.into() }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Program { command, name }
     }
 
     /// Adds arguments.

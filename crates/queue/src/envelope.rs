@@ -20,6 +20,9 @@ use std::collections::BTreeMap;
 /// ```
 pub const MAX_PAYLOAD: usize = 256 * 1024;
 
+/// How deep a payload may nest: readers of JSON, ours among them, give up at 128.
+pub(crate) const MAX_DEPTH: usize = 64;
+
 /// The version of the header's own shape.
 const FORMAT: u8 = 1;
 
@@ -172,6 +175,30 @@ impl Governed {
         let (Governed::Key(name, key) | Governed::Cost(name, key, _)) = self;
         (!name.is_empty()).then_some(LimitKey { name, key })
     }
+}
+
+/// How deep arrays and objects of a JSON text lie in each other; 0 for one that has too few of
+/// them to be too deep, which is found out fast: every enqueue asks.
+pub(crate) fn nesting(json: &str) -> usize {
+    let brackets = json.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
+    if json.len() <= 2 * MAX_DEPTH || brackets.count() <= MAX_DEPTH {
+        return 0;
+    }
+    let (mut open, mut deepest, mut text, mut escaped) = (0usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = text,
+            b'"' => text = !text,
+            b'[' | b'{' if !text => {
+                open += 1;
+                deepest = deepest.max(open);
+            }
+            b']' | b'}' if !text => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn is_one(cost: &u32) -> bool {

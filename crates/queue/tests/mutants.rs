@@ -45,6 +45,7 @@ enum Wrong {
     CrashIsAHandBack,
     ExtendTellsOfNoRequest,
     PromoteIgnoresTheLimit,
+    PromoteUnpacksEverything,
     FireIgnoresTheExpectation,
     BeatReleasesAnyVersion,
     BeatForgetsOrders,
@@ -300,7 +301,14 @@ impl Backend for Mutant {
     }
 
     fn promote(&self, limit: usize) -> Fut<'_, Promoted> {
-        self.real.promote(if self.is(Wrong::PromoteIgnoresTheLimit) { 1_000 } else { limit })
+        Box::pin(async move {
+            let waiting = self.real.queues().await?.iter().map(|q| q.count(State::Scheduled)).sum::<u64>();
+            if self.is(Wrong::PromoteUnpacksEverything) && waiting >= 8_000 {
+                // The script ends in an error, each time.
+                return Ok(Promoted::default());
+            }
+            self.real.promote(if self.is(Wrong::PromoteIgnoresTheLimit) { 1_000 } else { limit }).await
+        })
     }
 
     fn reap(&self, limit: usize, outage: bool, ttl_ms: i64) -> Fut<'_, Vec<Reaped>> {
@@ -448,6 +456,7 @@ mutants! {
     crash_that_charges_nobody: CrashIsAHandBack crashes a_crash_is_charged_and_spends_no_attempt;
     extend_that_tells_of_no_request: ExtendTellsOfNoRequest cancels a_request_wakes_the_worker;
     promote_without_a_limit: PromoteIgnoresTheLimit moves promotion_goes_by_due_instants;
+    promote_that_unpacks_everything: PromoteUnpacksEverything moves more_at_once_than_a_script_unpacks;
     fire_without_compare_and_set: FireIgnoresTheExpectation schedules a_wrong_expectation_fires_nothing;
     beat_that_forgets_orders: BeatForgetsOrders inspection orders_hold_until_they_are_followed;
     beat_that_releases_any_version: BeatReleasesAnyVersion keys a_parked_job_waits_for_its_name_and_version;

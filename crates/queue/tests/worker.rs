@@ -2,10 +2,11 @@
 //! there is a server: the worker's own part is the same.
 
 use legwork::backend::{Controlled, JobView};
+use legwork::testing::faulty::{Fault, FaultyBackend};
 use legwork::testing::server::TestServer;
 use legwork::{
-    Backoff, Client, Context, Failure, Group, Job, JobId, Keep, Policy, Running, Scheduler, State, WaitError,
-    Worker,
+    Backoff, Client, ClientOptions, Context, Failure, Group, Job, JobId, Keep, Policy, Running, Scheduler,
+    State, WaitError, Worker,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -359,6 +360,20 @@ async fn jobs_leased_ahead_run_in_order(jobs: Client) {
     jobs.wait::<Do>(ids[499].id).await.unwrap();
     assert_eq!(*order.lock().unwrap(), wanted);
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_lease_is_over_before_it_begins_is_handed_back() {
+    let real = Client::connect("sqlite::memory:").await.unwrap();
+    let late = Fault::Delay(Duration::from_millis(600));
+    let faulty = Arc::new(FaultyBackend::new(real.backend().clone()).nth("lease", 1, late));
+    let jobs = Client::over(faulty.clone(), ClientOptions::default());
+    let id = jobs.enqueue(job("succeed")).await.unwrap().id;
+    let worker = Worker::new(jobs.clone(), ()).handle(handle).lease(Duration::from_millis(500));
+    let worker = worker.start().await.unwrap();
+    assert_eq!(jobs.wait::<Do>(id).await.unwrap(), 1);
+    worker.stop().await;
+    assert_eq!(faulty.calls("settle"), 2, "handed back when it came too late, then done");
 }
 
 #[tokio::test]

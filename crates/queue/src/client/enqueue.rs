@@ -2,6 +2,7 @@
 
 use super::{Client, driver};
 use crate::backend::{Conflict, Due, Enqueued, NewJob, Release};
+use crate::envelope::{MAX_DEPTH, nesting};
 use crate::middleware::{self, Trace, TraceParent};
 use crate::name::check_key;
 use crate::{Envelope, Error, Job, JobId, Keep, LimitKey, Policy, Result, Unique};
@@ -210,6 +211,10 @@ pub(crate) fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
         return Err(Error::invalid(format!(
             "payload: {size} bytes is too large; at most {most} (keep big things elsewhere and enqueue where they are)"
         )));
+    }
+    let deep = nesting(envelope.payload.get());
+    if deep > MAX_DEPTH {
+        return Err(Error::invalid(format!("payload: nests {deep} deep; at most {MAX_DEPTH}")));
     }
     Ok(())
 }

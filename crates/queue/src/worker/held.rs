@@ -77,6 +77,11 @@ impl Held {
         }
     }
 
+    /// Whether a lease is over by this worker's own clock: then somebody else may run its jobs.
+    pub(super) fn is_over(&self, token: Token) -> bool {
+        lock(&self.batches).get(&token).is_none_or(|batch| batch.deadline <= Instant::now())
+    }
+
     pub(super) fn lost(&self, token: Token) {
         if let Some(batch) = lock(&self.batches).get(&token) {
             tracing::warn!(token = token.0, jobs = batch.left, "a lease is lost");

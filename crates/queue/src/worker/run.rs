@@ -72,6 +72,10 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     };
     let (keyed, outcome) = match &permit {
         None => (is_keyed(&job), interrupted(&hold)),
+        // A worker that was stopped, or whose threads were blocked, comes to its jobs late.
+        Some(_) if by.asked.elapsed() >= engine.settings.lease && engine.held.is_over(token) => {
+            (is_keyed(&job), Some(Outcome::HandBack))
+        }
         Some(_) if last_chance && !Box::pin(engine.isolate(token)).await => (is_keyed(&job), Some(later())),
         Some(_) => match begin(&engine, &by, &job, &hold) {
             Err((keyed, outcome)) => (keyed, Some(outcome)),

@@ -11,10 +11,16 @@ const MOVED_ON: [&str; 5] = ["READONLY", "MOVED ", "ASK ", "MASTERDOWN", "CLUSTE
 /// is no longer the primary, or an answer may still be on its way.
 pub(super) fn breaks(error: &RedisError) -> bool {
     error.is_connection_dropped()
+        || torn(error)
         || error.is_timeout()
         || error.is_io_error()
         || error.is_unrecoverable_error()
         || matches!(error.code(), Some("READONLY" | "MOVED" | "ASK" | "MASTERDOWN" | "CLUSTERDOWN"))
+}
+
+/// Whether what came is no reply of a Redis, or not a whole one.
+pub(super) fn torn(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Parse
 }
 
 /// Whether a key held something of another type.
@@ -54,7 +60,7 @@ pub(super) fn told(target: &str, error: RedisError) -> Error {
         refused("this node of a cluster does not hold the namespace; connect to the one that does")
     } else if has(&["CLOCK "]) {
         (Kind::Invalid, "clock: a manual clock needs a namespace test-…".to_owned())
-    } else if error.kind() == ErrorKind::Parse {
+    } else if torn(&error) {
         (Kind::Invalid, format!("redis at {target}: what answers there is not a Redis server"))
     } else if has(&["ERR "]) && has(&["user_script"]) && !has(&MOVED_ON) {
         (Kind::Corrupt, format!("redis at {target}: the stored data is not what it must be: {said}"))

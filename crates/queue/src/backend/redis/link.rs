@@ -5,6 +5,7 @@ use super::errors;
 use crate::{Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, Value};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -19,6 +20,8 @@ pub(super) struct Link {
     client: Client,
     target: String,
     state: Mutex<State>,
+    /// Whether this server has ever said what can be understood.
+    understood: AtomicBool,
 }
 
 #[derive(Default)]
@@ -33,7 +36,12 @@ struct State {
 impl Link {
     pub(super) fn new(config: &Config) -> Result<Link> {
         let client = Client::open(config.info.clone()).map_err(|e| errors::told(&config.target, e))?;
-        Ok(Link { client, target: config.target.clone(), state: Mutex::default() })
+        Ok(Link {
+            client,
+            target: config.target.clone(),
+            state: Mutex::default(),
+            understood: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn target(&self) -> &str {
@@ -45,6 +53,11 @@ impl Link {
     }
 
     pub(super) fn told(&self, error: RedisError) -> Error {
+        // It is a Redis: this reply was torn on its way, and the call is as much in doubt as one
+        // without any.
+        if errors::torn(&error) && self.understood.load(Ordering::Relaxed) {
+            return Error::unavailable(format!("redis at {}: a reply was cut off", self.target));
+        }
         errors::told(&self.target, error)
     }
 
@@ -63,7 +76,13 @@ impl Link {
                 state.open = None;
             }
         }
-        Ok(answer)
+        match answer {
+            Err(error) if errors::torn(&error) => Err(self.told(error)),
+            answer => {
+                self.understood.store(true, Ordering::Relaxed);
+                Ok(answer)
+            }
+        }
     }
 
     /// As [`Link::send`], with what Redis refused as an error.

@@ -63,8 +63,12 @@ impl Verb for Reap {
         // renewed this instant would.
         let clamp = "UPDATE batches SET expires_ms = ?1 + ttl_ms WHERE open > 0 AND expires_ms > ?1 + ttl_ms";
         sqlx::query(clamp).bind(tx.now).execute(&mut *tx.conn).await?;
+        // A process that was stopped amid a transaction, this one or another, is an outage for
+        // all: by a third of a lease later somebody's renewal may have come too late.
+        let stalled = tx.stalls.swap(0, std::sync::atomic::Ordering::SeqCst) > self.ttl_ms / 3;
+        let outage = self.outage || stalled;
         // Also one noted in what is the future, since the clock was set back.
-        if self.outage && tx.now.saturating_sub(tx.outage).saturating_abs() >= self.ttl_ms {
+        if outage && tx.now.saturating_sub(tx.outage).saturating_abs() >= self.ttl_ms {
             tx.outage = tx.now;
             let renew = "UPDATE batches SET expires_ms = ?1 WHERE open > 0 AND expires_ms < ?1";
             sqlx::query(renew).bind(until).execute(&mut *tx.conn).await?;

@@ -2,6 +2,7 @@
 //! from which the verbs are made.
 
 use super::fault::{Sql, broken};
+use super::writer::Stalls;
 use crate::backend::{ErrorRecord, MAX_ERRORS};
 use crate::{JobId, State};
 use sqlx::Sqlite;
@@ -25,6 +26,7 @@ pub(super) struct Tx {
     pub(super) woke: bool,
     pub(super) version: i64,
     pub(super) outage: i64,
+    pub(super) stalls: Stalls,
     tail: i64,
     head: i64,
     token: i64,
@@ -85,7 +87,21 @@ impl Tx {
         };
         let stored = [tail, head, token, outage];
         let (changes, ended) = (HashMap::new(), super::flow::Ended::default());
-        Ok(Tx { conn, now: 0, woke: false, version, outage, tail, head, token, stored, ended, changes })
+        let stalls = Stalls::default();
+        Ok(Tx {
+            conn,
+            now: 0,
+            woke: false,
+            version,
+            outage,
+            stalls,
+            tail,
+            head,
+            token,
+            stored,
+            ended,
+            changes,
+        })
     }
 
     /// Writes the counters that have changed.

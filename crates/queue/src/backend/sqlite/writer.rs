@@ -8,10 +8,14 @@ use super::fault::{self, Sql};
 use super::open::{self, PATIENCE};
 use super::tx::Tx;
 use super::wake::Bell;
+use crate::clock::span_ms;
 use crate::{Clock, Error, Result};
 use sqlx::SqlitePool;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -68,7 +72,8 @@ impl Writer {
     /// Starts the task on the current runtime; it ends when the last `Writer` is dropped.
     pub(super) fn start(shown: String, pool: SqlitePool, clock: Clock, bell: Bell) -> Writer {
         let (calls, inbox) = mpsc::channel(4 * MAX_CALLS);
-        tokio::spawn(Desk { shown, pool, clock, bell }.run(inbox));
+        let stalls = stalls(&shown);
+        tokio::spawn(Desk { shown, pool, clock, bell, stalls }.run(inbox));
         Writer(calls)
     }
 
@@ -87,6 +92,28 @@ struct Desk {
     pool: SqlitePool,
     clock: Clock,
     bell: Bell,
+    stalls: Stalls,
+}
+
+/// How long, in milliseconds, writers of this process have waited for the lock of a file or
+/// held it, at the most since the last sweep. A process that is stopped amid a transaction
+/// holds up everybody's renewals; and when it goes on, its own sweep comes first.
+pub(super) type Stalls = Arc<AtomicI64>;
+
+/// The one of a file: a worker's heartbeat has a writer of its own.
+fn stalls(shown: &str) -> Stalls {
+    static ALL: Mutex<BTreeMap<String, Weak<AtomicI64>>> = Mutex::new(BTreeMap::new());
+    if shown.ends_with(":memory:") {
+        return Stalls::default();
+    }
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|_, stalls| stalls.strong_count() > 0);
+    if let Some(known) = all.get(shown).and_then(Weak::upgrade) {
+        return known;
+    }
+    let new = Stalls::default();
+    all.insert(shown.into(), Arc::downgrade(&new));
+    new
 }
 
 /// Where a transaction failed: before anything was applied, or on the way.
@@ -134,14 +161,23 @@ impl Desk {
     }
 
     async fn transact(&self, calls: &mut [Box<dyn Call>]) -> Result<(), Failed> {
+        let asked = Instant::now();
         let mut tx = self.begin().await.map_err(Failed::Begin)?;
+        let stalled = |since: Instant| self.stalls.fetch_max(span_ms(since.elapsed()), Ordering::SeqCst);
+        stalled(asked);
+        tx.stalls = self.stalls.clone();
+        let begun = Instant::now();
         let applied = async {
             for call in calls {
                 tx.now = self.now();
                 call.apply(&mut tx).await?;
             }
             tx.flush().await?;
-            sqlx::query("COMMIT").execute(&mut *tx.conn).await
+            // Before others can get at the lock, and once more for what the commit takes.
+            stalled(begun);
+            let done = sqlx::query("COMMIT").execute(&mut *tx.conn).await;
+            stalled(begun);
+            done
         };
         match applied.await {
             Ok(_) => {

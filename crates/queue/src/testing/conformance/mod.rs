@@ -186,6 +186,7 @@ macro_rules! conformance_cases {
             promotion_joins_the_tail
             promotion_takes_scheduled_and_retryable
             promotion_with_a_limit_of_nothing
+            more_at_once_than_a_script_unpacks
             a_lease_that_holds_is_not_taken_back
             a_job_lost_alone_is_charged_a_crash
             a_clock_set_back_prolongs_no_lease

@@ -50,6 +50,36 @@ pub(super) async fn promotion_with_a_limit_of_nothing(h: &Harness) {
     assert_eq!(h.promote().await.count, 1);
 }
 
+pub(super) async fn more_at_once_than_a_script_unpacks(h: &Harness) {
+    // Lua's unpack gives up at 8,000 values, and a script that tries goes no further.
+    const MANY: usize = 8_100;
+    for _ in 0..9 {
+        h.put_all((0..MANY / 9).map(|_| job("a.job").due(Due::In(1_000)))).await;
+    }
+    h.pass(1_000);
+    let mut promoted = 0;
+    while promoted < MANY {
+        let step = h.backend.promote(MANY).await.unwrap().count;
+        assert!(step > 0, "{promoted} of {MANY} were promoted");
+        promoted += step;
+    }
+    let mut held = Vec::new();
+    while held.len() < MANY {
+        let more = h.lease("q", MANY).await;
+        assert!(!more.is_empty(), "{} of {MANY} were leased", held.len());
+        held.extend(more);
+    }
+    let items: Vec<Settle> = held.iter().map(|held| held.settle(success(1_000))).collect();
+    assert_eq!(h.backend.settle(&items).await.unwrap(), vec![Settled::Done; MANY]);
+    h.pass(1_001);
+    let mut pruned = 0;
+    while pruned < MANY {
+        let step = h.backend.prune(MANY).await.unwrap();
+        assert!(step > 0, "{pruned} of {MANY} were forgotten");
+        pruned += step;
+    }
+}
+
 pub(super) async fn a_lease_that_holds_is_not_taken_back(h: &Harness) {
     let id = h.put(job("a.job")).await;
     h.take("q").await;
