@@ -53,7 +53,8 @@
 //!
 //! | feature | by default | what it adds |
 //! |---|---|---|
-//! | `redis` | yes | Redis and Valkey, `redis://host:port` |
+//! | `redis` | yes | Redis and Valkey, `redis://host:port`; under Sentinel and in a Cluster |
+//! | `tls` | no | `rediss://`: rustls, with the machine's authorities or a private one |
 //! | `sqlite` | yes | one file, `sqlite:path.db`, or `sqlite::memory:` |
 //! | `cron` | yes | `Scheduler` and cron expressions |
 //! | `metrics` | no | counters and histograms, `legwork_…`, for any recorder of the `metrics` crate |

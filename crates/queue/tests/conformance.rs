@@ -122,6 +122,7 @@ macro_rules! tests_of {
 
 legwork::conformance_cases!(tests_of redis);
 legwork::conformance_cases!(tests_of redis_shards);
+legwork::conformance_cases!(tests_of redis_cluster);
 legwork::conformance_cases!(tests_of valkey);
 legwork::conformance_cases!(tests_of sqlite_file);
 legwork::conformance_cases!(tests_of sqlite_memory);

@@ -89,7 +89,8 @@ impl Default for ClientOptions {
 
 impl Client {
     /// Connects to the queue at `url`: `redis://host[:port][/db][?ns=name]`,
-    /// `redis+unix:///path.sock`, `sqlite:path.db` or `sqlite::memory:`.
+    /// `redis+unix:///path.sock`, `redis+sentinel://…`, `redis+cluster://…` (see
+    /// `backend::redis::Redis::parse`), `sqlite:path.db` or `sqlite::memory:`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), legwork::Error> {
@@ -228,7 +229,7 @@ async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         #[cfg(feature = "redis")]
-        "redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys" | "valkey+unix" => {
+        scheme if crate::backend::redis::Redis::speaks(scheme) => {
             crate::backend::redis::connect(url, clock).await
         }
         #[cfg(feature = "sqlite")]
@@ -237,7 +238,7 @@ async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
             let _ = clock;
             let shown =
                 if scheme.is_empty() { "no scheme".into() } else { format!("{scheme:?} is not a queue") };
-            let allowed = "redis://host:port, redis+unix:///path.sock or sqlite:path.db";
+            let allowed = "redis://host:port, rediss://, redis+unix:///path.sock, redis+sentinel://, redis+cluster:// or sqlite:path.db";
             Err(Error::invalid(format!("url: {shown}; use {allowed}")))
         }
     }

@@ -1,4 +1,11 @@
-//! A private Redis server for a test: started in a temporary directory, ended on drop.
+//! A private Redis server for a test, or several: started in a temporary directory, ended on
+//! drop.
+
+mod cluster;
+mod sentinels;
+
+pub use cluster::TestCluster;
+pub use sentinels::TestSentinels;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -21,6 +28,8 @@ pub struct TestServer {
     port: Option<u16>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    /// What it reads at its start and writes to itself, where it is a sentinel.
+    sentinel: Option<String>,
 }
 
 impl TestServer {
@@ -46,8 +55,7 @@ impl TestServer {
     /// # Panics
     /// As [`TestServer::start`].
     pub fn start_tcp() -> Option<TestServer> {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        TestServer::launch(Some(port), &[], &[])
+        TestServer::launch(Some(free_port()), &[], &[])
     }
 
     /// Starts a server on a Unix socket with further arguments, as `--maxmemory 8mb`.
@@ -75,6 +83,15 @@ impl TestServer {
     }
 
     fn launch(port: Option<u16>, env: &[(&str, &str)], args: &[&str]) -> Option<TestServer> {
+        TestServer::launch_as(port, env, args, None)
+    }
+
+    fn launch_as(
+        port: Option<u16>,
+        env: &[(&str, &str)],
+        args: &[&str],
+        sentinel: Option<String>,
+    ) -> Option<TestServer> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let found = std::env::var_os("PATH")
             .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("redis-server").is_file()));
@@ -89,7 +106,7 @@ impl TestServer {
         std::fs::create_dir_all(&dir).expect("a directory for the server");
         let args = args.iter().map(|a| (*a).to_owned()).collect();
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut server = TestServer { child: None, dir, port, args, env };
+        let mut server = TestServer { child: None, dir, port, args, env, sentinel };
         server.restart();
         Some(server)
     }
@@ -106,6 +123,16 @@ impl TestServer {
             Some(port) => format!("redis://127.0.0.1:{port}"),
             None => format!("redis+unix://{}", self.socket().display()),
         }
+    }
+
+    /// Its port on the loopback, where it has one.
+    ///
+    /// ```no_run
+    /// # let server = legwork::testing::server::TestServer::start_tcp().unwrap();
+    /// assert!(server.port().is_some());
+    /// ```
+    pub fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// The process id, while it runs.
@@ -145,13 +172,24 @@ impl TestServer {
         self.kill();
         let _ = std::fs::remove_file(self.socket());
         let mut command = Command::new("redis-server");
+        if let Some(text) = &self.sentinel {
+            let conf = self.dir.join("sentinel.conf");
+            // What it has learned since its first start stays.
+            if !conf.exists() {
+                std::fs::write(&conf, text).expect("a file for the sentinel");
+            }
+            command.arg(conf).arg("--sentinel");
+        }
         command.arg("--port").arg(self.port.unwrap_or(0).to_string());
         if self.port.is_some() {
             command.args(["--bind", "127.0.0.1"]);
         } else {
             command.arg("--unixsocket").arg(self.socket());
         }
-        command.args(["--save", "", "--appendonly", "no"]).args(&self.args).current_dir(&self.dir);
+        if self.sentinel.is_none() {
+            command.args(["--save", "", "--appendonly", "no"]);
+        }
+        command.args(&self.args).current_dir(&self.dir);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("redis-server"));
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -191,6 +229,20 @@ impl TestServer {
 
     fn socket(&self) -> PathBuf {
         self.dir.join("s")
+    }
+}
+
+/// A port of the loopback that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+/// Asks until the answer is as wanted.
+fn until(what: &str, mut good: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !good() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
     }
 }
 

@@ -7,7 +7,7 @@ use legwork::backend::Backend;
 use legwork::backend::redis;
 use legwork::backend::sqlite::Sqlite;
 use legwork::testing::harness::{Harness, START_MS};
-use legwork::testing::server::TestServer;
+use legwork::testing::server::{TestCluster, TestServer};
 use legwork::{Clock, JobId, ManualClock};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -50,6 +50,14 @@ pub(crate) async fn redis_shards() -> Option<(Harness, Keeper)> {
 pub(crate) async fn redis() -> Option<(Harness, Keeper)> {
     let server = shared(&SERVER, TestServer::start)?;
     on_redis(&server.url(), Box::new(server)).await
+}
+
+/// A private cluster of three nodes, and a namespace for this test, in whichever slot its
+/// name falls.
+pub(crate) async fn redis_cluster() -> Option<(Harness, Keeper)> {
+    static CLUSTER: Mutex<Weak<TestCluster>> = Mutex::new(Weak::new());
+    let cluster = shared(&CLUSTER, || TestCluster::start(false, 15_000))?;
+    on_redis(&cluster.url(), Box::new(cluster)).await
 }
 
 /// A private Valkey server, where one is installed.

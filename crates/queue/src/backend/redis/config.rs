@@ -1,20 +1,49 @@
 //! Where a queue lives: what a URL says.
 
+use super::keys::Keys;
+use super::node::Node;
+use super::schema;
+use super::tls::{Files, Tls};
 use crate::{Error, Result};
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use redis::{IntoConnectionInfo, RedisConnectionInfo};
+use std::path::{Path, PathBuf};
+use url::Url;
 
 /// The namespace where the URL names none.
 const NAMESPACE: &str = "legwork";
+/// What every URL may say behind the question mark.
+const ALWAYS: &[&str] = &["ns", "shards", "protocol"];
 
 /// What a URL says, checked. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Config {
-    pub(super) info: ConnectionInfo,
+    pub(super) place: Place,
+    pub(super) login: RedisConnectionInfo,
+    pub(super) tls: Option<Tls>,
     pub(super) namespace: String,
     /// How many shards it is to have; as many as it has where nothing is said.
     pub(super) shards: Option<u8>,
-    /// Host and port, or the socket: never a user or a password.
+    /// Hosts and ports, or the socket: never a user or a password.
     pub(super) target: String,
+}
+
+/// Whom to ask for the server that holds a shard.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// That server itself.
+    One(Node),
+    /// Sentinels, for the primary of this name, under a login of their own.
+    Sentinels { nodes: Vec<Node>, master: String, login: RedisConnectionInfo },
+    /// Nodes of a cluster.
+    Cluster(Vec<Node>),
+}
+
+impl Config {
+    /// The keys of a shard as this place needs them.
+    pub(super) fn keys(&self, shard: u8) -> Keys {
+        let keys = Keys::of(&self.namespace, shard);
+        if matches!(self.place, Place::Cluster(_)) { keys.on_cluster() } else { keys }
+    }
 }
 
 impl std::fmt::Debug for Config {
@@ -23,76 +52,188 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Reads `redis://[user:password@]host[:port][/db][?ns=name&shards=n]` or
-/// `redis+unix:///path.sock[?db=…&user=…&pass=…&ns=name&shards=n]`.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    One,
+    Socket,
+    Sentinel,
+    Cluster,
+}
+
+fn wrong(what: impl std::fmt::Display) -> Error {
+    Error::invalid(format!("url: {what}"))
+}
+
+/// Reads a URL of a queue in Redis: see [`super::Redis::parse`].
 pub(super) fn parse(text: &str) -> Result<Config> {
-    let wrong = |what: &str| Error::invalid(format!("url: {what}"));
     if text.chars().any(char::is_control) {
         return Err(wrong("contains a control character"));
     }
     if let Some(at) = encoded_control(text) {
-        return Err(wrong(&format!("contains an encoded control character, {at}")));
+        return Err(wrong(format!("contains an encoded control character, {at}")));
     }
-    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-    let socket = match scheme {
-        "redis" | "valkey" => false,
-        "unix" | "redis+unix" | "valkey+unix" => true,
-        "rediss" | "valkeys" => {
-            return Err(wrong("TLS (rediss://) is not built into this program"));
-        }
-        _ => return Err(wrong("the scheme must be redis:// or redis+unix://")),
+    let (form, encrypted) = scheme(text)?;
+    let (nodes, url) = match form {
+        Form::Socket => (Vec::new(), Url::parse(text).map_err(wrong)?),
+        _ => hosts(text, form)?,
     };
-    let url = url::Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
-    let mut namespace = NAMESPACE.to_owned();
-    let mut shards = None;
-    for (name, value) in url.query_pairs() {
-        match &*name {
-            "ns" => namespace = value.into_owned(),
-            "shards" => {
-                shards = Some(super::schema::shards(&value).ok_or_else(|| {
-                    wrong(&format!("shards: {value:?} is not a number from 1 to {}", super::schema::MOST))
-                })?)
-            }
-            "db" | "user" | "pass" if socket => {}
-            "protocol" => {}
-            other => return Err(wrong(&format!("parameter {other:?} is not known; use ns or shards"))),
-        }
-    }
+    let said = |name: &str| url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned());
+    known_parameters(&url, form, encrypted)?;
+    let namespace = said("ns").unwrap_or_else(|| NAMESPACE.to_owned());
     crate::name::check("url: ns", &namespace)?;
-    let db = match socket {
-        true => url.query_pairs().find(|(name, _)| name == "db").map(|(_, value)| value.into_owned()),
-        false => Some(url.path().trim_matches('/').to_owned()).filter(|db| !db.is_empty()),
-    };
-    if let Some(db) = db
-        && db.parse::<u32>().is_err()
-    {
-        return Err(wrong(&format!("database {db:?} is not a number from 0 up")));
+    let shards = said("shards").map(|said| {
+        let most = schema::MOST;
+        schema::shards(&said)
+            .ok_or_else(|| wrong(format!("shards: {said:?} is not a number from 1 to {most}")))
+    });
+    let shards = shards.transpose()?;
+    let (master, db) = path(&url, form)?;
+    let db = if form == Form::Socket { said("db") } else { db };
+    if let Some(db) = &db {
+        match db.parse::<u32>() {
+            Err(_) => return Err(wrong(format!("database {db:?} is not a number from 0 up"))),
+            Ok(number) if number > 0 && form == Form::Cluster => {
+                return Err(wrong(format!("database {number}: a cluster has none but 0")));
+            }
+            Ok(_) => {}
+        }
     }
-    let target = if socket {
-        if url.path().len() < 2 {
-            return Err(wrong("no path of a socket; use redis+unix:///path.sock"));
+    if form == Form::Socket && url.path().len() < 2 {
+        return Err(wrong("no path of a socket; use redis+unix:///path.sock"));
+    }
+    let login = login(&url, form, db.as_deref())?;
+    let (place, target) = match form {
+        Form::Socket => (Place::One(Node::Unix(PathBuf::from(url.path()))), url.path().to_owned()),
+        Form::One => (Place::One(nodes[0].clone()), nodes[0].to_string()),
+        Form::Sentinel => {
+            let target = format!("{master}, by sentinels {}", listed(&nodes));
+            let mut login = RedisConnectionInfo::default();
+            if let Some(user) = said("sentinel_user") {
+                login = login.set_username(user);
+            }
+            if let Some(pass) = said("sentinel_pass") {
+                login = login.set_password(pass);
+            }
+            (Place::Sentinels { nodes, master, login }, target)
         }
-        url.path().to_owned()
-    } else {
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| wrong("no host"))?;
-        if url.port() == Some(0) {
-            return Err(wrong("port 0 is not a port"));
-        }
-        format!("{host}:{}", url.port().unwrap_or(6379))
+        Form::Cluster => (Place::Cluster(nodes.clone()), format!("cluster {}", listed(&nodes))),
     };
-    // The library's own parser takes it apart; it does not know our parameters.
+    let tls = match encrypted {
+        true => Some(tls(said("ca"), said("cert"), said("key"))?),
+        false => None,
+    };
+    Ok(Config { place, login, tls, namespace, shards, target })
+}
+
+fn listed(nodes: &[Node]) -> String {
+    nodes.iter().map(Node::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What kind of place it is, and whether the way there is encrypted.
+fn scheme(text: &str) -> Result<(Form, bool)> {
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    let (base, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
+    let encrypted = match base {
+        "redis" | "valkey" | "unix" => false,
+        "rediss" | "valkeys" => true,
+        _ => return Err(wrong(SCHEMES)),
+    };
+    match (base, kind) {
+        ("unix", "") => Ok((Form::Socket, false)),
+        ("unix", _) | ("rediss" | "valkeys", "unix") => Err(wrong(SCHEMES)),
+        (_, "") => Ok((Form::One, encrypted)),
+        (_, "unix") => Ok((Form::Socket, false)),
+        (_, "sentinel") => Ok((Form::Sentinel, encrypted)),
+        (_, "cluster") => Ok((Form::Cluster, encrypted)),
+        _ => Err(wrong(SCHEMES)),
+    }
+}
+
+const SCHEMES: &str = "the scheme must be redis://, rediss://, redis+unix://, redis+sentinel:// or redis+cluster:// \
+    (rediss+… with TLS)";
+
+/// The hosts, and the URL with one of them in their place.
+fn hosts(text: &str, form: Form) -> Result<(Vec<Node>, Url)> {
+    let rest = text.split_once("://").ok_or_else(|| wrong("no host"))?.1;
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (user, list) = authority.rsplit_once('@').map_or(("", authority), |(user, list)| (user, list));
+    let port = if form == Form::Sentinel { 26_379 } else { 6_379 };
+    let nodes = list.split(',').map(|host| host_of(host, port)).collect::<Result<Vec<_>>>()?;
+    if form == Form::One && nodes.len() > 1 {
+        return Err(wrong("several hosts need redis+sentinel:// or redis+cluster://"));
+    }
+    let at = if user.is_empty() { "" } else { "@" };
+    Ok((nodes, Url::parse(&format!("redis://{user}{at}host{tail}")).map_err(wrong)?))
+}
+
+fn host_of(text: &str, port: u16) -> Result<Node> {
+    let url = Url::parse(&format!("redis://{text}")).map_err(wrong)?;
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| wrong("no host"))?;
+    match url.port() {
+        Some(0) => Err(wrong("port 0 is not a port")),
+        named => Ok(Node::Tcp(host.trim_matches(['[', ']']).to_owned(), named.unwrap_or(port))),
+    }
+}
+
+/// The name of the primary where sentinels watch over several, and the database.
+fn path(url: &Url, form: Form) -> Result<(String, Option<String>)> {
+    let path = url.path().trim_matches('/');
+    let (master, db) = match form {
+        Form::Sentinel => path.split_once('/').map_or((path, ""), |(master, db)| (master, db)),
+        _ => ("", path),
+    };
+    if form == Form::Sentinel {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if master.is_empty() || !master.chars().all(good) {
+            return Err(wrong(
+                "no name of a primary; use redis+sentinel://host:26379,host:26379/NAME, of letters, digits, . _ and -",
+            ));
+        }
+    }
+    Ok((master.to_owned(), Some(db.to_owned()).filter(|db| !db.is_empty())))
+}
+
+fn known_parameters(url: &Url, form: Form, encrypted: bool) -> Result<()> {
+    let mut known = ALWAYS.to_vec();
+    match form {
+        Form::Socket => known.extend(["db", "user", "pass"]),
+        Form::Sentinel => known.extend(["sentinel_user", "sentinel_pass"]),
+        _ => {}
+    }
+    if encrypted {
+        known.extend(["ca", "cert", "key"]);
+    }
+    match url.query_pairs().find(|(name, _)| !known.contains(&&**name)) {
+        Some((other, _)) => {
+            Err(wrong(format!("parameter {other:?} is not known here; use {}", known.join(", "))))
+        }
+        None => Ok(()),
+    }
+}
+
+/// User, password and database, taken apart by the driver's own parser.
+fn login(url: &Url, form: Form, db: Option<&str>) -> Result<RedisConnectionInfo> {
     let mut plain = url.clone();
-    let rest: Vec<_> = url
-        .query_pairs()
-        .filter(|(name, _)| name != "ns" && name != "shards")
-        .map(|(n, v)| (n.into_owned(), v.into_owned()))
-        .collect();
+    if form != Form::Socket {
+        plain.set_path(db.unwrap_or_default());
+    }
     plain.set_query(None);
-    if !rest.is_empty() {
-        plain.query_pairs_mut().extend_pairs(rest);
+    for (name, value) in url.query_pairs() {
+        if ["db", "user", "pass", "protocol"].contains(&&*name) {
+            plain.query_pairs_mut().append_pair(&name, &value);
+        }
     }
     let info = plain.into_connection_info().map_err(|e| wrong(e.detail().unwrap_or("is not a Redis URL")))?;
-    Ok(Config { info, namespace, shards, target })
+    Ok(info.redis_settings().clone())
+}
+
+fn tls(ca: Option<String>, cert: Option<String>, key: Option<String>) -> Result<Tls> {
+    let own = match (&cert, &key) {
+        (Some(cert), Some(key)) => Some((Path::new(cert), Path::new(key))),
+        (None, None) => None,
+        _ => return Err(wrong("cert and key go together")),
+    };
+    Tls::new(&Files { ca: ca.as_deref().map(Path::new), own })
 }
 
 /// The first control character that stands percent-encoded in `text`: decoded, it would
@@ -106,59 +247,5 @@ fn encoded_control(text: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn good_urls() {
-        for (text, target, namespace, db) in [
-            ("redis://localhost", "localhost:6379", "legwork", 0),
-            ("redis://u:p%40ss@h:1234/3?ns=test-a", "h:1234", "test-a", 3),
-            ("redis://[::1]:7000", "[::1]:7000", "legwork", 0),
-            ("redis+unix:///tmp/s?ns=x&db=2", "/tmp/s", "x", 2),
-            ("unix:///tmp/s", "/tmp/s", "legwork", 0),
-        ] {
-            let config = parse(text).unwrap();
-            assert_eq!((config.target.as_str(), config.namespace.as_str()), (target, namespace), "{text}");
-            assert_eq!(config.info.redis_settings().db(), db, "{text}");
-        }
-        assert_eq!(parse("redis://h?shards=64&ns=x").unwrap().shards, Some(64));
-        assert_eq!(parse("redis://h").unwrap().shards, None);
-        let secret = parse("redis://me:hush@h").unwrap();
-        assert_eq!(secret.info.redis_settings().password(), Some("hush"));
-        assert!(!format!("{secret:?}").contains("hush"));
-    }
-
-    #[test]
-    fn bad_urls_name_the_part() {
-        for (text, part) in [
-            ("http://h", "scheme"),
-            ("redis:", "host"),
-            ("redis://", "host"),
-            ("redis://h:99999", "port"),
-            ("redis://h:x", "port"),
-            ("redis://h:0", "port"),
-            ("redis://h/-1", "database"),
-            ("redis://h/abc", "database"),
-            ("redis://h\r\nFLUSHALL", "control"),
-            ("redis://me%0d%0a@h", "control"),
-            ("redis://me:hush%00@h", "control"),
-            ("redis+unix:///tmp/s%1F", "control"),
-            ("redis://h?ns=A b", "ns"),
-            ("redis://h?nz=a", "nz"),
-            ("redis://h?shards=0", "shards"),
-            ("redis://h?shards=65", "shards"),
-            ("redis://h?shards=+4", "shards"),
-            ("rediss://h", "TLS"),
-            ("redis+unix://", "socket"),
-        ] {
-            let line = parse(text).unwrap_err();
-            assert!(line.is_invalid(), "{text}");
-            let line = line.to_string();
-            assert!(
-                line.starts_with("url: ") && line.contains(part) && !line.contains('\n'),
-                "{text}: {line}"
-            );
-        }
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

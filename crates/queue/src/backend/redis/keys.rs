@@ -52,10 +52,23 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    /// The hash tag of a shard: what a cluster reckons its slot from.
+    pub(super) fn tag(namespace: &str, shard: u8) -> String {
+        format!("{namespace}:{shard}")
+    }
+
     pub(super) fn of(namespace: &str, shard: u8) -> Keys {
-        let prefix = format!("{{{namespace}:{shard}}}:");
+        let prefix = format!("{{{}}}:", Keys::tag(namespace, shard));
         let fixed = FIXED.iter().map(|(name, _)| format!("{prefix}{name}")).collect();
         Keys { prefix, fixed }
+    }
+
+    /// With one key more, which never exists. A node of a cluster refuses a script, before
+    /// its first line, while the slot is being moved and any of its keys is not there: so no
+    /// script is stopped in the middle by a computed key that is elsewhere already.
+    pub(super) fn on_cluster(mut self) -> Keys {
+        self.fixed.push(format!("{}none", self.prefix));
+        self
     }
 
     /// The fixed keys, in order.

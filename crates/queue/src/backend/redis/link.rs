@@ -1,24 +1,31 @@
 //! The connection for commands: one socket that all callers share, made anew after it broke.
+//!
+//! A call whose answer was lost is in doubt and never repeated here: callers may, because
+//! every verb can be repeated. A call that a server refused because it does not hold the
+//! shard, or not yet, was not carried out, and is sent again to the one that does.
 
 use super::config::Config;
 use super::errors;
+use super::node::Node;
+use super::route::Route;
 use crate::{Error, Result};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, Value};
+use redis::{Cmd, RedisError, Value, pipe};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-const CONNECT: Duration = Duration::from_secs(2);
-const HANDSHAKE: Duration = Duration::from_secs(5);
-const RESPONSE: Duration = Duration::from_secs(5);
 const BACKOFF: [u64; 6] = [0, 10, 50, 100, 250, 500];
+/// How long a call that nobody serves is sent again. Short against a lease: a sweep must
+/// hear of an outage, and not wait for its end and then blame whoever could not renew.
+const SETTLING: Duration = Duration::from_secs(1);
+const FIRST: Duration = Duration::from_millis(10);
+const LAST: Duration = Duration::from_millis(200);
 
-/// A connection with its own reconnect. A call that fails is in doubt and never repeated
-/// here: callers may, because every verb can be repeated.
+/// A connection with its own reconnect, to whoever holds one shard.
 pub(super) struct Link {
-    client: Client,
-    target: String,
+    route: Arc<Route>,
     state: Mutex<State>,
     /// Whether this server has ever said what can be understood.
     understood: AtomicBool,
@@ -26,56 +33,48 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct State {
-    open: Option<MultiplexedConnection>,
+    open: Option<(MultiplexedConnection, Node)>,
     /// Rises with every connection, so that a late failure of an old one breaks no new one.
     number: u64,
     failures: usize,
     last_try: Option<Instant>,
+    /// Who holds the shard, in the words of who did.
+    named: Option<Node>,
+    /// Where keys of the shard are being moved to.
+    aside: Option<(MultiplexedConnection, Node)>,
 }
 
 impl Link {
-    pub(super) fn new(config: &Config) -> Result<Link> {
-        let client = Client::open(config.info.clone()).map_err(|e| errors::told(&config.target, e))?;
-        Ok(Link {
-            client,
-            target: config.target.clone(),
-            state: Mutex::default(),
-            understood: AtomicBool::new(false),
-        })
+    /// A link to whoever holds the keys with this hash tag. It connects with the first call.
+    pub(super) fn new(config: &Config, tag: &str) -> Link {
+        let route = Arc::new(Route::new(config, tag));
+        Link { route, state: Mutex::default(), understood: AtomicBool::new(false) }
     }
 
     pub(super) fn target(&self) -> &str {
-        &self.target
+        self.route.target()
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    pub(super) fn route(&self) -> &Arc<Route> {
+        &self.route
     }
 
     pub(super) fn told(&self, error: RedisError) -> Error {
         // It is a Redis: this reply was torn on its way, and the call is as much in doubt as one
         // without any.
         if errors::torn(&error) && self.understood.load(Ordering::Relaxed) {
-            return Error::unavailable(format!("redis at {}: a reply was cut off", self.target));
+            return Error::unavailable(format!("redis at {}: a reply was cut off", self.target()));
         }
-        errors::told(&self.target, error)
+        errors::told(self.target(), error)
     }
 
     /// Sends one command and waits for its answer.
     pub(super) async fn send(&self, cmd: &Cmd) -> Result<Result<Value, RedisError>> {
         let (mut connection, number) = self.connection().await?;
-        let answer = match connection.send_packed_command(cmd).await {
-            Ok(Value::ServerError(error)) => Err(error.into()),
+        let answer = match one(&mut connection, cmd).await {
+            Err(error) => Box::pin(self.failed(cmd, number, error)).await?,
             answer => answer,
         };
-        if let Err(error) = &answer
-            && errors::breaks(error)
-        {
-            let mut state = self.state.lock().await;
-            if state.number == number {
-                state.open = None;
-            }
-        }
         match answer {
             Err(error) if errors::torn(&error) => Err(self.told(error)),
             answer => {
@@ -90,41 +89,127 @@ impl Link {
         self.send(cmd).await?.map_err(|e| self.told(e))
     }
 
+    /// Goes on after an error: sends again where that is known to be safe and of use.
+    async fn failed(
+        &self,
+        cmd: &Cmd,
+        mut number: u64,
+        mut error: RedisError,
+    ) -> Result<Result<Value, RedisError>> {
+        let (began, mut pause) = (Instant::now(), Duration::ZERO);
+        loop {
+            let moves = self.route.moves();
+            if errors::breaks(&error) || moves && errors::misdirected(&error) {
+                self.leave(number, &error).await;
+            }
+            if !(moves && errors::unserved(&error)) {
+                return Ok(Err(error));
+            }
+            if let Some(address) = errors::asks(&error)
+                && let Some(answer) = self.aside(cmd, address).await
+            {
+                match answer {
+                    Err(e) if errors::unserved(&e) => error = e,
+                    answer => return Ok(answer),
+                }
+            }
+            // Whoever has only moved is there at once; who is elected, filled or loaded is not.
+            if pause.is_zero() && errors::moved(&error).is_some() {
+                pause = FIRST;
+            } else {
+                pause = (pause * 2).clamp(FIRST, LAST);
+                if began.elapsed() + pause > SETTLING {
+                    return Err(self.nobody(&error));
+                }
+                tokio::time::sleep(pause).await;
+            }
+            let (mut connection, next) = self.connection().await?;
+            match one(&mut connection, cmd).await {
+                Ok(value) => return Ok(Ok(value)),
+                Err(e) => (error, number) = (e, next),
+            }
+        }
+    }
+
+    fn nobody(&self, error: &RedisError) -> Error {
+        Error::unavailable(format!(
+            "redis at {}: nobody serves it now: {}",
+            self.target(),
+            errors::said(error)
+        ))
+    }
+
+    /// Drops the connection with this number, if it is still the one in use.
+    async fn leave(&self, number: u64, error: &RedisError) {
+        let mut state = self.state.lock().await;
+        if state.number == number
+            && let Some((_, node)) = state.open.take()
+        {
+            let named = errors::moved(error).filter(|_| self.route.moves());
+            state.named = named.and_then(|address| Node::told(address, &node));
+            self.route.left(node);
+        }
+    }
+
+    /// Sends a command where its keys are being moved to; none if nobody can be reached there.
+    async fn aside(&self, cmd: &Cmd, address: &str) -> Option<Result<Value, RedisError>> {
+        let mut state = self.state.lock().await;
+        let node = Node::told(address, &state.open.as_ref()?.1)?;
+        if state.aside.as_ref().is_none_or(|(_, known)| *known != node) {
+            state.aside = Some((self.route.connect(&node).await.ok()?, node));
+        }
+        let mut connection = state.aside.as_ref()?.0.clone();
+        drop(state);
+        let mut both = pipe();
+        both.cmd("ASKING").add_command(cmd.clone());
+        let answer = match connection.send_packed_commands(&both, 1, 1).await {
+            Ok(mut values) => match values.pop() {
+                Some(Value::ServerError(error)) => Err(error.into()),
+                value => Ok(value.unwrap_or(Value::Nil)),
+            },
+            Err(error) => Err(error),
+        };
+        if answer.is_err() {
+            self.state.lock().await.aside = None;
+        }
+        Some(answer)
+    }
+
     async fn connection(&self) -> Result<(MultiplexedConnection, u64)> {
         let came = Instant::now();
         let mut state = self.state.lock().await;
-        if let Some(open) = &state.open {
+        if let Some((open, _)) = &state.open {
             return Ok((open.clone(), state.number));
         }
         // Callers that waited here while another tried share what that one learned.
         if state.failures > 0 && state.last_try.is_some_and(|at| at > came) {
-            return Err(Error::unavailable(format!("redis at {}: cannot be reached", self.target)));
+            return Err(Error::unavailable(format!("redis at {}: cannot be reached", self.target())));
         }
         let pause = Duration::from_millis(BACKOFF[state.failures.min(BACKOFF.len() - 1)]);
         if let Some(at) = state.last_try {
             tokio::time::sleep_until((at + pause).into()).await;
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(RESPONSE))
-            .set_pipeline_buffer_size(1024);
-        let made = self.client.get_multiplexed_async_connection_with_config(&config);
-        let made = tokio::time::timeout(HANDSHAKE, made).await;
+        let named = state.named.take();
+        let made = self.route.open(named).await;
         state.last_try = Some(Instant::now());
         match made {
-            Ok(Ok(open)) => {
+            Ok(found) => {
                 (state.number, state.failures) = (state.number + 1, 0);
-                state.open = Some(open.clone());
-                Ok((open, state.number))
+                let connection = found.0.clone();
+                state.open = Some(found);
+                Ok((connection, state.number))
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 state.failures += 1;
-                Err(self.told(error))
-            }
-            Err(_) => {
-                state.failures += 1;
-                Err(Error::unavailable(format!("redis at {}: no answer in time", self.target)))
+                Err(error)
             }
         }
+    }
+}
+
+async fn one(connection: &mut MultiplexedConnection, cmd: &Cmd) -> Result<Value, RedisError> {
+    match connection.send_packed_command(cmd).await {
+        Ok(Value::ServerError(error)) => Err(error.into()),
+        answer => answer,
     }
 }

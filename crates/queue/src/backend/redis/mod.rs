@@ -22,12 +22,16 @@ mod lease;
 mod limit_tests;
 mod limits;
 mod link;
+mod node;
+mod route;
 mod schema;
 mod scripts;
 mod search;
 mod shards;
+mod slot;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
+mod tls;
 mod trim;
 #[cfg(all(test, feature = "testing"))]
 mod trouble_tests;
@@ -75,13 +79,23 @@ struct Briefs {
 }
 
 impl Redis {
-    /// Reads a URL: `redis://[user:password@]host[:port][/db][?ns=name&shards=n]` or
-    /// `redis+unix:///path.sock[?db=…&ns=name&shards=n]`. The namespace is `legwork` unless
-    /// named; it has one shard unless it is made with more, 64 at most.
+    /// Reads a URL. The namespace is `legwork` unless named; it has one shard unless it is made
+    /// with more (`shards=n`), 64 at most:
+    ///
+    /// * `redis://[user:password@]host[:port][/db][?ns=name&shards=n]`
+    /// * `redis+unix:///path.sock[?db=…&user=…&pass=…&ns=name]`
+    /// * `redis+sentinel://[user:password@]host[:26379],host…/NAME[/db][?sentinel_user=…&sentinel_pass=…]`:
+    ///   the primary that the sentinels know as NAME, whichever server that is
+    /// * `redis+cluster://[user:password@]host[:port],host…[?shards=n]`: any nodes of a cluster
+    ///
+    /// `rediss` in place of `redis` is TLS (feature `tls`): `?ca=FILE` names whom to trust
+    /// instead of whom the machine trusts, `cert=FILE&key=FILE` what to show. Certificate and
+    /// host name are always checked.
     ///
     /// ```
     /// use legwork::backend::redis::Redis;
     /// assert!(Redis::parse("redis://localhost/0?ns=shop").is_ok());
+    /// assert!(Redis::parse("redis+sentinel://a,b,c/main?ns=shop").is_ok());
     /// assert!(Redis::parse("redis://localhost/zero").is_err());
     /// ```
     ///
@@ -89,6 +103,11 @@ impl Redis {
     /// Invalid, with the part that is wrong.
     pub fn parse(url: &str) -> Result<Config> {
         config::parse(url)
+    }
+
+    /// Whether a URL with this scheme is to be read here.
+    pub(crate) fn speaks(scheme: &str) -> bool {
+        matches!(scheme.split('+').next(), Some("redis" | "rediss" | "valkey" | "valkeys" | "unix"))
     }
 
     /// Connects, and checks that what answers is a Redis whose data this version can read. For
@@ -128,8 +147,8 @@ impl Redis {
     /// One shard, not asked anything yet; `bell` is rung when there may be work in it.
     fn shard(config: &Config, shard: u8, clock: Clock, bell: Arc<watch::Sender<u64>>) -> Result<Redis> {
         Ok(Redis {
-            link: link::Link::new(config)?,
-            keys: Keys::of(&config.namespace, shard),
+            link: link::Link::new(config, &Keys::tag(&config.namespace, shard)),
+            keys: config.keys(shard),
             namespace: config.namespace.clone(),
             clock,
             briefs: Briefs::default(),
@@ -461,8 +480,8 @@ impl Backend for Redis {
         if let Ok(mut listener) = self.listener.lock()
             && listener.as_ref().is_none_or(|task| task.is_finished())
         {
-            let (client, channel) = (self.link.client().clone(), self.keys.named("wake"));
-            *listener = Some(tokio::spawn(wake::listen(client, channel, self.bell.clone())).abort_handle());
+            let (route, channel) = (self.link.route().clone(), self.keys.named("wake"));
+            *listener = Some(tokio::spawn(wake::listen(route, channel, self.bell.clone())).abort_handle());
         }
         self.bell.subscribe()
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::backend::Batch;
 use crate::backend::{Due, Enqueued, NewJob, Outcome};
-use crate::testing::server::TestServer;
+use crate::testing::server::{TestCluster, TestServer};
 use crate::{Envelope, ManualClock, State};
 use std::time::Duration;
 
@@ -292,4 +292,35 @@ async fn newer_data_and_missing_rights_are_refused() {
     assert!(error.is_refused() && error.to_string().contains("permission"), "{error:?}");
     let with = format!("{}?ns=test-a&pass=hush", server.url());
     Redis::connect(&with, Clock::Backend).await.unwrap();
+}
+
+/// Every fixed key exists, so that only a computed one can be elsewhere.
+#[tokio::test]
+async fn no_script_begins_in_a_slot_that_is_being_moved() {
+    let Some(cluster) = TestCluster::start(false, 15_000) else {
+        return;
+    };
+    let redis = Redis::connect(&format!("{}?ns=test-whole", cluster.url()), Clock::Backend).await.unwrap();
+    for ((name, kind), key) in keys::FIXED.iter().zip(redis.keys.fixed()) {
+        let fill = match *kind {
+            "hash" => cmd("HSET").arg(key).arg("x").arg(1).to_owned(),
+            "zset" => cmd("ZADD").arg(key).arg(9e15).arg("x").to_owned(),
+            "set" => cmd("SADD").arg(key).arg("x").to_owned(),
+            "list" => cmd("RPUSH").arg(key).arg("x").to_owned(),
+            _ => cmd("SETNX").arg(key).arg(0).to_owned(),
+        };
+        redis.link.ask(&fill).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    let slot = cluster.slot("{test-whole:0}");
+    let from = cluster.owner(slot).unwrap();
+    let to = (from + 1) % 3;
+    cluster.open_slot(slot, from, to);
+    // Without the key that never exists, the script is stopped at the list of the queue.
+    let error = put(&redis, 1, jobs(1)).await.unwrap_err();
+    assert!(error.is_unavailable() && error.to_string().contains("TRYAGAIN"), "{error:?}");
+    cluster.move_keys(slot, from, to, usize::MAX);
+    let error = put(&redis, 1, jobs(1)).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    cluster.close_slot(slot, to);
+    assert_eq!(put(&redis, 1, jobs(1)).await.unwrap(), [Enqueued::Created]);
 }
