@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 
 /// A connection that has not come about by then does not.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -95,7 +96,7 @@ impl Node {
 
     /// A server that takes connections and says nothing must hold nobody up.
     async fn bounded<T>(&self, opening: impl Future<Output = Result<T>>) -> Result<T> {
-        match tokio::time::timeout(HANDSHAKE, opening).await {
+        match timeout(HANDSHAKE, opening).await {
             Ok(opened) => opened,
             Err(_) => Err(self.silent()),
         }
@@ -107,22 +108,19 @@ impl Node {
 
     async fn wire(&self, tls: Option<&Tls>) -> Result<Box<dyn Wire>> {
         let failed = |e: std::io::Error| errors::told(&self.to_string(), e.into());
-        let opening = async {
-            Ok(match self {
-                Node::Unix(path) => {
-                    Box::new(UnixStream::connect(path).await.map_err(failed)?) as Box<dyn Wire>
-                }
-                Node::Tcp(host, port) => {
-                    let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
-                    stream.set_nodelay(true).map_err(failed)?;
-                    match tls {
-                        Some(tls) => Box::new(tls.wrap(self, host, stream).await?) as Box<dyn Wire>,
-                        None => Box::new(stream),
-                    }
-                }
-            })
+        let late = |what: &str| Error::unavailable(format!("redis at {self}: {what} in time"));
+        let (host, port) = match self {
+            Node::Unix(path) => {
+                return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?));
+            }
+            Node::Tcp(host, port) => (host.as_str(), *port),
         };
-        tokio::time::timeout(CONNECT, opening).await.unwrap_or_else(|_| Err(self.silent()))
+        let stream = timeout(CONNECT, TcpStream::connect((host, port))).await;
+        let stream = stream.map_err(|_| late("no answer"))?.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        let Some(tls) = tls else { return Ok(Box::new(stream)) };
+        let wrapped = timeout(CONNECT, tls.wrap(self, host, stream)).await;
+        Ok(Box::new(wrapped.map_err(|_| late("no TLS handshake"))??))
     }
 }
 

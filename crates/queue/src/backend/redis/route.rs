@@ -94,7 +94,7 @@ impl Route {
 
     /// Asks one after the other, who answered last first.
     async fn search(&self) -> Result<Found> {
-        let (mut tried, mut worst) = (Vec::new(), None);
+        let (mut tried, mut errors) = (Vec::new(), Vec::new());
         let known = self.known.lock().unwrap_or_else(|e| e.into_inner()).clone();
         for asked in known {
             let answer = match &self.config.place {
@@ -108,16 +108,14 @@ impl Route {
                     self.first(asked);
                     return Ok(found);
                 }
-                Err(e) => {
-                    tracing::debug!(error = %e, asked = %asked, "not the way");
-                    // What cannot heal by waiting is what to tell.
-                    worst = Some(worst.filter(|w: &Error| !w.is_unavailable()).unwrap_or(e));
-                }
+                Err(e) => errors.push(e),
             }
         }
-        let worst = worst.unwrap_or_else(|| Error::unavailable("nobody to ask"));
-        let kind = if worst.is_unavailable() { Kind::Unavailable } else { Kind::Refused };
-        Err(Error::new(kind, format!("{worst} (looking for {})", self.config.target)))
+        // As long as one of them may know better after a while, so may all.
+        let hope = errors.iter().any(Error::is_unavailable);
+        let kind = if hope { Kind::Unavailable } else { Kind::Refused };
+        let lines: Vec<_> = errors.iter().map(Error::to_string).collect();
+        Err(Error::new(kind, format!("{}: not found: {}", self.config.target, lines.join("; "))))
     }
 
     /// Whoever was left is asked last: it may be dead, or not know yet what others know.
