@@ -49,6 +49,7 @@ pub(super) const FIXED: [(&str, &str); 37] = [
 pub(super) struct Keys {
     prefix: String,
     fixed: Vec<String>,
+    never: Option<String>,
 }
 
 impl Keys {
@@ -60,15 +61,20 @@ impl Keys {
     pub(super) fn of(namespace: &str, shard: u8) -> Keys {
         let prefix = format!("{{{}}}:", Keys::tag(namespace, shard));
         let fixed = FIXED.iter().map(|(name, _)| format!("{prefix}{name}")).collect();
-        Keys { prefix, fixed }
+        Keys { prefix, fixed, never: None }
     }
 
     /// With one key more, which never exists. A node of a cluster refuses a script, before
     /// its first line, while the slot is being moved and any of its keys is not there: so no
     /// script is stopped in the middle by a computed key that is elsewhere already.
     pub(super) fn on_cluster(mut self) -> Keys {
-        self.fixed.push(format!("{}none", self.prefix));
+        self.never = Some(format!("{}none", self.prefix));
         self
+    }
+
+    /// The key that every script is given behind its own.
+    pub(super) fn never(&self) -> Option<&String> {
+        self.never.as_ref()
     }
 
     /// The fixed keys, in order.

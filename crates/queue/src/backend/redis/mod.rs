@@ -162,8 +162,9 @@ impl Redis {
     fn script(&self, script: &Script) -> Cmd {
         let mut call = cmd("EVALSHA");
         let keys = self.keys.fixed();
-        call.arg(&script.sha).arg(script.keys.len());
-        encode::args(&mut call, script.keys.iter().filter_map(|key| keys.get(*key)));
+        let never = self.keys.never();
+        call.arg(&script.sha).arg(script.keys.len() + usize::from(never.is_some()));
+        encode::args(&mut call, script.keys.iter().filter_map(|key| keys.get(*key)).chain(never));
         match self.clock.manual_ms() {
             Some(ms) => call.arg(ms),
             None => call.arg(""),
