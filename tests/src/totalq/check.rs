@@ -194,11 +194,10 @@ fn paces(files: &[(Writer, Vec<Entry>)], runs: &[Run], faults: &[Entry], report:
     report.resumed = Waits::of(ups.filter_map(|up| Some(next(up.at)? - up.at)).collect());
     let at = |kind| faults.iter().find(|entry| entry.kind == kind).map(|entry| entry.at);
     let calm = at(Kind::Calm);
-    let (Some(begun), Some(fault)) =
-        (at(Kind::Begun), faults.iter().find(|entry| entry.kind != Kind::Begun).map(|entry| entry.at))
-    else {
-        return;
-    };
+    let Some(begun) = at(Kind::Begun) else { return };
+    // A job may have killed its worker before all was up.
+    let after = faults.iter().filter(|entry| entry.kind != Kind::Begun && entry.at >= begun);
+    let Some(fault) = after.map(|entry| entry.at).min() else { return };
     let baseline = within(begun, fault) as f64 / (fault.saturating_sub(begun).max(1) as f64 / 1e6);
     let regained_ms = calm.filter(|_| baseline > 0.0).and_then(|calm| {
         let last = *done.last()?;

@@ -137,6 +137,14 @@ fn repeats_and_recovery_are_told_by_their_cause() {
 }
 
 #[test]
+fn a_fault_before_all_is_up_is_no_end_of_the_baseline() {
+    let early = Made::default().fault(Killed, 1).enqueued(Accepted, 1).ran(2, Started, 1, 5);
+    let made =
+        early.ran(2, Done, 1, 5).at(100).fault(Begun, 0).at(200).fault(Killed, 2).kept(Succeeded, 1, 5);
+    assert_eq!(made.report().broken(), Vec::<&str>::new());
+}
+
+#[test]
 fn throughput_comes_back_or_it_does_not() {
     let pace = |made: Made, from: u64, count: u64, every: u64| {
         (0..count).fold(made, |made, n| {
