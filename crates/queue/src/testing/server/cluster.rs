@@ -153,7 +153,7 @@ impl TestCluster {
     pub fn move_keys(&self, slot: u16, from: usize, to: usize, most: usize) -> usize {
         let (slot, port, mut moved) = (slot.to_string(), self.port(to).to_string(), 0);
         while moved < most {
-            let answer = said(&self.nodes[from], &["CLUSTER", "GETKEYSINSLOT", &slot, &"10".to_string()]);
+            let answer = said(&self.nodes[from], &["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
             let keys: Vec<&str> =
                 answer.split("\r\n").skip(2).step_by(2).filter(|key| !key.is_empty()).collect();
             let keys = &keys[..keys.len().min(most - moved)];
