@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Something that a handler writes down before it ends, as a middleware sees it; shown with
-/// [`Middleware::note`].
+/// [`Middleware::note`](super::Middleware::note).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Noted<'a> {

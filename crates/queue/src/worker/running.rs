@@ -51,7 +51,7 @@ pub(super) struct Health {
 }
 
 impl Running {
-    /// Stops leasing, lets running jobs finish for as long as [`Worker::drain`] allows,
+    /// Stops leasing, lets running jobs finish for as long as [`Worker::drain`](super::Worker::drain) allows,
     /// hands the rest back without an attempt spent, and returns when all is settled.
     ///
     /// ```

@@ -94,7 +94,7 @@ scripts! {
     REAP = "ring" "push" "unique" "index" "finish" "flow" "release" "permits" "limits" "spend" "heal"
         "heal_keys" "lost" "reap";
     SETTINGS = "settings";
-    SETTLE = "ring" "push" "unique" "index" "finish" "flow" "release" "permits" "succeed" "outcome" "fence" "settle";
+    SETTLE = "ring" "push" "unique" "index" "finish" "flow" "release" "permits" "succeed" "outcome" "fence" "batches" "settle";
     STAGE = "ring" "push" "unique" "index" "finish" "flow" "release" "tagged" "commit" "stage";
     TERMS = "terms";
     VANISHED = "vanished";

@@ -58,18 +58,3 @@ local function out(token, ids)
   end
   return was
 end
-
--- Ends the leases of which nothing is left.
-local function close_batches()
-  for token, queue in pairs(homes) do
-    if limited and queue then
-      free_queue(queue)
-    end
-    if queue and call('EXISTS', P .. 'b:' .. token) == 0 then
-      call('ZREM', lease, token)
-      call('HDEL', batch, token)
-      call('PEXPIRE', P .. 'o:' .. token, REMEMBERED)
-      call('PEXPIRE', P .. 'x:' .. token, REMEMBERED)
-    end
-  end
-end

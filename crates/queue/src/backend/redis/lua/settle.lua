@@ -16,6 +16,7 @@ if ARGV[2] == '0' or call('HLEN', meta) + call('HLEN', prog) + call('ZCARD', wat
   touch('ZCARD', due, watch, locks, terms)
 end
 limited = call('EXISTS', permit, full) > 0 and touch('HLEN', permit, full, inuse, gov, lim) == nil
+meet_batches()
 local answers, i = {}, 3
 while i <= #ARGV do
   local token = ARGV[i + 1]
