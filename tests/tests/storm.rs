@@ -83,8 +83,9 @@ mod short {
 
     #[test]
     fn nothing_is_lost_on_sqlite() {
-        // Who is stopped amid a transaction is an outage for all, which grants a lease more.
-        weathered("--backend sqlite --jobs 8000 --kills 8 --zombies 2", 12_000);
+        // Nobody is stopped: one that is, amid a transaction, holds the file, and what the others
+        // then lose is no fault of theirs (see "Not promised"). `faults.rs` has the zombie.
+        weathered("--backend sqlite --jobs 8000 --kills 8 --zombies 0", 12_000);
     }
 }
 
