@@ -42,6 +42,13 @@ Example: legwork limit set strava --concurrency 4 --rate 100/15m:window --rate 1
     Reset(Address),
 }
 
+impl Limits {
+    /// Whether it sets something, which may be before the first job.
+    pub(super) fn sets(&self) -> bool {
+        !matches!(self, Limits::Drop(_) | Limits::Reset(_))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Address {
     /// The limit
@@ -52,14 +59,15 @@ pub(crate) struct Address {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = true, id = "rule")]
 pub(crate) struct Set {
     #[command(flatten)]
     address: Address,
     /// How many may be leased at once
-    #[arg(long, value_name = "N", required_unless_present = "rate")]
+    #[arg(long, value_name = "N", group = "rule")]
     concurrency: Option<u32>,
     /// What may be spent in a span of time; may be given several times
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", group = "rule")]
     rate: Vec<Rate>,
 }
 

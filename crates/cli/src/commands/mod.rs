@@ -59,6 +59,8 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
             must_exist("url", url)?;
         }
         Command::Pause(_) | Command::Queue(Rules::Set(_)) | Command::Subscribe(_) => {}
+        Command::Publish { .. } => {}
+        Command::Limit(limits) if limits.sets() => {}
         _ => must_exist("url", url)?,
     }
     let keys = keys::Keys::read(args.key_file.as_deref(), args.sign_key_file.as_deref())?;

@@ -9,6 +9,7 @@ use comfy_table::Cell;
 use legwork::Client;
 use legwork::backend::{Order, WorkerView};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How often a worker that is waited for is looked at.
@@ -31,7 +32,7 @@ pub(super) async fn order(client: &Client, what: WorkerOrder, out: &mut Out) -> 
         told.push((id, answer));
     }
     if told.is_empty() {
-        return Err(Problem::not_found("no worker is running that this order could mean"));
+        return Err(nobody(client, &order).await?);
     }
     if let Some(limit) = who.wait {
         wait(client, &order, &mut told, limit).await?;
@@ -44,6 +45,24 @@ pub(super) async fn order(client: &Client, what: WorkerOrder, out: &mut Out) -> 
         0 => Ok(()),
         n => Err(Problem::new(Exit::Failed, "conflict", format!("{n} of {} have not followed", told.len()))),
     }
+}
+
+/// Why an order to all means nobody.
+async fn nobody(client: &Client, order: &Order) -> Result<Problem, Problem> {
+    let workers = client.snapshot().await?.workers;
+    Ok(match order {
+        Order::Resize { group, .. } if !workers.is_empty() => {
+            let known: BTreeSet<&str> =
+                workers.iter().flat_map(|worker| &worker.groups).map(|group| group.name.as_str()).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            Problem::not_found(format!(
+                "group: no running worker has {}; there are {}",
+                shown(group),
+                shown(&known)
+            ))
+        }
+        _ => Problem::not_found("no worker is running that this order could mean"),
+    })
 }
 
 /// Those named; or all that run, and of a resize those that have the group.

@@ -205,10 +205,19 @@ async fn workers_follow_orders() {
     let ran = world.cli(&["worker", "quiet", &id, "--wait=20s"]);
     assert_eq!(ran.good(), format!("{id}  has followed\n"));
     assert!(worker.is_quiet() && world.cli(&["workers"]).good().contains("quiet"));
+    world
+        .client
+        .enqueue_raw("acts", "{}")
+        .queue("acts")
+        .delay(Duration::from_secs(600))
+        .await
+        .expect("enqueued");
+    assert!(world.cli(&["queues"]).good().contains("every worker of the queue acts is quiet"));
     assert_eq!(world.json(&["worker", "resume", &id, "--wait"])[0]["outcome"], "followed");
     assert!(!worker.is_quiet());
     for (args, code, line) in [
         (vec!["resize", "mail", "2", id.as_str()], 1, "1 of 1 have not followed"),
+        (vec!["resize", "nope", "2", "--all"], 1, "group: no running worker has nope; there are acts"),
         (vec!["quiet", "nobody"], 1, "1 of 1 have not followed"),
         (vec!["resize", "acts", "0", "--all"], 2, "permits"),
         (vec!["stop"], 2, "ID"),

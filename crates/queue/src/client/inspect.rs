@@ -1,7 +1,7 @@
 //! Looking at jobs, queues, workers and schedules, and saying why nothing moves.
 
 use super::Client;
-use crate::backend::{Definition, JobView, QueueView, ScheduleView, WorkerView};
+use crate::backend::{Definition, JobView, QueueView, ScheduleView, WorkerState, WorkerView};
 use crate::{Envelope, JobId, Result, State};
 use std::collections::BTreeMap;
 
@@ -260,8 +260,13 @@ impl Snapshot {
         if self.workers.is_empty() {
             return Some("no worker is running".into());
         }
-        let served = self.workers.iter().any(|w| w.serves(queue));
-        (!served).then(|| format!("no worker serves the queue {queue}"))
+        let mut serving = self.workers.iter().filter(|w| w.serves(queue)).peekable();
+        if serving.peek().is_none() {
+            return Some(format!("no worker serves the queue {queue}"));
+        }
+        serving
+            .all(|w| w.state != WorkerState::Running)
+            .then(|| format!("every worker of the queue {queue} is quiet"))
     }
 
     /// What a parked job lacks, as far as its record and the workers tell.
