@@ -9,7 +9,7 @@ use tests::until;
 use tests::world::World;
 
 /// As a worker's daemon takes.
-const PROMOTE: usize = 500;
+const PROMOTE: usize = 250;
 
 async fn put(world: &World, count: usize, due_ms: i64) {
     for (seq, from) in (1..).zip((0..count).step_by(1_000)) {

@@ -4,7 +4,7 @@ use crate::backend::Backend;
 use std::time::Duration;
 
 /// At most this many in one step, so that no script runs long.
-const STEP: usize = 500;
+const STEP: usize = 250;
 /// A job enqueued with a shorter delay than the present wait is at most this late.
 const LONGEST: Duration = Duration::from_millis(250);
 
