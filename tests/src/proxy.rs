@@ -153,14 +153,14 @@ impl Proxy {
         }
     }
 
-    /// A cut by chance, with a length by chance; none that is half-open: a call on such a connection
-    /// is given up after five seconds, which a lease of two does not outlive.
+    /// A cut by chance, with a length by chance.
     pub fn cut_somehow(&self) -> Cut {
         let length = self.shared.below(200);
-        let cut = match self.shared.below(7) {
+        let cut = match self.shared.below(8) {
             0..3 => Cut::LostReply,
             3..5 => Cut::MidReply(1 + length),
             5 => Cut::MidRequest(1 + length),
+            6 => Cut::HalfOpen,
             _ => Cut::Reset,
         };
         self.cut(cut);

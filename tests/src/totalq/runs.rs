@@ -32,6 +32,11 @@ pub(super) enum Cause {
     None,
 }
 
+/// For how long, in microseconds, an outcome may be on its way to the queue: what is done is
+/// settled with others in one call, and a call that is not answered is sent again after a third of
+/// a lease, which is two seconds at most here.
+const SETTLES: u64 = 1_000_000;
+
 /// What was done to workers.
 #[derive(Default)]
 pub(super) struct Fates {
@@ -64,7 +69,10 @@ impl Fates {
         }
         let ended = run.end.map_or(u64::MAX, |(_, at)| at);
         let stops = self.stopped.get(&run.worker).map_or(&[][..], Vec::as_slice);
-        if stops.iter().any(|(from, _)| run.start <= *from && *from <= next.start.min(ended)) {
+        // A stop is noted just before the signal, so what it stops may begin after the note; and what
+        // was done just before it may not have been settled.
+        let stopped = |(from, to): &(u64, u64)| run.start <= *to && *from <= ended.saturating_add(SETTLES);
+        if stops.iter().any(|stop| stopped(stop) && stop.0 <= next.start) {
             return Cause::Zombie;
         }
         match (self.killed.get(&run.worker), run.end) {

@@ -100,6 +100,27 @@ fn a_refused_late_settle_is_a_repeat_and_no_fault() {
 }
 
 #[test]
+fn a_stop_explains_what_began_or_ended_beside_its_note_and_nothing_else() {
+    let again = |made: Made| made.ran(2, Started, 1, 6).ran(2, Done, 1, 6).kept(Succeeded, 1, 6);
+    let made = || Made::default().enqueued(Accepted, 1);
+    // The note comes before the signal: the run began between them.
+    let began = again(made().fault(Stopped, 1).ran(1, Started, 1, 5)).fault(Continued, 1).ran(1, Done, 1, 5);
+    // Done, and not settled yet.
+    let unsettled = made().ran(1, Started, 1, 5).ran(1, Done, 1, 5).fault(Stopped, 1);
+    let unsettled = again(unsettled).fault(Continued, 1);
+    for made in [began, unsettled] {
+        let report = made.report();
+        assert_eq!((report.broken(), report.restarts_by_zombies), (vec![], 1), "{report:?}");
+    }
+    // Done long before.
+    let long = made().ran(1, Started, 1, 5).ran(1, Done, 1, 5).at(1_000).fault(Stopped, 1);
+    assert_eq!(again(long).fault(Continued, 1).broken(), ["unexplained"]);
+    // Begun after it went on.
+    let after = made().fault(Stopped, 1).fault(Continued, 1).ran(1, Started, 1, 5).ran(1, Done, 1, 5);
+    assert_eq!(again(after).broken(), ["unexplained"]);
+}
+
+#[test]
 fn poison_may_start_as_often_as_it_may_crash() {
     let started = |times: u64| {
         let made = Made::default().note(Writer::Producer(0), Accepted, 1, 1);

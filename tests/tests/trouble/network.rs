@@ -3,7 +3,7 @@
 use crate::{SOON, impatient};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tests::proxy::{Proxy, Spell};
+use tests::proxy::{Cut, Proxy, Spell};
 use tests::world::World;
 use tests::{passed, until};
 
@@ -62,6 +62,24 @@ async fn a_worker_behind_a_black_hole_gives_up_its_jobs_and_comes_back() {
     assert!(cut_off.output().contains("is over and cannot be renewed"), "{}", cut_off.output());
     let more = world.enqueue("probe.work", r#"{"ms":300}"#, 16).await;
     world.all_done(&more, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_falls_silent_costs_no_lease() {
+    let Some((world, proxy)) = world().await else {
+        return;
+    };
+    // Renewed every half second; a call without an answer is only given up after five.
+    let mut worker = world.worker_leasing(&proxy.url(), "1500", 2, &[]).await;
+    worker.line("probe is ready", SOON).await;
+    let ids = world.enqueue("probe.work", r#"{"ms":4000}"#, 2).await;
+    world.begun(2).await;
+    // The next connection that asks for anything: the heartbeat's, while the worker is full.
+    proxy.cut(Cut::HalfOpen);
+    world.all_done(&ids, SOON).await;
+    assert_eq!(proxy.armed(), 0, "{:?}", proxy.log());
+    assert_eq!(world.started(), ids.len(), "each ran once");
+    world.none_charged(&ids).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,8 @@
 //! Ends leases in batches: whatever finished while a settle was in flight rides in the next.
 
 use super::Engine;
-use crate::backend::{Settle, Settled, Token};
+use crate::Error;
+use crate::backend::{Fut, Settle, Settled, Token};
 use crate::measure::count;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -57,9 +58,19 @@ pub(super) async fn settle<S>(engine: &Engine<S>, items: &[Settle]) {
         engine.stop.cancelled().await;
         tokio::time::sleep(engine.settings.lease).await;
     };
+    // A connection that has fallen silent must not cost the lease. Each try has more time than
+    // the one before: a backend that is only slow comes to an end with it.
+    let mut limit = engine.settings.lease / 3;
+    let call = || -> Fut<'_, Vec<Settled>> {
+        let call = tokio::time::timeout(limit, engine.backend.settle(items));
+        limit = limit.saturating_mul(2);
+        Box::pin(
+            async move { call.await.unwrap_or_else(|_| Err(Error::unavailable("no answer to outcomes"))) },
+        )
+    };
     let answers = tokio::select! {
-        answers = crate::client::persistently(Duration::MAX, || engine.backend.settle(items)) => answers,
-        () = stopped => Err(crate::Error::unavailable("the worker stops")),
+        answers = crate::client::persistently(Duration::MAX, call) => answers,
+        () = stopped => Err(Error::unavailable("the worker stops")),
     };
     match answers {
         Ok(answers) => {

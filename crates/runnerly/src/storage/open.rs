@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqlitePool};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 static SQLITE: Migrator = sqlx::migrate!("./migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("./migrations/postgres");
@@ -120,15 +120,32 @@ fn read(url: &str) -> Result<Address> {
 }
 
 async fn open_sqlite(options: SqliteConnectOptions, memory: bool) -> Result<SqlitePool> {
-    let pool = if memory {
+    if memory {
         // One connection that never ends: the data live in it.
         let lasting = SqlitePoolOptions::new().min_connections(1).max_connections(1);
-        lasting.idle_timeout(None).max_lifetime(None).acquire_timeout(BUSY).connect_with(options).await
-    } else {
-        let options = options.journal_mode(SqliteJournalMode::Wal);
-        SqlitePoolOptions::new().max_connections(5).acquire_timeout(BUSY).connect_with(options).await
-    };
-    let pool = pool.map_err(cannot_open)?;
+        let lasting = lasting.idle_timeout(None).max_lifetime(None).acquire_timeout(BUSY);
+        return migrated(lasting.connect_with(options).await.map_err(cannot_open)?).await;
+    }
+    let options = options.journal_mode(SqliteJournalMode::Wal);
+    let deadline = Instant::now() + BUSY;
+    loop {
+        let pools = SqlitePoolOptions::new().max_connections(5).acquire_timeout(BUSY);
+        let opened = match pools.connect_with(options.clone()).await {
+            Ok(pool) => migrated(pool).await,
+            Err(e) => Err(cannot_open(e)),
+        };
+        match opened {
+            // Turning a new file to WAL takes it whole, and SQLite does not let that wait for `busy_timeout`: of
+            // several first starts at once, all but one are told at once that it is locked.
+            Err(Error::Away(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(rand::random_range(10..50))).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+async fn migrated(pool: SqlitePool) -> Result<SqlitePool> {
     // SQLite's migrations take no lock of their own: two first starts at once would both create the tables.
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(cannot_open)?;
     SQLITE.run_direct(None, &mut *tx, false).await.map_err(migration_failed)?;

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, Value, pipe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -22,6 +22,9 @@ const BACKOFF: [u64; 6] = [0, 10, 50, 100, 250, 500];
 const SETTLING: Duration = Duration::from_secs(1);
 const FIRST: Duration = Duration::from_millis(10);
 const LAST: Duration = Duration::from_millis(200);
+/// Whoever gives a call up after so long has seen a connection that may be dead: half-open,
+/// it would swallow every later call as well until the time-out of each.
+const DOUBTFUL: Duration = Duration::from_millis(250);
 
 /// A connection with its own reconnect, to whoever holds one shard.
 pub(super) struct Link {
@@ -29,6 +32,24 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// Whether this server has ever said what can be understood.
     understood: AtomicBool,
+    /// The connection that calls were given up on, by its number.
+    doubted: AtomicU64,
+}
+
+/// A call in flight: dropped without an answer after a while, its connection is not used again.
+struct InFlight<'a> {
+    doubted: &'a AtomicU64,
+    number: u64,
+    since: Instant,
+    answered: bool,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.since.elapsed() >= DOUBTFUL {
+            self.doubted.fetch_max(self.number, Ordering::Relaxed);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -48,7 +69,12 @@ impl Link {
     /// A link to whoever holds the keys with this hash tag. It connects with the first call.
     pub(super) fn new(config: &Config, tag: &str) -> Link {
         let route = Arc::new(Route::new(config, tag));
-        Link { route, state: Mutex::default(), understood: AtomicBool::new(false) }
+        Link {
+            route,
+            state: Mutex::default(),
+            understood: AtomicBool::new(false),
+            doubted: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn target(&self) -> &str {
@@ -71,7 +97,10 @@ impl Link {
     /// Sends one command and waits for its answer.
     pub(super) async fn send(&self, cmd: &Cmd) -> Result<Result<Value, RedisError>> {
         let (mut connection, number) = self.connection().await?;
-        let answer = match one(&mut connection, cmd).await {
+        let mut call = InFlight { doubted: &self.doubted, number, since: Instant::now(), answered: false };
+        let answer = one(&mut connection, cmd).await;
+        call.answered = true;
+        let answer = match answer {
             Err(error) => Box::pin(self.failed(cmd, number, error)).await?,
             answer => answer,
         };
@@ -178,6 +207,11 @@ impl Link {
     async fn connection(&self) -> Result<(MultiplexedConnection, u64)> {
         let came = Instant::now();
         let mut state = self.state.lock().await;
+        // Calls that still wait on a doubted connection have it to themselves: one that is only
+        // slow answers them all the same.
+        if state.number <= self.doubted.load(Ordering::Relaxed) {
+            state.open = None;
+        }
         if let Some((open, _)) = &state.open {
             return Ok((open.clone(), state.number));
         }
