@@ -156,6 +156,28 @@ struct Head {
     cu: Option<String>,
 }
 
+impl Head {
+    /// Of a job that ended in place: a success at the first attempt.
+    fn in_place(line: &[u8], result: &[u8]) -> Result<Head> {
+        let at =
+            line.split(|byte| *byte == b' ').next().and_then(|at| std::str::from_utf8(at).ok()?.parse().ok());
+        let res = (!result.is_empty()).then(|| String::from_utf8_lossy(result).into_owned());
+        Ok(Head {
+            s: State::Succeeded,
+            at: at.ok_or_else(odd)?,
+            a: 1,
+            c: 0,
+            sus: false,
+            e: Vec::new(),
+            r: None,
+            res,
+            p: None,
+            sp: None,
+            cu: None,
+        })
+    }
+}
+
 /// One job of the answer of `view`; none where there is no such job.
 pub(super) fn view(id: JobId, value: Value) -> Result<Option<JobView>> {
     let Value::Array(parts) = value else {
@@ -165,7 +187,7 @@ pub(super) fn view(id: JobId, value: Value) -> Result<Option<JobView>> {
     let mut part = || parts.next().ok_or_else(odd);
     let word = text(part()?)?;
     if word == "fin" {
-        return finished(id, &bytes(part()?)?).map(Some);
+        return finished(id, &bytes(part()?)?, bytes(part()?)?).map(Some);
     }
     let state: State = word.parse().map_err(|_| odd())?;
     let record = plain(bytes(part()?)?);
@@ -204,13 +226,19 @@ pub(super) fn view(id: JobId, value: Value) -> Result<Option<JobView>> {
     }))
 }
 
-fn finished(id: JobId, kept: &[u8]) -> Result<JobView> {
+/// A finished job, from what is kept of it: its head and its record; or of one that ended as most
+/// do a line and its result, and its record where it was (`lua/job.lua`).
+fn finished(id: JobId, kept: &[u8], here: Vec<u8>) -> Result<JobView> {
     let split = kept.iter().position(|b| *b == b'\n').ok_or_else(odd)?;
-    let head: Head = serde_json::from_slice(&kept[..split]).map_err(|_| odd())?;
+    let (line, rest) = (&kept[..split], &kept[split + 1..]);
+    let (head, record) = match line.strip_prefix(b"+") {
+        Some(line) => (Head::in_place(line, rest)?, here),
+        None => (serde_json::from_slice(line).map_err(|_| odd())?, rest.to_vec()),
+    };
     Ok(JobView {
         id,
         state: head.s,
-        envelope: Record::of(id, &plain(kept[split + 1..].to_vec())),
+        envelope: Record::of(id, &plain(record)),
         attempts: head.a,
         crashes: head.c,
         suspect: head.sus,

@@ -5,7 +5,7 @@
 /// The fixed keys of a shard, in the order in which `lua/prelude.lua` unpacks them, each
 /// with the type that Redis gives it.
 pub(super) const FIXED: [(&str, &str); 37] = [
-    ("jobs", "hash"),    // id -> record: the truth that a job lives
+    ("jobs", "hash"),    // id -> record: the truth that a job lives, but for those in fin
     ("meta", "hash"),    // id -> JSON, for jobs that left the fast path
     ("due", "zset"),     // id -> when a scheduled or retryable job is due
     ("lease", "zset"),   // token -> deadline
@@ -17,7 +17,7 @@ pub(super) const FIXED: [(&str, &str); 37] = [
     ("n", "hash"),       // queue NUL state -> how many
     ("ghost", "hash"),   // entry that a job left behind in a list -> queue:priority
     ("gn", "hash"),      // queue:priority -> how many ghosts
-    ("fin", "hash"),     // id -> JSON head, newline, record of a finished job
+    ("fin", "hash"),     // id -> what is kept of a finished job; see lua/job.lua
     ("fls", "zset"),     // list of finished jobs -> when its head may go
     ("watch", "zset"),   // id that somebody waits for -> until when
     ("prog", "hash"),    // id -> progress

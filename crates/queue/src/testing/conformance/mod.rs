@@ -337,6 +337,7 @@ macro_rules! conformance_cases {
             a_watch_never_shortens_a_retention
             a_watch_of_nothing
             a_finished_job_is_not_due_leased_or_taken_back
+            successes_of_a_whole_batch_are_finished_jobs_as_others
             at_most_10_000_of_a_queue_and_state_are_kept
         }
         schedules {

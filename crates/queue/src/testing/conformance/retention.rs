@@ -129,6 +129,54 @@ pub(super) async fn a_finished_job_is_not_due_leased_or_taken_back(h: &Harness) 
     }
 }
 
+/// A backend may leave the record of what ended as most do where it was: nobody sees that.
+pub(super) async fn successes_of_a_whole_batch_are_finished_jobs_as_others(h: &Harness) {
+    let results = [None, Some("{\"a\":\"1\\n\"}".to_owned())];
+    let chosen = h.put(job("a.job").payload(40).chosen(JobId::new())).await;
+    let mut ids = h.put_all((0..39).map(|n| job("a.job").payload(n))).await;
+    ids.insert(0, chosen);
+    let held = h.lease("q", 40).await;
+    let outcome = |n: usize| Outcome::Succeeded { result: results[n % 2].clone(), keep_ms: 60_000 };
+    let items: Vec<_> = held.iter().enumerate().map(|(n, held)| held.settle(outcome(n))).collect();
+    assert_eq!(h.backend.settle(&items).await.unwrap(), vec![Settled::Done; 40]);
+    assert_eq!(h.backend.settle(&items).await.unwrap(), vec![Settled::Done; 40], "repeated");
+    for (n, held) in held.iter().enumerate() {
+        let view = h.view(held.id).await;
+        assert_eq!((view.state, view.attempts, view.finished_ms), (State::Succeeded, 1, Some(h.now())));
+        assert_eq!(view.result.map(|json| json.get().to_owned()), results[n % 2]);
+    }
+    assert_eq!(h.payload(ids[7]).await, "6");
+    ids.sort();
+    for name in [None, Some("a.job".to_owned())] {
+        let mut filter = Filter { name, limit: 7, ..Filter::default() };
+        let mut listed = Vec::new();
+        loop {
+            let page = h.backend.search(&filter).await.unwrap();
+            listed.extend(page.jobs.iter().map(|job| job.id));
+            filter.cursor = page.cursor;
+            if filter.cursor.is_none() {
+                break;
+            }
+        }
+        listed.sort();
+        assert_eq!(listed, ids, "each once");
+    }
+    assert_eq!(h.offer(job("a.job").chosen(chosen)).await, Enqueued::Existing(chosen));
+    assert_eq!(h.control(ids[3], Action::Cancel).await, Controlled::Refused(State::Succeeded));
+    assert!(h.lease("q", 9).await.is_empty());
+
+    assert_eq!(h.control(ids[3], Action::Redrive).await, Controlled::Done(State::Available));
+    assert_eq!(h.queue("q").await.count(State::Succeeded), 39);
+    let again = h.take("q").await;
+    assert_eq!((again.id, again.job.attempts), (ids[3], 0));
+    h.done(&again, success(0)).await;
+    h.gone(ids[3]).await;
+    h.pass(60_001);
+    while prune(h).await > 0 {}
+    h.gone(chosen).await;
+    assert_eq!(h.offer(job("a.job").chosen(chosen)).await, Enqueued::Created, "nothing of it is left");
+}
+
 pub(super) async fn at_most_10_000_of_a_queue_and_state_are_kept(h: &Harness) {
     let mut first = None;
     for round in 0..11 {

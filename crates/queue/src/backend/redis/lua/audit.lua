@@ -7,9 +7,11 @@ for _, list in ipairs(call('ZRANGE', fls, 0, -1)) do
     local id = string.sub(entry, 1, 16)
     kept = kept + 1
     sums[queue .. '\0' .. state] = (sums[queue .. '\0' .. state] or 0) + 1
-    if call('HEXISTS', fin, id) == 0 then
+    local head, lives = call('HGET', fin, id), call('HEXISTS', jobs, id) == 1
+    local here = head and string.byte(head) == 43
+    if not head or here and not lives then
       wrong('finished job ' .. hex(id) .. ' has no record')
-    elseif call('HEXISTS', jobs, id) == 1 then
+    elseif place_of[id] or lives and not here then
       wrong('job ' .. hex(id) .. ' is finished and alive')
     end
   end

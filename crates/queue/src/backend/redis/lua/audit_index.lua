@@ -39,7 +39,11 @@ for _, key in ipairs({ jobs, fin }) do
     local step = call('HSCAN', key, cursor, 'COUNT', 500)
     cursor = step[1]
     for i = 1, #step[2], 2 do
-      local rec = key == fin and string.match(step[2][i + 1], '^[^\n]*\n(.*)$') or step[2][i + 1]
+      local rec = step[2][i + 1]
+      if key == fin then
+        local _
+        _, rec = finished(step[2][i], rec)
+      end
       local h = string.byte(rec) == 42 and header(rec) or {}
       if (h.g or h.d) and call('HEXISTS', idx, step[2][i]) == 0 then
         wrong('the index lacks job ' .. hex(step[2][i]) .. ', which has tags or metadata')

@@ -62,7 +62,7 @@ for _, id in ipairs(call('SMEMBERS', cancels)) do
 end
 audit_permits()
 for _, id in ipairs(call('HKEYS', jobs)) do
-  if not place_of[id] then
+  if not place_of[id] and call('HEXISTS', fin, id) == 0 then
     wrong('job ' .. hex(id) .. ' is nowhere')
   end
 end

@@ -11,7 +11,8 @@ touch('HLEN', gov, inuse, idx)
 touch('GET', ord)
 touch('SCARD', cancels, queues)
 local id, action = ARGV[2], ARGV[3]
-local rec, kept = call('HGET', jobs, id), call('HGET', fin, id)
+local kept = call('HGET', fin, id)
+local rec = not kept and call('HGET', jobs, id)
 
 if not rec or drafted(memo(id), header(rec)) then
   local flow = call('HMGET', P .. 'fw:' .. id, 'state', 'finished')
@@ -19,10 +20,10 @@ if not rec or drafted(memo(id), header(rec)) then
     return steer_flow(id, action, flow[1], flow[2])
   elseif rec or not kept or action == 'mend' then
     return { 'missing' }
-  elseif (action == 'retry' or action == 'redrive') and not of_flow(kept) then
+  elseif (action == 'retry' or action == 'redrive') and not of_flow(id, kept) then
     return redrive(id, kept)
   end
-  return { 'refused', string.match(kept, '"s":"(%a+)"') }
+  return { 'refused', finished(id, kept).s }
 end
 if action == 'mend' then
   return { 'missing' }

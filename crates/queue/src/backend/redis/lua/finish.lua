@@ -17,7 +17,7 @@ local function keep_all(queue, state, keep, entries)
     for i, entry in ipairs(old) do
       old[i] = string.sub(entry, 1, 16)
     end
-    call('HDEL', fin, unpack(old))
+    erase(old)
     unindex(old)
     count(queue, state, -#old)
   end

@@ -15,7 +15,9 @@ local function fits(id, value)
     end
     value = (name ~= '' or queue ~= '') and call('HGET', jobs, id) or ''
   elseif ARGV[2] == 'fin' then
-    value = string.sub(value, (string.find(value, '\n', 1, true) or 0) + 1)
+    value = string.byte(value) == 43 and call('HGET', jobs, id) or string.match(value, '^[^\n]*\n(.*)$') or ''
+  elseif call('HEXISTS', fin, id) == 1 then
+    return false
   end
   local h = (name ~= '' or queue ~= '') and header(value) or {}
   return not next(h) or ((name == '' or h.n == name) and (queue == '' or (h.q or 'default') == queue))

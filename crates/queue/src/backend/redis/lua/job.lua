@@ -33,6 +33,23 @@ local function place(m, h)
   return type(queue) == 'string' and queue or 'default', math.min(math.max(math.floor(prio), 0), 9)
 end
 
+-- A finished job: its head and its record, from what `fin` keeps of it. Most end in place (+,
+-- the instant, how long it is kept, its queue, newline, result): their record stays in `jobs`.
+local function finished(id, kept)
+  local at, keep, queue, result = string.match(kept, '^%+(%d+) (%d+) (%S+)\n(.*)$')
+  if at then
+    return { s = 'succeeded', at = tonumber(at), k = tonumber(keep), q = queue, res = result }, call('HGET', jobs, id) or ''
+  end
+  local stop = string.find(kept, '\n', 1, true)
+  return cjson.decode(string.sub(kept, 1, stop - 1)), string.sub(kept, stop + 1)
+end
+
+-- Forgets finished jobs; how many there were.
+local function erase(ids)
+  call('HDEL', jobs, unpack(ids))
+  return call('HDEL', fin, unpack(ids))
+end
+
 -- The flow of a job: the 16 bytes of its id.
 local function flow_of(h)
   return (string.gsub(string.gsub(tostring(h.f), '-', ''), '%x%x', function(two)

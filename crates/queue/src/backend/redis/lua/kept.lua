@@ -9,7 +9,7 @@ for _, list in ipairs(call('ZRANGE', fls, 0, -1)) do
   if left > 0 and size > skip then
     for _, entry in ipairs(call('LRANGE', list, skip, skip + left - 1)) do
       local id, at = string.sub(entry, 1, 16), #reply
-      reply[at + 1], reply[at + 2], reply[at + 3] = list, entry, call('HSTRLEN', fin, id)
+      reply[at + 1], reply[at + 2], reply[at + 3] = list, entry, call('HSTRLEN', fin, id) + call('HSTRLEN', jobs, id)
       reply[at + 4] = call('ZSCORE', watch, id) and 1 or 0
       left = left - 1
     end

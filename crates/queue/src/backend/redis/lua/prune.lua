@@ -15,7 +15,7 @@ for _, list in ipairs(call('ZRANGEBYSCORE', fls, '-inf', now, 'LIMIT', 0, 100)) 
   end
   if #old > 0 then
     call('LTRIM', list, #old, -1)
-    gone = gone + call('HDEL', fin, unpack(old))
+    gone = gone + erase(old)
     unindex(old)
     count(queue, state, -#old)
   end

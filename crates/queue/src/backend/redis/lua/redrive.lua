@@ -2,8 +2,7 @@
 
 -- Puts a finished job back with attempts and crashes at zero and its errors kept.
 local function redrive(id, kept)
-  local stop = string.find(kept, '\n', 1, true)
-  local head, record = cjson.decode(string.sub(kept, 1, stop - 1)), string.sub(kept, stop + 1)
+  local head, record = finished(id, kept)
   local h = header(record)
   local keyed = string.byte(record) == 42 and unique_of(h)
   local other = keyed and held(keyed)

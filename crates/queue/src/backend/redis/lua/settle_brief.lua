@@ -45,17 +45,11 @@ while i <= #ARGV do
     call('ZCARD', fls)
     plan.list = P .. 'fl:' .. queue .. ':succeeded:' .. text(keep)
     call('LLEN', plan.list)
-    plan.recs = call('HMGET', jobs, unpack(ids))
     -- Those that go because they are too many may be in the index. No call has more than 1,000.
     if indexed and (call('HGET', n, queue .. '\0succeeded') or 0) + 1000 > MOST_KEPT then
       return SLOW
     end
     plan.results = ARGV[i + 4] == '1' and i + 4 + size
-    for k = 1, size do
-      if not plan.recs[k] then
-        return SLOW
-      end
-    end
   end
   plans[#plans + 1] = plan
   i = i + 5 + size * (ARGV[i + 4] == '1' and 2 or 1)

@@ -1,16 +1,16 @@
 -- Behind settle_brief: all has been looked at, and this changes it.
 local at = text(now)
 
--- Keeps the records of finished jobs, each behind its head, and drops the oldest of too many.
+-- Keeps finished jobs, their records where they are (see job.lua), and drops the oldest of too
+-- many.
 local function keep_all(plan)
-  local records, entries = {}, {}
-  local head = '{"s":"succeeded","at":' .. at .. ',"q":"' .. plan.queue .. '","k":' .. text(plan.keep) .. ',"a":1'
+  local heads, entries = {}, {}
+  local head, results = '+' .. at .. ' ' .. text(plan.keep) .. ' ' .. plan.queue .. '\n', plan.results
   for k, id in ipairs(plan.ids) do
-    local result = plan.results and ',"res":' .. cjson.encode(ARGV[plan.results + k]) or ''
-    records[2 * k - 1], records[2 * k] = id, head .. result .. '}\n' .. plan.recs[k]
+    heads[2 * k - 1], heads[2 * k] = id, results and head .. ARGV[results + k] or head
     entries[k] = id .. at
   end
-  call('HSET', fin, unpack(records))
+  call('HSET', fin, unpack(heads))
   if call('RPUSH', plan.list, unpack(entries)) == plan.size then
     call('ZADD', fls, now + plan.keep, plan.list)
   end
@@ -21,6 +21,7 @@ local function keep_all(plan)
   end
   if #old > 0 then
     call('HDEL', fin, unpack(old))
+    call('HDEL', jobs, unpack(old))
   end
   call('HINCRBY', n, plan.queue .. '\0succeeded', plan.size - #old)
 end
@@ -35,11 +36,12 @@ for _, plan in ipairs(plans) do
     call('PEXPIRE', P .. 'o:' .. plan.token, REMEMBERED)
     call('PEXPIRE', P .. 'x:' .. plan.token, REMEMBERED)
   end
-  call('HDEL', jobs, unpack(plan.ids))
   call('HINCRBY', n, plan.queue .. '\0leased', -plan.size)
   call('HINCRBY', n, plan.queue .. '\0processed', plan.size)
   if plan.keep > 0 then
     keep_all(plan)
+  else
+    call('HDEL', jobs, unpack(plan.ids))
   end
 end
 return { 'ok', table.concat(letters) }

@@ -2,9 +2,9 @@
 
 -- Whether a finished job belongs to a flow that is still known: it is not put back, because
 -- what followed from its end has happened. A flow is replayed instead.
-local function of_flow(kept)
-  local stop = string.find(kept, '\n', 1, true)
-  local h = header(string.sub(kept, stop + 1))
+local function of_flow(id, kept)
+  local _, record = finished(id, kept)
+  local h = header(record)
   return type(h.f) == 'string' and call('EXISTS', P .. 'fw:' .. flow_of(h)) == 1
 end
 

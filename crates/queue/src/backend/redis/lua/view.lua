@@ -1,7 +1,7 @@
 -- Reads jobs, and with watch keeps the end of each for a minute.
 -- ARGV: time, watch (0 or 1), id...
 -- Returns ok, then for each id either '' (there is none), or a table: 'fin' and what is kept;
---   or state, record, memo, due, token, expires, worker, progress, steps, cursor, and the limit
+--   (and the record, where it stays in `jobs`); or state, record, memo, due, token, expires, worker, progress, steps, cursor, and the limit
 --   key that keeps it waiting with when it may start ('' where there is none; steps and cursor
 --   only of one that is asked for alone).
 if ARGV[2] == '1' then
@@ -18,10 +18,9 @@ if #ARGV > 6 then
 end
 for i = 3, #ARGV do
   local id = ARGV[i]
-  local rec = call('HGET', jobs, id)
-  if not rec then
-    local kept = call('HGET', fin, id)
-    reply[#reply + 1] = kept and { 'fin', kept } or ''
+  local kept, rec = call('HGET', fin, id), call('HGET', jobs, id)
+  if kept or not rec then
+    reply[#reply + 1] = kept and (rec or string.byte(kept) ~= 43) and { 'fin', kept, rec or '' } or ''
   else
     local m = memo(id)
     local state, at, token = stand(id, m, held)
