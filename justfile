@@ -16,6 +16,16 @@ legwork *ARGS:
 model CASES="20000":
     LEGWORK_MODEL_CASES={{CASES}} cargo test --release -p legwork --test model
 
+# decoders under libFuzzer, so many seconds each, from the corpus on; needs cargo-fuzz and a
+# nightly compiler: `just fuzz 60 record cron`
+fuzz SECONDS="600" *TARGETS:
+    fuzz/all {{SECONDS}} {{TARGETS}}
+
+# the long forms of the proofs: model, decoders
+soak CASES="200000" SECONDS="3600":
+    just model {{CASES}}
+    just fuzz {{SECONDS}}
+
 # what a bare client does, and what Legwork does: `just bench drain`, `just bench all`
 bench *ARGS:
     cargo run --release -q -p legwork-bench -- {{ARGS}}

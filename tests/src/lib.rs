@@ -5,6 +5,7 @@
 //! handle is dropped.
 
 mod browser;
+pub mod fuzz;
 mod postgres;
 mod process;
 pub mod proxy;

@@ -108,7 +108,7 @@ pub(crate) fn usage(e: &clap::Error, json: bool) -> Exit {
 }
 
 /// What clap says over several lines, in one and without the usage.
-fn one_line(e: &clap::Error) -> String {
+pub(crate) fn one_line(e: &clap::Error) -> String {
     // The parsers of values name the field and what is allowed themselves.
     if e.kind() == ErrorKind::ValueValidation
         && let Some(source) = e.source()

@@ -383,8 +383,9 @@ impl Envelope {
             queue,
             priority: header.p.unwrap_or(5).min(9),
             payload,
+            // A scope of no key says nothing.
+            scope: header.o.filter(|_| header.u.is_some()).map(Wire::scope).unwrap_or_default(),
             unique: header.u,
-            scope: header.o.map(Wire::scope).unwrap_or_default(),
             serial: header.s,
             tags: header.g,
             meta: header.d,

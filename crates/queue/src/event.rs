@@ -100,7 +100,7 @@ impl Subscriber {
         format!("{} {} {}", self.pattern, self.job, self.queue)
     }
 
-    fn of(entry: &Entry) -> Option<Subscriber> {
+    pub(crate) fn of(entry: &Entry) -> Option<Subscriber> {
         serde_json::from_str(&entry.value).ok()
     }
 

@@ -7,7 +7,7 @@ use super::{Budget, Limit, Rate};
 use serde_json::{Map, Value, json};
 
 /// Words of a server on the same instant, give or take this, are words on the same span.
-const SAME_MS: i64 = 2_000;
+const SAME_MS: u64 = 2_000;
 /// Of what servers have told, this many spans are remembered.
 const MOST_TOLD: usize = 8;
 /// Balances are not whole numbers: what is this near is there.
@@ -81,7 +81,7 @@ impl Book {
     }
 
     fn told(&mut self, remaining: f64, ends: i64) {
-        let same = |line: &&mut Line| line.id == "t" && (line.ends - ends).abs() <= SAME_MS;
+        let same = |line: &&mut Line| line.id == "t" && line.ends.abs_diff(ends) <= SAME_MS;
         if let Some(line) = self.lines.iter_mut().find(same) {
             (line.left, line.ends) = (line.left.min(remaining), line.ends.max(ends));
         } else if ends > self.now && self.lines.iter().filter(|l| l.id == "t").count() < MOST_TOLD {
@@ -115,7 +115,7 @@ impl Line {
                 let (most, speed) = (f64::from(burst), f64::from(amount) / per_ms as f64);
                 // A clock that was set back adds nothing.
                 let (left, at) = stored.unwrap_or((most, now));
-                let left = (left + (now - at).max(0) as f64 * speed).min(most);
+                let left = (left + now.saturating_sub(at).max(0) as f64 * speed).min(most);
                 Line { id, left, most: Some(most), speed, ends: 0 }
             }
             Rate::Window { amount, length_ms } => {
@@ -203,6 +203,16 @@ mod tests {
             assert_eq!(book.left(), -6.0);
             let after = book.when(4.0);
             assert_eq!(after, wait, "{text}: a bucket is in debt, a window ends");
+        }
+    }
+
+    #[test]
+    fn no_instant_is_too_far_away() {
+        let (rule, stored) = (rule("4/1s"), r#"{"b1000":[-1e300,-1e300],"t":[[1,9e18]]}"#);
+        for reset_ms in [i64::MIN, i64::MAX] {
+            let told = Budget::Told { remaining: 1, reset_ms };
+            let kept = Book::change(&rule, Some(stored), 1_000, told).unwrap();
+            assert!(Book::open(&rule, Some(&kept), 1_000).unwrap().when(2.0).is_some(), "{kept}");
         }
     }
 

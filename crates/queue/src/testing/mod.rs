@@ -9,6 +9,7 @@
 mod chance;
 pub mod conformance;
 pub mod faulty;
+pub mod fuzz;
 pub mod harness;
 mod kit;
 pub mod model;

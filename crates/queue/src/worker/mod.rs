@@ -37,6 +37,8 @@ pub use group::Group;
 pub(crate) use group::check_permits;
 #[cfg(feature = "testing")]
 pub(crate) use inline::{Attempted, Inline};
+#[cfg(all(unix, feature = "testing"))]
+pub(crate) use isolated::fuzz as fuzz_frames;
 #[cfg(unix)]
 pub use isolated::{Isolation, is_child};
 pub use running::Running;

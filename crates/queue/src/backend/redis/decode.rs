@@ -90,7 +90,9 @@ fn batch(value: Value, now_ms: i64, expires_ms: i64) -> Result<Batch> {
     });
     let mut jobs = jobs.collect::<Result<Vec<_>>>()?;
     for note in notes.chunks_exact(4) {
-        if let Some(job) = jobs.get_mut(note[0] as usize - 1) {
+        // Counted from one.
+        let at = usize::try_from(note[0]).ok().and_then(|place| place.checked_sub(1));
+        if let Some(job) = at.and_then(|at| jobs.get_mut(at)) {
             (job.attempts, job.crashes, job.suspect) = (note[1] as u32, note[2] as u32, note[3] == 1);
         }
     }

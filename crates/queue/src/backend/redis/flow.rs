@@ -120,7 +120,7 @@ fn parts(value: Value) -> Result<impl FnMut() -> Result<Value>> {
     Ok(move || parts.next().ok_or_else(odd))
 }
 
-fn head(value: Value) -> Result<FlowHead> {
+pub(super) fn head(value: Value) -> Result<FlowHead> {
     let mut part = parts(value)?;
     Ok(FlowHead {
         id: decode::id(&decode::bytes(part()?)?)?,
@@ -141,7 +141,7 @@ fn link(value: Value) -> Result<(JobId, Edge)> {
     Ok((decode::id(&bytes[..16])?, letter))
 }
 
-fn node(value: Value) -> Result<FlowNode> {
+pub(super) fn node(value: Value) -> Result<FlowNode> {
     let mut part = parts(value)?;
     let id = decode::id(&decode::bytes(part()?)?)?;
     let about = decode::text(part()?)?;

@@ -88,7 +88,7 @@ pub(super) fn entry(name: String, value: Value, mark: Value) -> Result<Entry> {
     Ok(Entry { name, value: decode::text(value)?, last_ms, fired: fired == "1" })
 }
 
-fn queue(row: Value, counters: &HashMap<String, u64>) -> Result<QueueView> {
+pub(super) fn queue(row: Value, counters: &HashMap<String, u64>) -> Result<QueueView> {
     let mut row = decode::list(row)?.into_iter();
     let mut part = || row.next().unwrap_or(Value::Nil);
     let (name, available, paused) = (decode::text(part())?, decode::number(part())?, decode::text(part())?);

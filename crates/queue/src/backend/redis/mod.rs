@@ -15,6 +15,8 @@ mod eviction;
 mod flow;
 #[cfg(all(test, feature = "testing"))]
 mod flow_tests;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod inspect;
 mod keys;
 mod lease;

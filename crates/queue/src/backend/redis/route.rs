@@ -218,7 +218,7 @@ async fn ask(node: &Node, connection: &mut MultiplexedConnection, question: &red
 }
 
 /// What `CLUSTER SLOTS` answers: who holds the slot, and everybody who is there.
-fn holders(ranges: Vec<Value>, slot: u16, via: &Node) -> Result<(Option<Node>, Vec<Node>)> {
+pub(super) fn holders(ranges: Vec<Value>, slot: u16, via: &Node) -> Result<(Option<Node>, Vec<Node>)> {
     let (mut owner, mut all) = (None, Vec::new());
     for range in ranges {
         let mut parts = decode::list(range)?.into_iter();

@@ -29,7 +29,7 @@ enum Source {
 }
 
 /// Some jobs, and how to go on.
-struct Step {
+pub(super) struct Step {
     ids: Vec<JobId>,
     /// The place behind each; none for a scan.
     places: Vec<Vec<u8>>,
@@ -221,7 +221,7 @@ fn given(filter: &Filter, at: &[u8]) -> Step {
 }
 
 /// The answer of a script that names jobs.
-fn named(value: redis::Value) -> Result<Step> {
+pub(super) fn named(value: redis::Value) -> Result<Step> {
     let mut reply = decode::Reply::of(value)?;
     let next = Some(decode::bytes(reply.next()?)?).filter(|next| !next.is_empty());
     let (mut rest, mut ids, mut places) = (reply.rest(), Vec::new(), Vec::new());

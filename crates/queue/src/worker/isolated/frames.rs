@@ -99,3 +99,21 @@ pub(super) fn size(head: [u8; 4]) -> io::Result<usize> {
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
     Ok(serde_json::from_slice(bytes)?)
 }
+
+/// Frames of any bytes, to either side; see `testing/fuzz.rs`.
+#[cfg(feature = "testing")]
+pub(crate) fn fuzz(data: &[u8]) -> bool {
+    fn same<T: Serialize + DeserializeOwned>(data: &[u8]) -> bool {
+        let Ok(one) = decode::<T>(data) else { return false };
+        let bytes = encode(&one).expect("it is written");
+        let head = bytes[..4].try_into().expect("four bytes");
+        assert_eq!(size(head).expect("not too large"), bytes.len() - 4);
+        let two: T = decode(&bytes[4..]).expect("what was written is read");
+        assert_eq!(encode(&two).expect("it is written"), bytes);
+        true
+    }
+    if let Some(head) = data.first_chunk() {
+        assert!(size(*head).is_ok_and(|size| size <= MAX) || u32::from_be_bytes(*head) as usize > MAX);
+    }
+    same::<Order>(data) | same::<Word>(data)
+}

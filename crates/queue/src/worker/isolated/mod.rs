@@ -15,6 +15,8 @@ mod parent;
 
 pub use child::is_child;
 pub(super) use child::serve;
+#[cfg(feature = "testing")]
+pub(crate) use frames::fuzz;
 pub(super) use parent::Children;
 
 use super::Context;

@@ -8,7 +8,7 @@ mod enqueue;
 mod lease;
 mod look;
 mod place;
-mod settings;
+pub(super) mod settings;
 
 use super::Redis;
 use crate::backend::*;

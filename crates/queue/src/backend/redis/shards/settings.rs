@@ -32,7 +32,7 @@ fn pin_of(json: &str, shards: u8) -> Option<u8> {
 /// The rules of a queue as one shard keeps them. One that is not the queue's own has room for
 /// nothing: whoever does not know yet where the queue lives is refused there, in the very
 /// step of the enqueue.
-fn part_of(json: &str, shard: u8, shards: u8) -> String {
+pub(in crate::backend::redis) fn part_of(json: &str, shard: u8, shards: u8) -> String {
     let Some(mut all) = rules(json) else { return json.to_owned() };
     let whole: Vec<Value> =
         COUNTED.iter().map(|field| all.get(*field).cloned().unwrap_or_default()).collect();
@@ -54,7 +54,7 @@ fn part_of(json: &str, shard: u8, shards: u8) -> String {
 }
 
 /// The rules of the whole queue.
-fn whole_of(mut entry: Entry) -> Entry {
+pub(in crate::backend::redis) fn whole_of(mut entry: Entry) -> Entry {
     let Some(mut all) = rules(&entry.value) else { return entry };
     let Some(Value::Array(whole)) = all.remove(WHOLE) else { return entry };
     for (field, most) in COUNTED.iter().zip(whole) {
