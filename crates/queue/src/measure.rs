@@ -1,4 +1,5 @@
-//! Counters and histograms behind the feature `metrics`; nothing without it.
+//! Counters of what happens outside of any attempt, behind the feature `metrics`; nothing without it.
+//! Attempts are counted by [`Metrics`](crate::middleware::Metrics).
 
 /// Adds to a counter with labels.
 macro_rules! count {
@@ -10,15 +11,4 @@ macro_rules! count {
     };
 }
 
-/// Records a duration, in seconds, in a histogram with labels.
-macro_rules! observe {
-    ($name:literal, $seconds:expr $(, $key:literal => $value:expr)*) => {
-        #[cfg(feature = "metrics")]
-        ::metrics::histogram!($name $(, $key => $value.to_string())*).record($seconds);
-        #[cfg(not(feature = "metrics"))]
-        { let _ = &$seconds; $(let _ = &$value;)* }
-    };
-}
-
-#[allow(unused_imports)]
-pub(crate) use {count, observe};
+pub(crate) use count;

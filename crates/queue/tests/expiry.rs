@@ -1,27 +1,15 @@
 //! What a client and a worker make of unique keys, expiry and full queues: on SQLite in
 //! memory, and on Redis where there is a server.
 
-use legwork::testing::server::TestServer;
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::{Client, Context, Failure, Job, QueueRules, State, Unique, Worker};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
-
-/// One body, a test per backend.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
 
 on_both! {
     a_job_is_not_started_after_its_time

@@ -1,26 +1,14 @@
 //! Several jobs in one call of their handler, each with an outcome of its own.
 
-use legwork::testing::server::TestServer;
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::{Backoff, BatchContext, BatchOptions, Client, Failure, Job, JobId, Policy, State, Worker};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-
-/// One body, a test per backend.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
 
 on_both! {
     each_member_has_its_own_outcome

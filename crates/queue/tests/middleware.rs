@@ -1,9 +1,14 @@
 //! What middlewares see and decide, and what packs payloads: on SQLite in memory, and on
 //! Redis where there is a server.
 
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::backend::JobView;
-use legwork::middleware::{Attempt, Compress, KeyRing, Middleware, Next, Run, Sealed, Signed, Unreadable};
-use legwork::testing::server::TestServer;
+use legwork::middleware::{
+    Attempt, Compress, End, KeyRing, Middleware, Next, Run, Sealed, Signed, Unreadable,
+};
 use legwork::{
     Backoff, Client, Context, Envelope, Failure, Flow, Job, JobId, Policy, State, Unique, WaitError, Worker,
 };
@@ -11,25 +16,11 @@ use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// One body, a test per backend.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
-
 on_both! {
     the_first_one_added_is_the_outermost
     a_refused_enqueue_stores_nothing
     a_panic_ends_an_attempt_and_not_the_worker
+    every_attempt_is_told_with_its_outcome
     what_is_packed_is_opened_on_the_way_back
     a_replaced_payload_is_opened_under_the_id_it_came_to
     a_result_is_sealed_too
@@ -186,6 +177,32 @@ async fn a_panic_ends_an_attempt_and_not_the_worker(plain: Client) {
         assert!(worker.is_ready());
         worker.stop().await;
     }
+}
+
+#[derive(Clone, Default)]
+struct Ends(Log);
+
+impl Middleware for Ends {
+    fn ended(&self, job: &Attempt<'_>, end: &End) {
+        assert!(end.took < Duration::from_secs(20));
+        self.0.lock().unwrap().push(format!("{} {} {}", job.envelope.name, job.attempt, end.outcome));
+        assert_ne!(job.attempt, 2, "a panic here changes nothing");
+    }
+}
+
+async fn every_attempt_is_told_with_its_outcome(plain: Client) {
+    let ends = Ends::default();
+    let fails = |_: Mail, _: Context| async { Err::<String, _>(Failure::retry("not yet")) };
+    let worker = Worker::new(plain.with(ends.clone()), ()).handle(fails).start().await.unwrap();
+    let id = plain.enqueue(mail("ada")).await.unwrap().id;
+    seen(&plain, id, |job| job.state == State::Discarded).await;
+    worker.stop().await;
+    let worker = Worker::new(plain.clone(), ()).handle(send).with(ends.clone()).start().await.unwrap();
+    let id = plain.enqueue(mail("bob")).await.unwrap().id;
+    plain.wait::<Mail>(id).await.unwrap();
+    worker.stop().await;
+    let told = ends.0.lock().unwrap().clone();
+    assert_eq!(told, ["mail.send 1 retryable", "mail.send 2 discarded", "mail.send 1 succeeded"]);
 }
 
 fn all(plain: &Client) -> Client {

@@ -2,27 +2,15 @@
 //! stops, nothing is dropped. `LEGWORK_BAD=10000` says how many are broken (500), with ten
 //! times as many good ones.
 
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::backend::{Backend, Due, EnqueueBatch, Filter, Guard, JobView, NewJob, Record};
-use legwork::testing::server::TestServer;
 use legwork::{Client, ClientOptions, Context, Envelope, Failure, Job, JobId, MAX_PAYLOAD, State, Worker};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-/// One body, a test per backend.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
 
 on_both! {
     broken_records_stop_nobody

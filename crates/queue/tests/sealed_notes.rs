@@ -1,28 +1,16 @@
 //! Progress, steps and cursors of handlers whose client seals: on SQLite in memory, and on
 //! Redis where there is a server.
 
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::backend::{JobView, Note, Outcome, Settle, Settled, Token};
 use legwork::middleware::{KeyRing, Sealed};
-use legwork::testing::server::TestServer;
 use legwork::{Client, Context, Failure, Job, JobId, Policy, State, Worker};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-/// One body, a test per backend.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
 
 on_both! {
     what_a_handler_notes_is_sealed_and_goes_on

@@ -1,27 +1,16 @@
 //! What a handler remembers from one attempt to the next.
 
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::backend::{JobView, Outcome, Settle, Token};
 use legwork::testing::faulty::{Fault, FaultyBackend};
-use legwork::testing::server::TestServer;
 use legwork::{Backoff, Client, ClientOptions, Context, Failure, Job, JobId, Policy, Running, State, Worker};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
 
 on_both! {
     a_step_is_done_once_however_often_the_job_fails

@@ -1,27 +1,15 @@
 //! Traces travel with jobs, over retries and from job to job. On SQLite in memory, and on
 //! Redis where there is a server.
 
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::middleware::{Origin, TraceContext, TraceParent};
-use legwork::testing::server::TestServer;
 use legwork::{Backoff, Client, Context, Failure, Job, JobId, Policy, Worker};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// One body, a test per backend.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
 
 on_both! {
     a_job_without_a_trace_has_none

@@ -1,28 +1,16 @@
 //! Payloads that change their shape: old ones are led to the new, new ones wait for who knows
 //! them. On SQLite in memory, and on Redis where there is a server.
 
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::backend::JobView;
 use legwork::middleware::Unreadable;
-use legwork::testing::server::TestServer;
 use legwork::{Client, Context, Failure, Job, JobId, Running, State, Worker};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-
-/// One body, a test per backend.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
 
 on_both! {
     old_payloads_are_led_to_the_newest

@@ -1,9 +1,12 @@
 //! What a worker makes of what a handler does. On SQLite in memory, and on Redis where
 //! there is a server: the worker's own part is the same.
 
+#[macro_use]
+#[path = "common/both.rs"]
+mod both;
+
 use legwork::backend::{Controlled, JobView};
 use legwork::testing::faulty::{Fault, FaultyBackend};
-use legwork::testing::server::TestServer;
 use legwork::{
     Backoff, Client, ClientOptions, Context, Failure, Group, Job, JobId, Keep, Policy, Running, Scheduler,
     State, WaitError, Worker,
@@ -13,21 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
-
-/// One body, a test per backend.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod on_sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(legwork::Client::connect("sqlite::memory:").await.unwrap()).await;
-            })* }
-        mod on_redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let Some(server) = super::TestServer::start() else { return };
-                super::$name(legwork::Client::connect(&server.url()).await.unwrap()).await;
-            })* }
-    };
-}
 
 on_both! {
     results_come_back_and_errors_are_retried

@@ -64,3 +64,40 @@ pub async fn serve_health(
         .route("/metrics", get(move || std::future::ready(recorder.render())));
     axum::serve(listener, routes).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Recorder;
+    use legwork::{Client, Context, Failure, Job, Worker};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    struct Ping;
+
+    impl Job for Ping {
+        const NAME: &'static str = "ping";
+        type Output = ();
+    }
+
+    async fn ping(_: Ping, _: Context) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn attempts_are_counted_once_and_timed() {
+        let recorder = Recorder::install().unwrap();
+        let jobs = Client::connect("sqlite::memory:").await.unwrap();
+        let worker = Worker::new(jobs.clone(), ()).handle(ping).start().await.unwrap();
+        let id = jobs.enqueue(Ping).await.unwrap().id;
+        jobs.wait::<Ping>(id).await.unwrap();
+        worker.stop().await;
+        let text = recorder.render();
+        for line in [
+            r#"legwork_attempts_total{name="ping",outcome="succeeded"} 1"#,
+            r#"legwork_job_duration_seconds_count{name="ping"} 1"#,
+            r#"legwork_jobs_leased_total{queue="default"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in:\n{text}");
+        }
+    }
+}

@@ -178,6 +178,12 @@ impl Client {
         Client { inner: self.inner.clone(), chain: self.chain.and(middleware) }
     }
 
+    /// This client with one more middleware around those it has.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn around_with(&self, middleware: impl Middleware) -> Client {
+        Client { inner: self.inner.clone(), chain: self.chain.around(middleware) }
+    }
+
     pub(crate) fn subscribers_known(&self) -> &crate::event::Cache {
         &self.inner.subscribers
     }

@@ -11,6 +11,8 @@ mod compress;
 mod fields;
 #[cfg(any(feature = "encrypt", feature = "sign"))]
 mod keys;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod notes;
 #[cfg(feature = "encrypt")]
 mod sealed;
@@ -22,6 +24,8 @@ mod trace;
 pub use compress::Compress;
 #[cfg(any(feature = "encrypt", feature = "sign"))]
 pub use keys::KeyRing;
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use notes::{Noted, Place};
 #[cfg(feature = "encrypt")]
 pub use sealed::Sealed;
@@ -37,6 +41,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A string as JSON text.
 #[cfg(any(feature = "compress", feature = "encrypt", test))]
@@ -251,6 +256,54 @@ pub trait Middleware: Send + Sync + 'static {
     fn span(&self, job: &Attempt<'_>, span: &tracing::Span) {
         let _ = (job, span);
     }
+
+    /// After an attempt, with what became of it and before the backend hears of it: for figures and
+    /// logs. It changes nothing; what it costs, every attempt pays.
+    ///
+    /// ```
+    /// # use legwork::{*, middleware::*}; use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    /// # use serde::{Serialize, Deserialize}; use std::sync::Arc;
+    /// # #[derive(Serialize, Deserialize)] struct Ping;
+    /// # impl Job for Ping { const NAME: &'static str = "ping"; type Output = (); }
+    /// #[derive(Clone, Default)]
+    /// struct Successes(Arc<AtomicU64>);
+    /// impl Middleware for Successes {
+    ///     fn ended(&self, _: &Attempt<'_>, end: &End) {
+    ///         if end.outcome == "succeeded" {
+    ///             self.0.fetch_add(1, Relaxed);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// let seen = Successes::default();
+    /// let jobs = Client::connect("sqlite::memory:").await?.with(seen.clone());
+    /// let worker = Worker::new(jobs.clone(), ()).handle(|_: Ping, _| async { Ok(()) }).start().await?;
+    /// let id = jobs.enqueue(Ping).await?.id;
+    /// jobs.wait::<Ping>(id).await?;
+    /// assert_eq!(seen.0.load(Relaxed), 1);
+    /// # worker.stop().await; Ok(()) }
+    /// ```
+    fn ended(&self, job: &Attempt<'_>, end: &End) {
+        let _ = (job, end);
+    }
+}
+
+/// What became of an attempt; shown with [`Middleware::ended`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct End {
+    /// `succeeded`, `retryable`, `snoozed`, `discarded`, `cancelled`, `handed_back`, `parked` or
+    /// `crashed`; `lost` where the lease was lost and somebody else has the job.
+    pub outcome: &'static str,
+    /// How long it ran, on this worker's clock.
+    pub took: Duration,
+}
+
+impl End {
+    pub(crate) fn new(outcome: &'static str, took: Duration) -> End {
+        End { outcome, took }
+    }
 }
 
 /// An attempt as a middleware sees it; shown with [`Middleware`].
@@ -396,6 +449,13 @@ impl Chain {
         Chain(Some(self.all().iter().cloned().chain([inner]).collect()))
     }
 
+    /// With one more around all others.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn around(&self, outer: impl Middleware) -> Chain {
+        let outer: Arc<dyn Middleware> = Arc::new(outer);
+        Chain(Some([outer].into_iter().chain(self.all().iter().cloned()).collect()))
+    }
+
     pub(crate) fn enqueue(&self, job: &mut Envelope) -> Result<()> {
         if self.is_empty() {
             return Ok(());
@@ -467,12 +527,21 @@ impl Chain {
     }
 
     pub(crate) fn span(&self, job: &Attempt<'_>, span: &tracing::Span) {
+        self.tell("span", |m| m.span(job, span));
+    }
+
+    pub(crate) fn ended(&self, job: &Attempt<'_>, end: &End) {
+        self.tell("ended", |m| m.ended(job, end));
+    }
+
+    /// Tells them what they can only listen to; one that panics costs no job.
+    fn tell(&self, method: &str, one: impl Fn(&dyn Middleware)) {
         if self.is_empty() {
             return;
         }
-        let all = || self.all().iter().for_each(|m| m.span(job, span));
+        let all = || self.all().iter().for_each(|m| one(&**m));
         if let Err(panic) = catch_unwind(AssertUnwindSafe(all)) {
-            tracing::error!(error = %crate::failure::panicked(&*panic), "a middleware's span");
+            tracing::error!(error = %crate::failure::panicked(&*panic), method, "a middleware panicked");
         }
     }
 

@@ -321,8 +321,12 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         let (lanes, pools) = self.lanes();
         let health = Arc::new(Health::new(view.id.clone(), self.settings.poll, pools));
         let (settles, inbox) = mpsc::channel(4_096);
+        #[cfg(feature = "metrics")]
+        let client = self.client.around_with(crate::middleware::Metrics);
+        #[cfg(not(feature = "metrics"))]
+        let client = self.client;
         let engine = Arc::new(Engine {
-            client: self.client,
+            client,
             backend,
             state: self.state,
             handlers: self.handlers,

@@ -10,8 +10,8 @@ use super::{Context, Engine, context};
 use crate::backend::{EXPIRED, LeasedJob, Outcome, Settle, Token};
 use crate::clock::span_ms;
 use crate::failure::panicked;
-use crate::measure::{count, observe};
-use crate::middleware::{self, Run, TraceParent, Unreadable};
+use crate::measure::count;
+use crate::middleware::{self, End, Run, TraceParent, Unreadable};
 use crate::{Envelope, Failure, Policy};
 use serde_json::value::RawValue;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -229,13 +229,13 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
         Ok(running) => supervise(chain.run(&about, running), terms, hold, &engine.abort).await,
     };
     engine.health.running.fetch_sub(1, Ordering::Relaxed);
-    lane.ran(terms.since.elapsed());
-    observe!("legwork_job_duration_seconds", terms.since.elapsed().as_secs_f64(), "name" => envelope.name);
+    let took = terms.since.elapsed();
+    lane.ran(took);
     if !matches!(ended, Ended::Returned(_)) {
         Box::pin(inner.store_last()).await;
     }
     let outcome = ended.outcome(terms, hold, &engine.stop);
-    told(envelope, outcome.as_ref());
+    chain.ended(&about, &End::new(told(outcome.as_ref()), took));
     outcome
 }
 
@@ -349,8 +349,8 @@ fn undecodable(policy: &Policy, error: String) -> Outcome {
     Outcome::Discard { reason: "undecodable".into(), error, keep_ms: policy.keep_discarded.as_ms() }
 }
 
-/// One event an outcome, in one vocabulary.
-fn told(envelope: &Envelope, outcome: Option<&Outcome>) {
+/// One event an outcome, and its name, in one vocabulary.
+fn told(outcome: Option<&Outcome>) -> &'static str {
     let word = match outcome {
         None => "lost",
         Some(Outcome::Succeeded { .. }) => "succeeded",
@@ -375,5 +375,5 @@ fn told(envelope: &Envelope, outcome: Option<&Outcome>) {
         }
     };
     tracing::debug!(outcome = word, "attempt ended");
-    count!("legwork_attempts_total", 1, "name" => envelope.name, "outcome" => word);
+    word
 }
