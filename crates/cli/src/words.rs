@@ -55,11 +55,20 @@ fn pair(big: i64, unit: &str, small: i64, part: &str) -> String {
     }
 }
 
-/// How long ago, or in how long: `3m ago`, `now`, `in 5m`. One unit, for columns.
+/// How long ago, or in how long: `3m ago`, `now`, `in 5m`. One unit, to the nearest, for columns.
 pub(crate) fn relative(ms: i64, now_ms: i64) -> String {
     let away = now_ms.saturating_sub(ms);
-    let long = span(away.saturating_abs());
-    let coarse = long.split(' ').next().unwrap_or_default();
+    let long = away.saturating_abs();
+    let near = |unit: i64| long.saturating_add(unit / 2) / unit * unit;
+    let nearest = [1_000, 60_000, 3_600_000, 86_400_000].map(near);
+    // As many minutes as make an hour are one.
+    let rounded = match nearest {
+        [s, ..] if s < 60_000 => s,
+        [_, m, ..] if m < 3_600_000 => m,
+        [_, _, h, _] if h < 86_400_000 => h,
+        [.., d] => d,
+    };
+    let coarse = span(rounded);
     match away {
         -999..=999 => "now".into(),
         1_000.. => format!("{coarse} ago"),
@@ -103,6 +112,8 @@ mod tests {
         }
         assert_eq!(relative(0, 200_000), "3m ago");
         assert_eq!(relative(200_000, 0), "in 3m");
+        assert_eq!(relative(899_000, 0), "in 15m");
+        assert_eq!(relative(0, 3_599_000), "1h ago");
         assert_eq!(relative(500, 0), "now");
         assert_eq!(relative(i64::MIN, i64::MAX).split(' ').next_back(), Some("ago"));
         assert_eq!(instant(0), "1970-01-01 00:00:00.000Z");

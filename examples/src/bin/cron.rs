@@ -31,10 +31,8 @@ async fn main() -> anyhow::Result<()> {
     });
     scheduler.await?;
     for schedule in jobs.schedules().await? {
-        println!(
-            "{} ({} {}) fired last at {}",
-            schedule.name, schedule.expression, schedule.zone, schedule.last_ms
-        );
+        let ago = jobs.backend().now().await? - schedule.last_ms;
+        println!("{} ({} {}) fired last {ago} ms ago", schedule.name, schedule.expression, schedule.zone);
         jobs.backend().put(Setting::Schedule, &schedule.name, None).await?;
     }
     worker.stop().await;

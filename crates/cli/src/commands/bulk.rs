@@ -42,7 +42,9 @@ pub(super) async fn act(client: &Client, which: Ids, action: Action, out: &mut O
         if out.json && dry_run {
             return out.value(&json!({"matched": count}));
         }
-        let would = format!("{} would be {done}", jobs(count));
+        // Whether the state of each lets it happen is only known when it does.
+        let fit = if count == 1 { "matches" } else { "match" };
+        let would = format!("{} {fit} and would be {done} where their state allows it", jobs(count));
         if dry_run {
             out.line(would);
             return Ok(());
@@ -68,7 +70,11 @@ pub(super) async fn act(client: &Client, which: Ids, action: Action, out: &mut O
             }
         }
         if filter.cursor.is_none() {
-            return tell(&sum, done, out);
+            tell(&sum, done, out)?;
+            return match sum.done + sum.requested == 0 && sum.matched > 0 {
+                true => Err(Problem::new(Exit::Failed, "refused", format!("{verb}: none could be {done}"))),
+                false => Ok(()),
+            };
         }
     }
 }

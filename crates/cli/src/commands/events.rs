@@ -17,7 +17,7 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
         out.line("no subscribers yet");
         return Ok(());
     }
-    let mut table = out.table(&["topics", "job", "queue"]);
+    let mut table = out.table(&["TOPICS", "JOB", "QUEUE"]);
     for subscriber in &all {
         table.add_row([&subscriber.pattern, &subscriber.job, &subscriber.queue].map(|text| shown(text)));
     }

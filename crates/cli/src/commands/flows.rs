@@ -24,7 +24,7 @@ pub(super) async fn list(client: &Client, limit: usize, out: &mut Out) -> Done {
         return Ok(());
     }
     let now_ms = client.backend().now().await?;
-    let mut table = out.table(&["flow", "state", "ended", "failed", "started", "name"]);
+    let mut table = out.table(&["FLOW", "STATE", "ENDED", "FAILED", "STARTED", "NAME"]);
     for flow in &all {
         table.add_row([
             Cell::new(flow.id),

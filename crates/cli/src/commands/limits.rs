@@ -6,9 +6,10 @@ use crate::problem::Problem;
 use crate::words::relative;
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
-use legwork::backend::LimitView;
+use legwork::backend::{LimitView, Setting};
 use legwork::{Client, Limit, Rate};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Limits {
@@ -117,20 +118,39 @@ pub(super) async fn act(client: &Client, what: Limits, out: &mut Out) -> Done {
     Ok(())
 }
 
+/// The queues that are whole under a limit, with its name.
+async fn queues_under(client: &Client) -> legwork::Result<BTreeMap<String, String>> {
+    let all = client.backend().settings(Setting::Queue).await?.entries;
+    let limit = |value: &str| Some(serde_json::from_str::<Value>(value).ok()?["limit"].as_str()?.to_owned());
+    Ok(all
+        .into_iter()
+        .filter_map(|entry| Some((limit(&entry.value)?, entry.name)))
+        .map(|(l, q)| (q, l))
+        .collect())
+}
+
 pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
     let (seen, rules) = (client.snapshot().await?, client.limits().await?);
+    let under = queues_under(client).await?;
     let held: Vec<(&String, &LimitView)> =
         seen.queues.values().flat_map(|q| q.limits.iter().map(move |l| (&q.name, l))).collect();
     if out.json {
         let rules: Vec<_> = rules.iter().map(|(name, rule)| json!({"limit": name, "rule": rule})).collect();
         let held: Vec<_> = held.iter().map(|(queue, l)| json!({"queue": queue, "held": l})).collect();
-        return out.value(&json!({"rules": rules, "in_use": held}));
+        return out.value(&json!({"rules": rules, "queues": under, "in_use": held}));
     }
     for (name, rule) in &rules {
         out.line(format!("{name}: {rule}"));
     }
+    for (queue, limit) in &under {
+        out.line(format!("queue {queue}: under the limit {limit}"));
+    }
     if held.is_empty() {
-        out.line(if rules.is_empty() { "no limits" } else { "nothing waits under a limit" });
+        out.line(if rules.is_empty() && under.is_empty() {
+            "no limits"
+        } else {
+            "nothing waits under a limit"
+        });
         return Ok(());
     }
     let mut table = out.table(&["QUEUE", "LIMIT", "IN USE", "WAITING", "LEFT", "NEXT"]);

@@ -60,8 +60,12 @@ async fn a_filter_is_acted_on_when_it_is_confirmed() {
     tagged(&world.client, "old", "8").await;
     let stays = tagged(&world.client, "new", "9").await;
     let ran = world.cli(&["cancel", "--tag", "old"]);
-    assert_eq!(ran.bad(2), "cancel: 2 jobs would be cancelled; say --yes to do it");
-    assert_eq!(world.cli(&["cancel", "--tag", "old", "--dry-run"]).good(), "2 jobs would be cancelled\n");
+    assert_eq!(
+        ran.bad(2),
+        "cancel: 2 jobs match and would be cancelled where their state allows it; say --yes to do it"
+    );
+    let would = "2 jobs match and would be cancelled where their state allows it\n";
+    assert_eq!(world.cli(&["cancel", "--tag", "old", "--dry-run"]).good(), would);
     assert_eq!(world.json(&["cancel", "--tag", "old", "--dry-run"])["matched"], 2);
     assert_eq!(world.state(one).await, State::Available, "nothing has been done");
     assert_eq!(world.cli(&["cancel", "--tag", "old", "--yes"]).good(), "2 of 2 jobs cancelled\n");
@@ -71,6 +75,13 @@ async fn a_filter_is_acted_on_when_it_is_confirmed() {
         (&told["matched"], &told["done"], &told["refused"]["cancelled"]),
         (&3.into(), &1.into(), &2.into())
     );
+    let none = world.cli(&["cancel", "--tag", "old", "--yes"]);
+    assert_eq!(
+        (none.code, none.out.as_str()),
+        (1, "0 of 2 jobs cancelled, 2 refused: cancelled\n"),
+        "{none:?}"
+    );
+    assert_eq!(none.bad(1), "cancel: none could be cancelled");
     assert!(world.cli(&["retry"]).bad(2).contains("which jobs?"));
     let filter = Filter { state: Some(State::Discarded), ..Filter::default() };
     assert_eq!(world.client.act(&filter, Action::Retry).await.expect("acted").done, 1);

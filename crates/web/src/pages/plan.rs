@@ -51,7 +51,9 @@ struct Row {
 pub(super) struct Draft {
     #[serde(default)]
     id: String,
+    #[serde(default)]
     day: String,
+    #[serde(default)]
     name: String,
     #[serde(default)]
     km: String,
