@@ -29,6 +29,8 @@ async fn what_waits_says_by_what() {
         "queue default: under the limit all\n"
     );
     let told = world.json(&["limits"]);
+    assert_eq!(told["queues"], serde_json::json!({"default": "all"}));
+    assert!(world.cli(&["limits"]).good().contains("queue default: under the limit all\n"));
     let held: Vec<_> = told["in_use"].as_array().expect("a list").iter().map(|l| &l["held"]).collect();
     assert_eq!((&held[0]["limit"], &held[0]["left"]), (&"all".into(), &5.into()));
     assert_eq!((&held[1]["limit"], &held[1]["waiting"]), (&"site/7".into(), &1.into()));
