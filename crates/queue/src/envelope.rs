@@ -201,6 +201,14 @@ pub(crate) fn nesting(json: &str) -> usize {
     deepest
 }
 
+/// Name and queue of a header that says nothing else, as most do: what a name may be needs no
+/// unescaping. Anything else is for a reader of JSON.
+fn brief(header: &[u8]) -> Option<(&str, &str)> {
+    let inner = std::str::from_utf8(header).ok()?.strip_prefix(r#"{"v":1,"n":""#)?.strip_suffix(r#""}"#)?;
+    let (name, queue) = inner.split_once(r#"","q":""#).unwrap_or((inner, "default"));
+    (crate::name::is_allowed(name) && crate::name::is_allowed(queue)).then_some((name, queue))
+}
+
 fn is_one(cost: &u32) -> bool {
     *cost == 1
 }
@@ -222,11 +230,15 @@ impl Envelope {
     }
 
     pub(crate) fn from_raw(name: &str, payload: Box<RawValue>) -> Envelope {
+        Envelope::of(JobId::new(), name, "default", payload)
+    }
+
+    fn of(id: JobId, name: &str, queue: &str, payload: Box<RawValue>) -> Envelope {
         Envelope {
-            id: JobId::new(),
+            id,
             name: name.into(),
             version: 1,
-            queue: "default".into(),
+            queue: queue.into(),
             priority: 5,
             payload,
             unique: None,
@@ -366,6 +378,11 @@ impl Envelope {
     pub fn decode(id: JobId, record: &[u8]) -> Result<Envelope, Error> {
         let broken = |what: &str| Error::corrupt(format!("envelope: {what}"));
         let split = record.iter().position(|b| *b == b'\n').ok_or_else(|| broken("no header line"))?;
+        if let Some((name, queue)) = brief(&record[..split]) {
+            let payload = serde_json::from_slice(&record[split + 1..])
+                .map_err(|e| broken(&format!("the payload is not JSON: {e}")))?;
+            return Ok(Envelope::of(id, name, queue, payload));
+        }
         let header: Header = serde_json::from_slice(&record[..split])
             .map_err(|e| broken(&format!("the header is not what it must be: {e}")))?;
         if header.v != FORMAT {
@@ -409,6 +426,22 @@ impl Envelope {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_short_header_says_what_any_reader_of_json_finds_in_it() {
+        let shown = |header: &str| {
+            let envelope = Envelope::decode(JobId::from_bytes([7; 16]), format!("{header}\n[1]").as_bytes());
+            format!("{envelope:?}")
+        };
+        for rest in ["", ",\"q\":\"b-2\"", ",\"q\":\"B\"", ",\"q\":\"\"", ",\"p\":3", ",\"q\":\"a\",\"p\":3"]
+        {
+            for name in ["a.b", "", "A", "a\\u0062", "é"] {
+                let header = format!("{{\"v\":1,\"n\":\"{name}\"{rest}}}");
+                assert_eq!(shown(&header), shown(&format!(" {header}")), "{header}");
+            }
+        }
+        assert!(brief(b"{\"v\":1,\"n\":\"a.b\",\"q\":\"c\"}").is_some());
+    }
 
     proptest! {
         #[test]

@@ -2,8 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
+
+/// Bits of an id that count within a millisecond, from a random number below half of them.
+const COUNT: u32 = 18;
+/// An id is newer than the last one, but not where the clock was set back by more than this.
+const BACK_MS: u64 = 10_000;
+
+/// What the newest id of this process begins with: milliseconds, and the count.
+static NEWEST: AtomicU64 = AtomicU64::new(0);
+
+/// How many random numbers have been drawn.
+static DRAWN: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// Keys of a hash, at random: of a number that is met once it makes random bits, without a
+    /// call of the system for every id.
+    static RANDOM: RandomState = RandomState::new();
+}
 
 /// The id of a job: a UUIDv7 that the client makes before the first send, so that an
 /// enqueue whose reply was lost can be repeated. Its last byte names the shard, any where
@@ -27,7 +47,21 @@ impl JobId {
     /// ```
     #[allow(clippy::new_without_default)]
     pub fn new() -> JobId {
-        JobId(Uuid::now_v7())
+        let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let random = RANDOM.with(|keys| keys.hash_one(DRAWN.fetch_add(1, Relaxed)));
+        let start = ms << COUNT | random >> (64 - COUNT + 1);
+        let next = |last: u64| match last >> COUNT > ms + BACK_MS {
+            true => start,
+            false => start.max(last + 1),
+        };
+        let place = next(NEWEST.fetch_update(Relaxed, Relaxed, |last| Some(next(last))).unwrap_or_default());
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&(place >> COUNT).to_be_bytes()[2..]);
+        bytes[6] = 0x70 | (place >> 14) as u8 & 0x0f;
+        bytes[7] = (place >> 6) as u8;
+        bytes[8] = 0x80 | place as u8 & 0x3f;
+        bytes[9..].copy_from_slice(&random.to_be_bytes()[1..]);
+        JobId(Uuid::from_bytes(bytes))
     }
 
     /// A fresh id that lives in the shard given.
@@ -143,6 +177,22 @@ impl FromStr for JobId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_a_process_differ_and_grow() {
+        let some = || (0..20_000).map(|_| JobId::new()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(some)).collect();
+        let mut all: Vec<Vec<JobId>> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(all.iter().all(|ids| ids.is_sorted()), "those of a thread grow");
+        let one = all[0][0];
+        assert_eq!((one.0.get_version_num(), one.0.get_variant()), (7, uuid::Variant::RFC4122));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+        assert!((now - 60_000..=now).contains(&one.created_ms().unwrap()));
+        let all: std::collections::HashSet<JobId> = all.drain(..).flatten().collect();
+        assert_eq!(all.len(), 80_000);
+        let tails: std::collections::HashSet<&[u8]> = all.iter().map(|id| &id.as_bytes()[9..]).collect();
+        assert_eq!(tails.len(), 80_000, "their random bits alone tell them apart");
+    }
 
     #[test]
     fn keys_spread_and_tags_keep_them_together() {

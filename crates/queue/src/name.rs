@@ -27,14 +27,18 @@ pub fn check_job_name(text: &str) -> Result<(), Error> {
     check("job name", text)
 }
 
-pub(crate) fn check(field: &str, text: &str) -> Result<(), Error> {
-    const ALLOWED: &str = "1 to 64 of a-z 0-9 _ . - and a letter or digit first";
+/// Whether a text is in the grammar of names.
+pub(crate) fn is_allowed(text: &str) -> bool {
     let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let ok = !text.is_empty()
+    !text.is_empty()
         && text.len() <= 64
         && plain(text.as_bytes()[0])
-        && text.bytes().all(|c| plain(c) || matches!(c, b'_' | b'.' | b'-'));
-    if ok {
+        && text.bytes().all(|c| plain(c) || matches!(c, b'_' | b'.' | b'-'))
+}
+
+pub(crate) fn check(field: &str, text: &str) -> Result<(), Error> {
+    const ALLOWED: &str = "1 to 64 of a-z 0-9 _ . - and a letter or digit first";
+    if is_allowed(text) {
         return Ok(());
     }
     let shown: String = text.chars().take(70).collect();

@@ -102,6 +102,8 @@ impl Drop for Permit {
 pub(super) enum Turn {
     Now(Permit),
     Later(Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>, Arc<Permits>),
+    /// It has come already.
+    Over,
 }
 
 impl Turn {
@@ -120,10 +122,23 @@ impl Turn {
         }
     }
 
+    /// Whether it has come. One that has is not looked at again.
+    pub(super) fn look(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
+        let Turn::Later(later, of) = self else {
+            let Turn::Now(permit) = std::mem::replace(self, Turn::Over) else { return Poll::Ready(None) };
+            return Poll::Ready(Some(permit));
+        };
+        later
+            .as_mut()
+            .poll(cx)
+            .map(|permit| permit.map(|permit| Permit { inner: Some(permit), of: of.clone() }))
+    }
+
     pub(super) async fn come(self) -> Option<Permit> {
         match self {
             Turn::Now(permit) => Some(permit),
             Turn::Later(later, of) => later.await.map(|permit| Permit { inner: Some(permit), of }),
+            Turn::Over => None,
         }
     }
 }
@@ -135,7 +150,7 @@ mod tests {
     fn take(permits: &Arc<Permits>) -> Option<Permit> {
         match Turn::at(permits) {
             Turn::Now(permit) => Some(permit),
-            Turn::Later(..) => None,
+            _ => None,
         }
     }
 

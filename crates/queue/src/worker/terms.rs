@@ -22,9 +22,9 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) fn of(envelope: &Envelope, policy: &Policy, attempt: u32) -> Terms {
+    pub(super) fn of(envelope: &Envelope, policy: &Policy, attempt: u32, since: Instant) -> Terms {
         Terms {
-            since: Instant::now(),
+            since,
             attempt,
             max_attempts: envelope.max_attempts.unwrap_or(policy.max_attempts).max(1),
             max_crashes: envelope.max_crashes.unwrap_or(policy.max_crashes),

@@ -69,15 +69,13 @@ impl Redis {
             call.arg(queue).arg(state.as_str()).arg(all.len()).arg(STEP);
             let mut rest = decode::Reply::of(self.run(&scripts::KEPT, &call).await?)?.rest();
             let before = all.len();
-            while let (Some(list), Some(entry), Some(bytes), Some(watched)) =
-                (rest.next(), rest.next(), rest.next(), rest.next())
+            while let (Some(list), Some(entry), Some(at), Some(bytes), Some(watched)) =
+                (rest.next(), rest.next(), rest.next(), rest.next(), rest.next())
             {
-                let entry = decode::bytes(entry)?;
-                let at = entry.get(16..).and_then(|at| std::str::from_utf8(at).ok()?.parse().ok());
                 all.push(Kept {
                     list: decode::bytes(list)?,
-                    ended_ms: at.unwrap_or_default(),
-                    entry,
+                    ended_ms: decode::number(at)?,
+                    entry: decode::bytes(entry)?,
                     bytes: decode::number(bytes)?.max(0) as u64,
                     watched: decode::number(watched)? == 1,
                 });

@@ -5,10 +5,6 @@ local state, wanted, want = ARGV[2], ARGV[3], tonumber(ARGV[5])
 local from, after = string.match(ARGV[4], '^(%d+):(.*)$')
 from = tonumber(from) or math.huge
 
-local function ended(entry)
-  return tonumber(string.sub(entry, 17))
-end
-
 -- How many entries at the tail of a list ended later than the page begins.
 local function later(list)
   local low, high = 0, call('LLEN', list)
@@ -37,7 +33,7 @@ for _, list in ipairs(call('ZRANGE', fls, 0, -1)) do
           more, skip, entries = true, nil, {}
           break -- enough, and nobody of the same instant is left out
         elseif when < from or (when == from and before(entry, after)) then
-          all[#all + 1], got, at = entry, got + 1, when
+          all[#all + 1], got, at = { string.sub(entry, 1, 16), when }, got + 1, when
         end
       end
       skip = skip and skip + #entries
@@ -45,16 +41,15 @@ for _, list in ipairs(call('ZRANGE', fls, 0, -1)) do
   end
 end
 table.sort(all, function(a, b)
-  local x, y = ended(a), ended(b)
-  if x ~= y then
-    return x > y
+  if a[2] ~= b[2] then
+    return a[2] > b[2]
   end
-  return before(b, a)
+  return before(b[1], a[1])
 end)
 local reply = { 'ok', '' }
 for i = 1, math.min(#all, want) do
-  local id = string.sub(all[i], 1, 16)
-  reply[#reply + 1], reply[#reply + 2] = id, string.sub(all[i], 17) .. ':' .. id
+  local id, at = unpack(all[i])
+  reply[#reply + 1], reply[#reply + 2] = id, text(at) .. ':' .. id
 end
 reply[2] = (more or #all > want) and reply[#reply] or ''
 return reply

@@ -38,10 +38,16 @@ end
 local function finished(id, kept)
   local at, keep, queue, result = string.match(kept, '^%+(%d+) (%d+) (%S+)\n(.*)$')
   if at then
-    return { s = 'succeeded', at = tonumber(at), k = tonumber(keep), q = queue, res = result }, call('HGET', jobs, id) or ''
+    return { s = 'succeeded', at = tonumber(at), k = tonumber(keep), q = queue, short = result == '' }, call('HGET', jobs, id) or ''
   end
   local stop = string.find(kept, '\n', 1, true)
   return cjson.decode(string.sub(kept, 1, stop - 1)), string.sub(kept, stop + 1)
+end
+
+-- When a job of a list of finished jobs ended: its entry says so behind the id, or where there
+-- is nothing the job itself, which is short then.
+local function ended(entry)
+  return tonumber(#entry > 16 and string.sub(entry, 17) or string.match(call('HGET', fin, entry) or '', '^%+(%d+)')) or 0
 end
 
 -- Forgets finished jobs; how many there were.

@@ -7,13 +7,15 @@ local function decoded(json)
 end
 
 -- The rule of a name, or of a key NAME/KEY, which may have one of its own.
+local some_own
 local function rule_of(key)
   if not rules[key] then
     local name = string.match(key, '^[^/]*')
     if name == 'serial' then
       rules[key] = { concurrency = 1 }
     else
-      local own = (name == key or call('HEXISTS', lim, '/') == 1) and call('HGET', P .. 'set:limit', key)
+      some_own = some_own or call('HEXISTS', lim, '/')
+      local own = (name == key or some_own == 1) and call('HGET', P .. 'set:limit', key)
       rules[key] = own and decoded(own) or name ~= key and rule_of(name) or {}
     end
   end

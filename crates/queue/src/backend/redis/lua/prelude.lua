@@ -7,7 +7,7 @@
 --   pk:NAME list of parked ids; w:QUEUE:KEY, k:QUEUE, ring:QUEUE, cool:QUEUE: see ring.lua
 --   set:KIND hash name -> JSON, of settings
 --   ix:TERM zset of ids, of the index (index.lua)
---   fl:QUEUE:STATE:KEEP list of finished ids, each with its instant, lane:LANE string
+--   fl:QUEUE:STATE:KEEP list of finished ids, see ended in job.lua, lane:LANE string
 --   fw: fn: fg: fo: fr: fx: of a flow and fd: ft: fp: of its nodes, see flow.lua
 -- Numbers of more than 14 digits (tokens) travel as text: cjson would round them.
 local jobs, meta, due, lease, batch, last, grace, uniq, parked, n, ghost, gn, fin, fls,

@@ -9,7 +9,7 @@ local left, gone = tonumber(ARGV[2]), 0
 for _, list in ipairs(call('ZRANGEBYSCORE', fls, '-inf', now, 'LIMIT', 0, 100)) do
   local queue, state, keep = string.match(string.sub(list, #P + 1), '^fl:([^:]+):(%a+):(%d+)$')
   local entries, old = call('LRANGE', list, 0, math.min(left, 1000) - 1), {}
-  while left > 0 and entries[#old + 1] and string.sub(entries[#old + 1], 17) + keep <= now do
+  while left > 0 and entries[#old + 1] and ended(entries[#old + 1]) + keep <= now do
     old[#old + 1] = string.sub(entries[#old + 1], 1, 16)
     left = left - 1
   end
@@ -21,7 +21,7 @@ for _, list in ipairs(call('ZRANGEBYSCORE', fls, '-inf', now, 'LIMIT', 0, 100)) 
   end
   local head = call('LINDEX', list, 0)
   if head then
-    call('ZADD', fls, string.sub(head, 17) + keep, list)
+    call('ZADD', fls, ended(head) + keep, list)
   else
     call('ZREM', fls, list)
   end

@@ -10,7 +10,7 @@ local function redrive(id, kept)
     return { 'duplicate', other }
   end
   local list = P .. 'fl:' .. head.q .. ':' .. head.s .. ':' .. text(head.k)
-  call('LREM', list, 1, id .. text(head.at))
+  call('LREM', list, 1, head.short and id or id .. text(head.at))
   call('HDEL', fin, id)
   count(head.q, head.s, -1)
   call('HSET', jobs, id, record)

@@ -28,11 +28,13 @@ local function ring(queue, keys)
   end
 end
 
--- Asks the keys of a governed lane for their type.
+-- Asks the keys of a governed lane for their type, once a queue.
+local touched = {}
 local function touch_keys(queue, limit)
-  if limit == '' then
+  if limit == '' or touched[queue] then
     return
   end
+  touched[queue] = true
   touch('HLEN', gov)
   touch('SCARD', P .. 'k:' .. queue)
   touch('LLEN', P .. 'ring:' .. queue)

@@ -8,7 +8,7 @@ local function keep_all(plan)
   local head, results = '+' .. at .. ' ' .. text(plan.keep) .. ' ' .. plan.queue .. '\n', plan.results
   for k, id in ipairs(plan.ids) do
     heads[2 * k - 1], heads[2 * k] = id, results and head .. ARGV[results + k] or head
-    entries[k] = id .. at
+    entries[k] = results and id .. at or id
   end
   call('HSET', fin, unpack(heads))
   if call('RPUSH', plan.list, unpack(entries)) == plan.size then
@@ -16,8 +16,8 @@ local function keep_all(plan)
   end
   local over = (call('HGET', n, plan.queue .. '\0succeeded') or 0) + plan.size - MOST_KEPT
   local old = over > 0 and call('LPOP', plan.list, math.min(over, 1000)) or {}
-  for k, entry in ipairs(old) do
-    old[k] = string.sub(entry, 1, 16)
+  for k = 1, #old do
+    old[k] = #old[k] > 16 and string.sub(old[k], 1, 16) or old[k]
   end
   if #old > 0 then
     call('HDEL', fin, unpack(old))

@@ -6,7 +6,7 @@ local function keep_here(queue, keep, ids, results)
   local head = '+' .. at .. ' ' .. text(keep) .. ' ' .. queue .. '\n'
   for i, id in ipairs(ids) do
     heads[2 * i - 1], heads[2 * i] = id, head .. (results[i] or '')
-    entries[i] = id .. at
+    entries[i] = results[i] and id .. at or id
   end
   call('HSET', fin, unpack(heads))
   keep_all(queue, 'succeeded', keep, entries)

@@ -44,7 +44,9 @@ local function taken(at, queue, prio)
     hold(unique, id, scope)
   end
   call('HSET', jobs, id, rec)
-  local h = string.byte(rec) == 42 and header(rec) or {}
+  -- A key alone is told beside the record: its header is read for tags, metadata, a unique key.
+  local marked = string.byte(rec) == 42 and (unique ~= '' or string.find(rec, '"g":[', 1, true) or string.find(rec, '"d":{', 1, true))
+  local h = marked and header(rec) or {}
   if h.g or h.d then
     index(id, h)
   end
@@ -58,6 +60,8 @@ local function taken(at, queue, prio)
   else
     push('RPUSH', id, m, queue, prio, h)
   end
-  remember(id, m)
+  if next(m) then
+    remember(id, m)
+  end
   return '.'
 end
