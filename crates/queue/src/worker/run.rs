@@ -15,6 +15,7 @@ use crate::middleware::{self, End, Run, TraceParent, Unreadable};
 use crate::{Envelope, Failure, Policy};
 use serde_json::value::RawValue;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -75,18 +76,9 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
     let (keyed, outcome) = match &permit {
         None => (is_keyed(&job), interrupted(&hold)),
         Some(_) if last_chance && !Box::pin(engine.isolate(token)).await => (is_keyed(&job), Some(later())),
-        Some(_) => match begin(&engine, &by, &job, &hold) {
+        Some(_) => match start(&engine, &by, &job, &hold, lane) {
             Err((keyed, outcome)) => (keyed, Some(outcome)),
-            Ok(begun) => {
-                let (keyed, trace, span) = (begun.inner.envelope.keyed(), begun.trace, begun.span.clone());
-                let attempt = attempt(&engine, &job, begun, &hold, lane);
-                // On the heap: the task itself is moved about while it is made and ended.
-                let outcome = match trace {
-                    None => Box::pin(attempt.instrument(span)).await,
-                    some => Box::pin(middleware::scope(some, attempt).instrument(span)).await,
-                };
-                (keyed, outcome)
-            }
+            Ok((keyed, attempt)) => (keyed, attempt.await),
         },
     };
     if let Err(stuck) = hold.claim() {
@@ -98,7 +90,7 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
             let done = Done { item: Settle { token, id, outcome, keyed }, place: hold.place };
             if let Err(TrySendError::Full(done)) = engine.settles.try_send(done) {
                 // Fails only when the settler is gone, and then the lease will run out.
-                let _ = engine.settles.send(done).await;
+                let _ = Box::pin(engine.settles.send(done)).await;
             }
         }
         None => engine.let_go(std::iter::once((token, hold.place))),
@@ -143,6 +135,28 @@ struct Begun {
     running: std::thread::Result<Run<'static>>,
     span: tracing::Span,
     trace: Option<TraceParent>,
+}
+
+/// Begins an attempt; what drives it to its end lies on the heap, for the task itself is moved
+/// about while it is made and ended.
+#[allow(clippy::type_complexity)]
+fn start<'a, S: Clone + Send + Sync + 'static>(
+    engine: &'a Engine<S>,
+    by: &Leased,
+    job: &'a LeasedJob,
+    hold: &'a Arc<Hold>,
+    lane: &'a super::Lane,
+) -> Result<(bool, Pin<Box<dyn Future<Output = Option<Outcome>> + Send + 'a>>), (bool, Outcome)> {
+    let begun = begin(engine, by, job, hold)?;
+    let (keyed, trace, span) = (begun.inner.envelope.keyed(), begun.trace, begun.span.clone());
+    let attempt = attempt(engine, job, begun, hold, lane);
+    Ok((
+        keyed,
+        match trace {
+            None => Box::pin(attempt.instrument(span)),
+            some => Box::pin(middleware::scope(some, attempt).instrument(span)),
+        },
+    ))
 }
 
 /// From the record to the call of the handler; or what becomes of a job that does not come to

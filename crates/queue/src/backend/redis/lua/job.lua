@@ -15,7 +15,11 @@ end
 -- priority and limit key where the header does not tell, o whether it has steps or a cursor, y
 -- whether its worker has seen the cancel request.
 local function memo(id)
-  local good, m = pcall(cjson.decode, call('HGET', meta, id) or '{}')
+  local json = call('HGET', meta, id)
+  if not json then
+    return {}
+  end
+  local good, m = pcall(cjson.decode, json)
   return good and type(m) == 'table' and m or {}
 end
 
