@@ -4,6 +4,7 @@ use crate::parse;
 use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use legwork::backend::redis::Role;
 use legwork::{JobId, LimitKey, State};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -230,6 +231,23 @@ Example: legwork outbox sqlite:app.db")]
     #[command(after_help = "Example: legwork stats --json")]
     Stats,
 
+    /// Prints the ACL lines of a Redis account for one role or several
+    #[command(after_help = "\
+Roles: producer, worker, scheduler, viewer, operator, migrator. Nothing is connected to: the URL says
+the namespace, and what else the account needs (?scripts=functions, ?durability=…, sentinels, a cluster).
+The scripts of this version are named one by one: set the lines of a new version, with --add while
+the old one still runs, before its programs start.
+Example: legwork --url 'redis://h?ns=shop' acl worker --password-hash $(printf %s \"$PW\" | sha256sum | cut -c1-64)")]
+    Acl(Acl),
+
+    /// Prepares a namespace in Redis: its version, and the functions of ?scripts=functions
+    #[command(after_help = "Example: legwork --url redis://migrator@localhost migrate")]
+    Migrate {
+        /// Removes the functions of other versions; when no program uses them any more
+        #[arg(long)]
+        tidy: bool,
+    },
+
     /// Prints a completion script for a shell
     #[command(
         after_help = "Example: legwork completions bash > ~/.local/share/bash-completion/completions/legwork"
@@ -238,6 +256,25 @@ Example: legwork outbox sqlite:app.db")]
         /// The shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Acl {
+    /// What the account is for
+    #[arg(value_name = "ROLE", required = true, value_parser = parse::role)]
+    pub(crate) roles: Vec<Role>,
+    /// The server's version
+    #[arg(long, value_name = "X.Y", default_value = "7.0", value_parser = parse::version)]
+    pub(crate) server_version: (u32, u32),
+    /// The account's name, else legwork-ROLE
+    #[arg(long, value_name = "NAME", value_parser = parse::user)]
+    pub(crate) user: Option<String>,
+    /// The SHA-256 of its password, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", value_parser = parse::sha256)]
+    pub(crate) password_hash: Option<String>,
+    /// Adds to what the account may do already, for as long as two versions run
+    #[arg(long)]
+    pub(crate) add: bool,
 }
 
 #[derive(Debug, Subcommand)]

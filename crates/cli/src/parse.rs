@@ -2,6 +2,7 @@
 //! allowed.
 
 use chrono::{DateTime, Utc};
+use legwork::backend::redis::Role;
 use legwork::{JobId, LimitKey, State};
 use std::time::Duration;
 
@@ -9,6 +10,37 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(3_652 * 86_400);
 
 type Parsed<T> = Result<T, String>;
+
+pub(crate) fn role(text: &str) -> Parsed<Role> {
+    text.parse().map_err(|e: legwork::Error| e.to_string())
+}
+
+/// Major and minor number of a Redis; what follows is not asked for.
+pub(crate) fn version(text: &str) -> Parsed<(u32, u32)> {
+    let mut parts = text.splitn(3, '.').map(str::parse);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor)), None | Some(Ok(_))) if major < 100 && minor < 100 => {
+            Ok((major, minor))
+        }
+        _ => Err(format!("server version: {text:?} is none; use X.Y, as 7.2")),
+    }
+}
+
+pub(crate) fn user(text: &str) -> Parsed<String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    match text {
+        "" => Err("user: is empty; use letters, digits, . _ and -".into()),
+        _ if text.chars().all(good) => Ok(text.into()),
+        _ => Err(format!("user: {text:?}: use letters, digits, . _ and -")),
+    }
+}
+
+pub(crate) fn sha256(text: &str) -> Parsed<String> {
+    let hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    // Not shown: it might be the password itself.
+    hex.then(|| text.to_lowercase())
+        .ok_or("password hash: is not a SHA-256; use 64 hexadecimal digits".into())
+}
 
 pub(crate) fn queue(text: &str) -> Parsed<String> {
     legwork::check_queue_name(text).map_err(|e| e.to_string())?;

@@ -116,6 +116,7 @@ mod client;
 mod clock;
 #[cfg(feature = "cron")]
 pub mod cron;
+mod durability;
 mod envelope;
 mod error;
 mod event;
@@ -151,6 +152,7 @@ pub use client::{
     Versions, WaitError,
 };
 pub use clock::{Clock, ManualClock};
+pub use durability::Durability;
 pub use envelope::{Envelope, MAX_PAYLOAD};
 pub use error::{Error, Result};
 pub use event::{Event, Publish, Published, Subscriber};

@@ -1,5 +1,6 @@
 //! One command, one function; one concern, one file.
 
+mod accounts;
 mod bulk;
 mod cancel;
 mod control;
@@ -42,8 +43,10 @@ type Done = Result<(), Problem>;
 
 /// Checks what can be checked without a queue, connects, and does what was asked.
 pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
-    if let Command::Completions { shell } = args.command {
-        return completions(shell, out);
+    match &args.command {
+        Command::Completions { shell } => return completions(*shell, out),
+        Command::Acl(account) => return accounts::print(args.url.as_deref(), account, out),
+        _ => {}
     }
     let url = args.url.as_deref().filter(|url| !url.trim().is_empty()).ok_or_else(|| {
         Problem::new(
@@ -53,6 +56,7 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
         )
     })?;
     match &mut args.command {
+        Command::Migrate { tidy } => return accounts::migrate(url, *tidy, out).await,
         Command::Enqueue(what) => enqueue::check(what)?,
         Command::Retry(which) | Command::Cancel(Cancel { ids: which, .. }) | Command::Discard(which) => {
             bulk::check(which)?;
@@ -100,6 +104,8 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Outbox { database, hand_over } => outbox::tell(client, &database, hand_over, out).await,
         Command::Stats => stats::tell(client, out).await,
         Command::Completions { shell } => completions(shell, out),
+        // They connect to no queue, or in their own way.
+        Command::Acl(_) | Command::Migrate { .. } => Ok(()),
     }
 }
 

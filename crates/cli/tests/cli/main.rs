@@ -1,5 +1,6 @@
 //! The command line end to end: the real binary, on queues made through the library.
 
+mod accounts;
 mod backends;
 mod bad_input;
 mod enqueue;

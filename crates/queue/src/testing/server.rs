@@ -210,14 +210,31 @@ impl TestServer {
     /// # Errors
     /// The server cannot be reached.
     pub fn command(&self, words: &[&str]) -> io::Result<String> {
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        ask(self.connect()?, &request(words))
+    }
+
+    /// As [`TestServer::command`], by an account with this password.
+    ///
+    /// ```no_run
+    /// # let server = legwork::testing::server::TestServer::start().unwrap();
+    /// assert_eq!(server.command_as("default", "any", &["PING"]).unwrap(), "+PONG\r\n");
+    /// ```
+    ///
+    /// # Errors
+    /// The server cannot be reached, or knows no such account.
+    pub fn command_as(&self, user: &str, password: &str, words: &[&str]) -> io::Result<String> {
+        let mut stream = self.connect()?;
+        match ask(&mut stream, &request(&["AUTH", user, password]))?.as_str() {
+            "+OK\r\n" => ask(&mut stream, &request(words)),
+            other => Err(io::Error::other(other.to_owned())),
         }
-        match self.port {
-            Some(port) => ask(TcpStream::connect(("127.0.0.1", port))?, &request),
-            None => ask(UnixStream::connect(self.socket())?, &request),
-        }
+    }
+
+    fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self.port {
+            Some(port) => Box::new(TcpStream::connect(("127.0.0.1", port))?),
+            None => Box::new(UnixStream::connect(self.socket())?),
+        })
     }
 
     fn ping(&self) -> io::Result<()> {
@@ -230,6 +247,15 @@ impl TestServer {
     fn socket(&self) -> PathBuf {
         self.dir.join("s")
     }
+}
+
+/// A byte stream, whatever carries it.
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+fn request(words: &[&str]) -> String {
+    let words = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    format!("*{}\r\n{}", words.len(), words.collect::<String>())
 }
 
 /// A port of the loopback that was free a moment ago.

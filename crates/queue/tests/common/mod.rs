@@ -4,7 +4,7 @@
 mod valkey;
 
 use legwork::backend::Backend;
-use legwork::backend::redis;
+use legwork::backend::redis::{self, Redis, Rights, Role};
 use legwork::backend::sqlite::Sqlite;
 use legwork::testing::harness::{Harness, START_MS};
 use legwork::testing::server::{TestCluster, TestServer};
@@ -50,6 +50,30 @@ pub(crate) async fn redis_shards() -> Option<(Harness, Keeper)> {
 pub(crate) async fn redis() -> Option<(Harness, Keeper)> {
     let server = shared(&SERVER, TestServer::start)?;
     on_redis(&server.url(), Box::new(server)).await
+}
+
+/// Makes an account with these roles for the place that a URL says.
+pub(crate) fn account(server: &TestServer, url: &str, user: &str, roles: &[Role]) {
+    let rights = Rights::of(&Redis::parse(url).expect("a URL"), roles, (7, 0)).expect("a version");
+    let line = format!("ACL SETUSER {user} reset on >hush {rights}");
+    let answer = server.command(&line.split(' ').collect::<Vec<_>>()).expect("answered");
+    assert_eq!(answer, "+OK\r\n", "{line}");
+}
+
+/// The hardened mode: functions on a private server, under an account that may call these and
+/// no other script, and all that it does within them is allowed by name.
+pub(crate) async fn redis_functions() -> Option<(Harness, Keeper)> {
+    static FUNCTIONS: Mutex<Weak<TestServer>> = Mutex::new(Weak::new());
+    let start = || TestServer::start_with(&["--user", "default", "on", "nopass", "~*", "&*", "+@all"]);
+    let server = shared(&FUNCTIONS, start)?;
+    let (namespace, clock) = (format!("test-{}", JobId::new()), ManualClock::new(START_MS));
+    let url = format!("{}?ns={namespace}&scripts=functions", server.url());
+    redis::migrate(&url, false).await.expect("functions are loaded");
+    account(&server, &url, &namespace, &[Role::Worker, Role::Operator]);
+    let url = format!("{url}&user={namespace}&pass=hush");
+    let open = async || redis::connect(&url, Clock::Manual(clock.clone())).await.expect("connect");
+    let (backend, other) = (open().await, open().await);
+    Some((Harness::new(backend, other, clock), Box::new(server)))
 }
 
 /// A private cluster of three nodes, and a namespace for this test, in whichever slot its

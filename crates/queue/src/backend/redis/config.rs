@@ -4,7 +4,7 @@ use super::keys::Keys;
 use super::node::Node;
 use super::schema;
 use super::tls::{Files, Tls};
-use crate::{Error, Result};
+use crate::{Durability, Error, Result};
 use redis::{IntoConnectionInfo, RedisConnectionInfo};
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -12,7 +12,7 @@ use url::Url;
 /// The namespace where the URL names none.
 const NAMESPACE: &str = "legwork";
 /// What every URL may say behind the question mark.
-const ALWAYS: &[&str] = &["ns", "shards", "protocol"];
+const ALWAYS: &[&str] = &["ns", "shards", "protocol", "durability", "scripts"];
 
 /// What a URL says, checked. `Debug` shows no secret.
 #[derive(Clone)]
@@ -23,6 +23,10 @@ pub struct Config {
     pub(super) namespace: String,
     /// How many shards it is to have; as many as it has where nothing is said.
     pub(super) shards: Option<u8>,
+    /// What an enqueue demands before it is answered.
+    pub(super) durability: Option<Durability>,
+    /// Whether scripts are called as the functions that a migrator has loaded.
+    pub(super) functions: bool,
     /// Hosts and ports, or the socket: never a user or a password.
     pub(super) target: String,
 }
@@ -87,6 +91,12 @@ pub(super) fn parse(text: &str) -> Result<Config> {
             .ok_or_else(|| wrong(format!("shards: {said:?} is not a number from 1 to {most}")))
     });
     let shards = shards.transpose()?;
+    let durability = said("durability").map(|said| said.parse().map_err(wrong)).transpose()?;
+    let functions = match said("scripts").as_deref() {
+        None | Some("eval") => false,
+        Some("functions") => true,
+        Some(other) => return Err(wrong(format!("scripts: {other:?} is neither eval nor functions"))),
+    };
     let (master, db) = path(&url, form)?;
     let db = if form == Form::Socket { said("db") } else { db };
     if let Some(db) = &db {
@@ -122,7 +132,7 @@ pub(super) fn parse(text: &str) -> Result<Config> {
         true => Some(tls(said("ca"), said("cert"), said("key"))?),
         false => None,
     };
-    Ok(Config { place, login, tls, namespace, shards, target })
+    Ok(Config { place, login, tls, namespace, shards, durability, functions, target })
 }
 
 fn listed(nodes: &[Node]) -> String {

@@ -74,6 +74,9 @@ pub(super) fn told(target: &str, error: RedisError) -> Error {
         as_kind(Kind::Suspended, "does not take writes")
     } else if error.kind() == ErrorKind::AuthenticationFailed || has(&["NOAUTH", "WRONGPASS"]) {
         (Kind::Suspended, format!("redis at {target}: no permission; check user and password: {error}"))
+    } else if has(&["Function not found"]) {
+        // Whoever loads them need not restart those who wait for them.
+        as_kind(Kind::Suspended, "the functions of this version are not loaded; run `legwork migrate`")
     } else if has(&["NOPERM"]) {
         as_kind(Kind::Suspended, "no permission; check user, password and ACL")
     } else if has(&["unknown command", "Unknown Redis command"]) {

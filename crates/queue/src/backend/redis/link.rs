@@ -85,6 +85,11 @@ impl Link {
         &self.route
     }
 
+    /// The server in use, in words.
+    pub(super) async fn server(&self) -> Option<String> {
+        self.state.lock().await.open.as_ref().map(|(_, node)| node.to_string())
+    }
+
     pub(super) fn told(&self, error: RedisError) -> Error {
         // It is a Redis: this reply was torn on its way, and the call is as much in doubt as one
         // without any.

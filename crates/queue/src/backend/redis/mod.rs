@@ -5,7 +5,9 @@
 //! is one atomic step; `encode` and `decode` are the way in and out, `link` the connection.
 //! All of it is about one shard; `shards` makes one queue of several.
 
+mod acl;
 mod brief;
+mod calls;
 mod config;
 mod decode;
 mod diagnose;
@@ -15,8 +17,12 @@ mod eviction;
 mod flow;
 #[cfg(all(test, feature = "testing"))]
 mod flow_tests;
+<<<<<<< HEAD
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
+=======
+mod functions;
+>>>>>>> d7f8498 (Print what each account needs, script by script, and call scripts as functions where wanted)
 mod inspect;
 mod keys;
 mod lease;
@@ -39,7 +45,9 @@ mod trim;
 mod trouble_tests;
 mod wake;
 
+pub use acl::{Rights, Role};
 pub use config::Config;
+pub use functions::{Migrated, migrate};
 pub use shards::connect;
 
 use super::{
@@ -64,6 +72,8 @@ pub struct Redis {
     link: link::Link,
     keys: Keys,
     namespace: String,
+    /// Whether scripts are called as functions.
+    functions: bool,
     clock: Clock,
     briefs: Briefs,
     bell: Arc<watch::Sender<u64>>,
@@ -89,6 +99,9 @@ impl Redis {
     /// * `redis+sentinel://[user:password@]host[:26379],host…/NAME[/db][?sentinel_user=…&sentinel_pass=…]`:
     ///   the primary that the sentinels know as NAME, whichever server that is
     /// * `redis+cluster://[user:password@]host[:port],host…[?shards=n]`: any nodes of a cluster
+    ///
+    /// Each may say `?scripts=functions`: scripts are called as
+    /// functions that [`migrate`] has loaded, so that accounts need no right to run others.
     ///
     /// `rediss` in place of `redis` is TLS (feature `tls`): `?ca=FILE` names whom to trust
     /// instead of whom the machine trusts, `cert=FILE&key=FILE` what to show. Certificate and
@@ -139,9 +152,15 @@ impl Redis {
         if matches!(clock, Clock::Manual(_)) && !config.namespace.starts_with("test-") {
             return Err(Error::invalid("clock: a manual clock needs a namespace test-… (?ns=test-…)"));
         }
+        if config.durability.is_some_and(|wanted| wanted != crate::Durability::Memory) {
+            return Err(Error::invalid("url: durability: only memory is known so far"));
+        }
         let redis = Redis::shard(config, 0, clock, Arc::new(watch::Sender::new(0)))?;
         redis.link.ask(&cmd("PING")).await?;
         let shards = schema::check(&redis, config.shards).await?;
+        if config.functions {
+            functions::check(&redis).await?;
+        }
         redis.check_policy().await;
         Ok((redis, shards))
     }
@@ -152,6 +171,7 @@ impl Redis {
             link: link::Link::new(config, &Keys::tag(&config.namespace, shard)),
             keys: config.keys(shard),
             namespace: config.namespace.clone(),
+            functions: config.functions,
             clock,
             briefs: Briefs::default(),
             bell,
@@ -162,10 +182,10 @@ impl Redis {
 
     /// A call of a script: the keys of the shard, and a test's time where there is one.
     fn script(&self, script: &Script) -> Cmd {
-        let mut call = cmd("EVALSHA");
+        let mut call = cmd(if self.functions { "FCALL" } else { "EVALSHA" });
         let keys = self.keys.fixed();
         let never = self.keys.never();
-        call.arg(&script.sha).arg(script.keys.len() + usize::from(never.is_some()));
+        call.arg(script.called(self.functions)).arg(script.keys.len() + usize::from(never.is_some()));
         encode::args(&mut call, script.keys.iter().filter_map(|key| keys.get(*key)).chain(never));
         match self.clock.manual_ms() {
             Some(ms) => call.arg(ms),

@@ -25,13 +25,21 @@ pub(super) async fn check(first: &Redis, wanted: Option<u8>) -> Result<u8> {
         1 => VERSION.to_string(),
         more => format!("{VERSION}/{more}"),
     };
-    // Refused when Redis is full: then the next that connects writes it.
-    let _ = first.link.send(cmd("SET").arg(&key).arg(new).arg("NX")).await?;
-    let found = match first.link.send(cmd("GET").arg(&key)).await? {
-        Err(error) => return Err(first.diagnose(error).await),
-        Ok(Value::Nil) => return Ok(wanted.unwrap_or(1)),
-        Ok(found) => decode::text(found)?,
+    let read = async || match first.link.send(cmd("GET").arg(&key)).await? {
+        Err(error) => Err(first.diagnose(error).await),
+        Ok(found) => Ok(found),
     };
+    let mut found = read().await?;
+    if found == Value::Nil {
+        // Refused when Redis is full, and to whoever only reads: then the next that connects
+        // writes it.
+        let _ = first.link.send(cmd("SET").arg(&key).arg(new).arg("NX")).await?;
+        found = read().await?;
+    }
+    if found == Value::Nil {
+        return Ok(wanted.unwrap_or(1));
+    }
+    let found = decode::text(found)?;
     let odd = || Error::corrupt(format!("redis: key {key} does not hold a number"));
     let (version, has) = found.split_once('/').unwrap_or((&found, "1"));
     let (version, has) = (version.parse::<i64>().map_err(|_| odd())?, shards(has).ok_or_else(odd)?);

@@ -1,17 +1,21 @@
 //! The scripts: one file a verb, with what verbs share in front.
 
-use std::sync::LazyLock;
+use super::calls;
+use std::collections::BTreeSet;
+use std::sync::{LazyLock, OnceLock};
 
-/// A script and the name under which Redis caches it.
+/// A script and the names under which Redis knows it.
 pub(super) struct Script {
+    pub(super) name: &'static str,
     pub(super) text: &'static str,
     pub(super) sha: String,
+    pub(super) as_function: OnceLock<String>,
     /// Which of the fixed keys it is given, in its order.
     pub(super) keys: Vec<usize>,
 }
 
 impl Script {
-    fn new(text: &'static str, keys: &[&str]) -> Script {
+    fn new(name: &'static str, text: &'static str, keys: &[&str]) -> Script {
         let all = || super::keys::FIXED.iter();
         let place = |key: &&str| all().position(|(name, _)| name == key);
         let keys = if keys.is_empty() {
@@ -19,7 +23,18 @@ impl Script {
         } else {
             keys.iter().filter_map(place).collect()
         };
-        Script { text, sha: redis::Script::new(text).get_hash().to_owned(), keys }
+        let sha = redis::Script::new(text).get_hash().to_owned();
+        Script { name, text, sha, as_function: OnceLock::new(), keys }
+    }
+
+    /// Whether it takes jobs in: a full Redis must refuse that, and nothing else.
+    pub(super) fn takes_in(&self) -> bool {
+        matches!(self.name, "ENQUEUE" | "ENQUEUE_BRIEF" | "STAGE")
+    }
+
+    /// The commands that it may call.
+    pub(super) fn calls(&self) -> BTreeSet<&'static str> {
+        calls::of(self.text)
     }
 }
 
@@ -31,11 +46,10 @@ macro_rules! scripts {
                 include_str!("lua/job.lua"),
                 $(include_str!(concat!("lua/", $file, ".lua"))),+
             );
-            Script::new(text, &[])
+            Script::new(stringify!($name), text, &[])
         });
     )*
-        /// All of them, by name.
-        #[cfg(all(test, feature = "testing"))]
+        /// All of them but the brief ones.
         pub(super) static ALL: &[(&str, &LazyLock<Script>)] = &[$((stringify!($name), &$name)),*];
     };
 }
@@ -45,7 +59,7 @@ macro_rules! brief {
     ($($name:ident($($key:ident)+) = $($file:literal)+;)*) => { $(
         pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
             let text = concat!(include_str!("lua/brief.lua"), $(include_str!(concat!("lua/", $file, ".lua"))),+);
-            Script::new(text, &[$(stringify!($key)),+])
+            Script::new(stringify!($name), text, &[$(stringify!($key)),+])
         });
         #[cfg(test)]
         #[allow(non_snake_case)]
@@ -58,7 +72,15 @@ macro_rules! brief {
                 assert_eq!(super::$name.keys.len(), names.split(", ").count());
             }
         }
-    )* };
+    )*
+        /// The brief ones.
+        static BRIEF: &[&LazyLock<Script>] = &[$(&$name),*];
+    };
+}
+
+/// All scripts.
+pub(super) fn all() -> impl Iterator<Item = &'static Script> {
+    BRIEF.iter().map(|script| &***script).chain(ALL.iter().map(|(_, script)| &***script))
 }
 
 brief! {

@@ -8,12 +8,12 @@ local function audit_waiting(id, m, h)
     wrong('job ' .. hex(id) .. ' waits in flow ' .. hex(root) .. ', which does not know it')
   end
   local g = string.byte(call('HGET', P .. 'fg:' .. root, id) or '')
-  local waits = call('SMEMBERS', P .. 'fd:' .. id)
+  local needs = call('SMEMBERS', P .. 'fd:' .. id)
   local pending = hidden or call('EXISTS', todo) == 1
-  if g == 110 and #waits == 0 or g == 101 and not pending then
+  if g == 110 and #needs == 0 or g == 101 and not pending then
     wrong('job ' .. hex(id) .. ' waits in flow ' .. hex(root) .. ' for nothing')
   end
-  for _, member in ipairs(waits) do
+  for _, member in ipairs(needs) do
     if call('HEXISTS', jobs, string.sub(member, 1, 16)) == 0 and not pending then
       wrong('job ' .. hex(id) .. ' waits for ' .. hex(string.sub(member, 1, 16)) .. ', which has ended')
     end
