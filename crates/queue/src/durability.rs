@@ -26,6 +26,15 @@ pub enum Durability {
 }
 
 impl Durability {
+    /// Whether who has this has that as well.
+    pub(crate) fn covers(self, wanted: Durability) -> bool {
+        match (self, wanted) {
+            (_, Durability::Memory) => true,
+            (Durability::Replicated(has), Durability::Replicated(n)) => has >= n,
+            (has, wanted) => has == wanted,
+        }
+    }
+
     const ALLOWED: &str = "use memory, fsync or replicated:N, N from 1 to 16";
 }
 

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod demoted;
+mod durable;
 mod load;
 mod sentinels;
 mod tls;

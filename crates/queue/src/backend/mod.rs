@@ -33,7 +33,7 @@ pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-use crate::{Envelope, JobId, Result};
+use crate::{Durability, Envelope, JobId, Result};
 use std::future::Future;
 use std::pin::Pin;
 use tokio::sync::watch;
@@ -87,6 +87,19 @@ pub trait Backend: Send + Sync + 'static {
     /// ```
     fn shards(&self) -> u8 {
         1
+    }
+
+    /// How safe a job is when its enqueue is answered.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert_eq!(jobs.backend().durability(), Durability::Memory);
+    /// # Ok(()) }
+    /// ```
+    fn durability(&self) -> Durability {
+        Durability::Memory
     }
 
     /// The shard that such a job must live in, because of its flow, its queue or its keys;

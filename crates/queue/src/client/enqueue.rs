@@ -5,7 +5,7 @@ use crate::backend::{Conflict, Due, Enqueued, NewJob, Release};
 use crate::envelope::{MAX_DEPTH, nesting};
 use crate::middleware::{self, Trace, TraceParent};
 use crate::name::check_key;
-use crate::{Envelope, Error, Job, JobId, Keep, LimitKey, Policy, Result, Unique};
+use crate::{Durability, Envelope, Error, Job, JobId, Keep, LimitKey, Policy, Result, Unique};
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -34,6 +34,8 @@ pub struct Receipt {
     pub created: bool,
     /// Whether a job that waits, `id`, has taken over what this call said of it.
     pub replaced: bool,
+    /// How safe it was when this was answered.
+    pub durability: Durability,
 }
 
 /// An enqueue about to happen: say more about it, then `.await` it.
@@ -115,8 +117,18 @@ impl Client {
             }
             let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
             let answers = self.send(step).await?;
-            receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| receipt(id, answer)));
+            receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| self.receipt(id, answer)));
         }
+    }
+
+    fn receipt(&self, id: JobId, answer: Enqueued) -> Receipt {
+        let durability = self.backend().durability();
+        let (id, created, replaced) = match answer {
+            Enqueued::Created => (id, true, false),
+            Enqueued::Existing(other) => (other, false, false),
+            Enqueued::Replaced(other) => (other, false, true),
+        };
+        Receipt { id, created, replaced, durability }
     }
 
     /// Checks an envelope, lets the middlewares at it, and makes it ready to be sent.
@@ -217,14 +229,6 @@ pub(crate) fn check(envelope: &Envelope, max_payload: usize) -> Result<()> {
         return Err(Error::invalid(format!("payload: nests {deep} deep; at most {MAX_DEPTH}")));
     }
     Ok(())
-}
-
-fn receipt(id: JobId, answer: Enqueued) -> Receipt {
-    match answer {
-        Enqueued::Created => Receipt { id, created: true, replaced: false },
-        Enqueued::Existing(id) => Receipt { id, created: false, replaced: false },
-        Enqueued::Replaced(id) => Receipt { id, created: false, replaced: true },
-    }
 }
 
 impl<J, T> Enqueue<J, T> {
@@ -576,7 +580,7 @@ impl<J: 'static> IntoFuture for Enqueue<J> {
             let id = job.envelope.id;
             let answers = client.send(vec![job]).await?;
             let answer = answers.into_iter().next().ok_or_else(|| Error::corrupt("enqueue: no answer"))?;
-            Ok(receipt(id, answer))
+            Ok(client.receipt(id, answer))
         })
     }
 }

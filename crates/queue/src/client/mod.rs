@@ -25,8 +25,9 @@ pub(crate) use enqueue::typed;
 pub(crate) use enqueue::{check, debounced};
 
 use crate::backend::{Backend, Enqueued, NewJob};
+use crate::error::Kind;
 use crate::middleware::{Chain, Middleware};
-use crate::{Clock, Error, MAX_PAYLOAD, Result};
+use crate::{Clock, Durability, Error, MAX_PAYLOAD, Result};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,11 +80,15 @@ pub struct ClientOptions {
     pub patience: Duration,
     /// Where the time of decisions comes from; tests pass a manual clock.
     pub clock: Clock,
+    /// How safe a job is to be before its enqueue is answered, where the URL says nothing else
+    /// or something else (`?durability=…`). Connecting is refused where it cannot be had.
+    pub durability: Option<Durability>,
 }
 
 impl Default for ClientOptions {
     fn default() -> ClientOptions {
-        ClientOptions { max_payload: MAX_PAYLOAD, patience: Duration::from_secs(10), clock: Clock::Backend }
+        let (patience, clock) = (Duration::from_secs(10), Clock::Backend);
+        ClientOptions { max_payload: MAX_PAYLOAD, patience, clock, durability: None }
     }
 }
 
@@ -118,7 +123,7 @@ impl Client {
     /// # Errors
     /// As [`Client::connect`].
     pub async fn connect_with(url: &str, options: ClientOptions) -> Result<Client> {
-        let backend = open(url, options.clock.clone()).await?;
+        let backend = open(url, options.clock.clone(), options.durability).await?;
         Ok(Client::build(backend, options, Some(url.into())))
     }
 
@@ -202,6 +207,14 @@ impl Client {
 
     /// Enqueues; a test kit may have more to do before that is answered.
     pub(crate) async fn around<T>(&self, enqueue: impl Future<Output = Result<T>>) -> Result<T> {
+        // A backend that was handed in gives what it gives.
+        let given = self.inner.backend.durability();
+        if let Some(wanted) = self.inner.options.durability.filter(|wanted| !given.covers(*wanted)) {
+            return Err(Error::new(
+                Kind::Refused,
+                format!("durability: the backend gives {given}, not {wanted}"),
+            ));
+        }
         #[cfg(feature = "testing")]
         if let Some(around) = self.inner.around.get() {
             around.before()?;
@@ -225,23 +238,30 @@ impl Client {
     /// that was handed in, or lives in this process alone, is shared instead.
     pub(crate) async fn reopen(&self) -> Result<Arc<dyn Backend>> {
         match &self.inner.url {
-            Some(url) if !url.contains(":memory:") => open(url, self.inner.options.clock.clone()).await,
+            // What it is for enqueues nothing.
+            Some(url) if !url.contains(":memory:") => {
+                open(url, self.inner.options.clock.clone(), Some(Durability::Memory)).await
+            }
             _ => Ok(self.inner.backend.clone()),
         }
     }
 }
 
-async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
+async fn open(url: &str, clock: Clock, durability: Option<Durability>) -> Result<Arc<dyn Backend>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         #[cfg(feature = "redis")]
         scheme if crate::backend::redis::Redis::speaks(scheme) => {
-            crate::backend::redis::connect(url, clock).await
+            let mut config = crate::backend::redis::Redis::parse(url)?;
+            if let Some(wanted) = durability {
+                config = config.durable(wanted);
+            }
+            crate::backend::redis::connect_with(config, clock).await
         }
         #[cfg(feature = "sqlite")]
-        "sqlite" => Ok(Arc::new(crate::backend::sqlite::Sqlite::connect(url, clock).await?)),
+        "sqlite" => Ok(Arc::new(crate::backend::sqlite::Sqlite::open(url, clock, durability).await?)),
         _ => {
-            let _ = clock;
+            let _ = (clock, durability);
             let shown =
                 if scheme.is_empty() { "no scheme".into() } else { format!("{scheme:?} is not a queue") };
             let allowed = "redis://host:port, rediss://, redis+unix:///path.sock, redis+sentinel://, redis+cluster:// or sqlite:path.db";

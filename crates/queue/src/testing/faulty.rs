@@ -222,6 +222,10 @@ macro_rules! verbs {
                 self.inner.shards()
             }
 
+            fn durability(&self) -> crate::Durability {
+                self.inner.durability()
+            }
+
             fn place(&self, envelope: &crate::Envelope) -> Option<u8> {
                 self.inner.place(envelope)
             }

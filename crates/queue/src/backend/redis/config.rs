@@ -43,6 +43,20 @@ pub(super) enum Place {
 }
 
 impl Config {
+    /// With another demand on enqueues than the URL's.
+    ///
+    /// ```
+    /// use legwork::{Durability, backend::redis::Redis};
+    /// let config = Redis::parse("redis://localhost?durability=fsync")?.durable(Durability::Memory);
+    /// # let _ = config;
+    /// # Ok::<(), legwork::Error>(())
+    /// ```
+    #[must_use]
+    pub fn durable(mut self, durability: Durability) -> Config {
+        self.durability = Some(durability);
+        self
+    }
+
     /// The keys of a shard as this place needs them.
     pub(super) fn keys(&self, shard: u8) -> Keys {
         let keys = Keys::of(&self.namespace, shard);

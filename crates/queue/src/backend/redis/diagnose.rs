@@ -8,7 +8,7 @@ use redis::{Value, cmd};
 const LOOKS: usize = 100;
 
 /// The computed keys of a shard by how their names begin behind its tag, with their types.
-const COMPUTED: [(&str, &str); 24] = [
+const COMPUTED: [(&str, &str); 25] = [
     ("schema", "string"),
     ("q:", "list"),
     ("b:", "list"),
@@ -33,6 +33,7 @@ const COMPUTED: [(&str, &str); 24] = [
     ("ft:", "list"),
     ("fp:", "list"),
     ("wake", "none"),
+    ("sync", "string"),
 ];
 
 /// The type that a key of a shard has, by the end of its name; `None` where it is not ours.

@@ -118,6 +118,45 @@ impl Link {
         }
     }
 
+    /// Sends commands over one connection with nothing between them; none is sent again. An error
+    /// of one is its answer, but for what says that another server is to be asked.
+    pub(super) async fn together<const N: usize>(
+        &self,
+        all: [&Cmd; N],
+    ) -> Result<[Result<Value, RedisError>; N]> {
+        let (mut connection, number) = self.connection().await?;
+        let mut call = InFlight { doubted: &self.doubted, number, since: Instant::now(), answered: false };
+        let mut piece = pipe();
+        for cmd in all {
+            piece.add_command(cmd.clone());
+        }
+        let answer = connection.send_packed_commands(&piece, 0, N).await;
+        call.answered = true;
+        let values = match answer {
+            Ok(values) => values,
+            Err(error) => {
+                self.leave(number, &error).await;
+                return Err(self.told(error));
+            }
+        };
+        let split = |value| match value {
+            Value::ServerError(error) => Err(RedisError::from(error)),
+            value => Ok(value),
+        };
+        let answers: Vec<_> = values.into_iter().map(split).collect();
+        for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+            if errors::breaks(error) || self.route.moves() && errors::unserved(error) {
+                self.leave(number, error).await;
+                if self.route.moves() {
+                    return Err(self.nobody(error));
+                }
+            }
+        }
+        answers
+            .try_into()
+            .map_err(|_| Error::corrupt(format!("redis at {}: answers are missing", self.target())))
+    }
+
     /// As [`Link::send`], with what Redis refused as an error.
     pub(super) async fn ask(&self, cmd: &Cmd) -> Result<Value> {
         self.send(cmd).await?.map_err(|e| self.told(e))

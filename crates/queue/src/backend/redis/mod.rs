@@ -11,18 +11,16 @@ mod calls;
 mod config;
 mod decode;
 mod diagnose;
+mod durable;
 mod encode;
 mod errors;
 mod eviction;
 mod flow;
 #[cfg(all(test, feature = "testing"))]
 mod flow_tests;
-<<<<<<< HEAD
+mod functions;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
-=======
-mod functions;
->>>>>>> d7f8498 (Print what each account needs, script by script, and call scripts as functions where wanted)
 mod inspect;
 mod keys;
 mod lease;
@@ -48,14 +46,14 @@ mod wake;
 pub use acl::{Rights, Role};
 pub use config::Config;
 pub use functions::{Migrated, migrate};
-pub use shards::connect;
+pub use shards::{connect, connect_with};
 
 use super::{
     Action, Backend, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard,
     JobView, LOST, LeaseRequest, Leased, MAX_STEPS, Note, Order, Page, Pause, Promoted, QueueView, Reaped,
     Setting, Settings, Settle, Settled, Steer, StepView, Taken, Term, Token, WorkerView,
 };
-use crate::{Clock, Error, JobId, Result};
+use crate::{Clock, Durability, Error, JobId, Result};
 use keys::Keys;
 use redis::{Cmd, Value, cmd};
 use scripts::Script;
@@ -74,6 +72,8 @@ pub struct Redis {
     namespace: String,
     /// Whether scripts are called as functions.
     functions: bool,
+    /// What an enqueue demands, where that is anything.
+    durable: Option<durable::Durable>,
     clock: Clock,
     briefs: Briefs,
     bell: Arc<watch::Sender<u64>>,
@@ -100,7 +100,8 @@ impl Redis {
     ///   the primary that the sentinels know as NAME, whichever server that is
     /// * `redis+cluster://[user:password@]host[:port],host…[?shards=n]`: any nodes of a cluster
     ///
-    /// Each may say `?scripts=functions`: scripts are called as
+    /// Each may say what an enqueue demands, `?durability=memory`, `fsync` or `replicated:N`
+    /// (see [`Durability`]), and `?scripts=functions`: scripts are called as
     /// functions that [`migrate`] has loaded, so that accounts need no right to run others.
     ///
     /// `rediss` in place of `redis` is TLS (feature `tls`): `?ca=FILE` names whom to trust
@@ -152,9 +153,6 @@ impl Redis {
         if matches!(clock, Clock::Manual(_)) && !config.namespace.starts_with("test-") {
             return Err(Error::invalid("clock: a manual clock needs a namespace test-… (?ns=test-…)"));
         }
-        if config.durability.is_some_and(|wanted| wanted != crate::Durability::Memory) {
-            return Err(Error::invalid("url: durability: only memory is known so far"));
-        }
         let redis = Redis::shard(config, 0, clock, Arc::new(watch::Sender::new(0)))?;
         redis.link.ask(&cmd("PING")).await?;
         let shards = schema::check(&redis, config.shards).await?;
@@ -162,6 +160,7 @@ impl Redis {
             functions::check(&redis).await?;
         }
         redis.check_policy().await;
+        redis.check_durability().await?;
         Ok((redis, shards))
     }
 
@@ -172,12 +171,21 @@ impl Redis {
             keys: config.keys(shard),
             namespace: config.namespace.clone(),
             functions: config.functions,
+            durable: durable::Durable::of(config, &Keys::tag(&config.namespace, shard)),
             clock,
             briefs: Briefs::default(),
             bell,
             listener: Mutex::default(),
             looked: Mutex::default(),
         })
+    }
+
+    /// Whether the server can give what an enqueue demands.
+    async fn check_durability(&self) -> Result<()> {
+        match &self.durable {
+            Some(durable) => durable.check().await,
+            None => Ok(()),
+        }
     }
 
     /// A call of a script: the keys of the shard, and a test's time where there is one.
@@ -196,6 +204,9 @@ impl Redis {
 
     /// Runs a script; one that Redis has forgotten is loaded again.
     async fn run(&self, script: &Script, call: &Cmd) -> Result<Value> {
+        if let Some(durable) = self.durable.as_ref().filter(|_| script.takes_in()) {
+            return durable.run(self, script, call).await;
+        }
         let mut answer = self.link.send(call).await?;
         // Whoever makes Redis forget scripts may do so again between the two.
         for _ in 0..FORGOTTEN {
@@ -363,6 +374,10 @@ impl Drop for Redis {
 impl Backend for Redis {
     fn describe(&self) -> String {
         format!("redis at {}, namespace {}", self.link.target(), self.namespace)
+    }
+
+    fn durability(&self) -> Durability {
+        self.durable.as_ref().map_or(Durability::Memory, |durable| durable.wanted)
     }
 
     fn now(&self) -> Fut<'_, i64> {

@@ -35,7 +35,7 @@ mod workers;
 mod writer;
 
 use super::*;
-use crate::{Clock, Error};
+use crate::{Clock, Durability, Error};
 use fault::Sql;
 use open::Place;
 use sqlx::pool::PoolConnection;
@@ -55,6 +55,7 @@ use writer::Writer;
 pub struct Sqlite {
     shown: String,
     memory: bool,
+    durability: Durability,
     clock: Clock,
     read: SqlitePool,
     writer: Writer,
@@ -65,6 +66,9 @@ impl Sqlite {
     /// Opens `sqlite:PATH`, `sqlite:///ABSOLUTE/PATH` or `sqlite::memory:`. A missing file
     /// is created, readable by its owner only; a database in memory is this value's own
     /// and ends with it.
+    ///
+    /// A file is synced before anything is answered. With `?durability=memory` that is left to
+    /// the system: what has been answered outlives every process, but not a power loss.
     ///
     /// ```
     /// # use legwork::{Clock, backend::sqlite::Sqlite};
@@ -78,15 +82,22 @@ impl Sqlite {
     /// One line that names the file: the address or the directory is wrong, the file is
     /// not a database or not ours, cannot be written, or has a newer schema.
     pub async fn connect(url: &str, clock: Clock) -> Result<Sqlite> {
+        Sqlite::open(url, clock, None).await
+    }
+
+    /// As [`Sqlite::connect`]; enqueues are to be this safe, whatever the URL says.
+    pub(crate) async fn open(url: &str, clock: Clock, wanted: Option<Durability>) -> Result<Sqlite> {
         let place = open::place(url)?;
-        let pools = open::open(&place).await?;
+        let durability = open::durability(url, &place, wanted)?;
+        let pools = open::open(&place, durability).await?;
         let shown = match &place {
             Place::Memory => "sqlite::memory:".into(),
             Place::File(path) => format!("sqlite:{}", path.display()),
         };
         let bell = wake::Bell::new();
         let writer = Writer::start(shown.clone(), pools.write, clock.clone(), bell.clone());
-        Ok(Sqlite { shown, memory: place == Place::Memory, clock, read: pools.read, writer, bell })
+        let memory = place == Place::Memory;
+        Ok(Sqlite { shown, memory, durability, clock, read: pools.read, writer, bell })
     }
 
     fn time(&self) -> i64 {
@@ -106,6 +117,10 @@ impl Sqlite {
 impl Backend for Sqlite {
     fn describe(&self) -> String {
         self.shown.clone()
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
     }
 
     fn now(&self) -> Fut<'_, i64> {

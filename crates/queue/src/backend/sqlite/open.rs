@@ -2,7 +2,7 @@
 
 use super::fault::{self, Sql};
 use crate::error::Kind;
-use crate::{Error, Result};
+use crate::{Durability, Error, Result};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -54,6 +54,25 @@ pub(super) fn place(url: &str) -> Result<Place> {
     }
 }
 
+/// How safe a commit is to be: what is wanted, else what the address says, else synced.
+pub(super) fn durability(url: &str, place: &Place, wanted: Option<Durability>) -> Result<Durability> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let said = query.split('&').find_map(|pair| pair.strip_prefix("durability="));
+    let said = said.map(|said| said.replace("%3A", ":").replace("%3a", ":").parse());
+    let wrong = |e: Error| Error::invalid(format!("url: {e}"));
+    let refused = |why: &str| Err(Error::new(Kind::Refused, format!("sqlite: durability {why}")));
+    match (wanted.map(Ok).or(said).transpose().map_err(wrong)?, place) {
+        (Some(Durability::Replicated(n)), _) => {
+            refused(&format!("replicated:{n}: a file has no replicas; use fsync or memory"))
+        }
+        (Some(Durability::Fsync), Place::Memory) => {
+            refused("fsync: sqlite::memory: keeps nothing; use a file")
+        }
+        (_, Place::Memory) => Ok(Durability::Memory),
+        (wanted, Place::File(_)) => Ok(wanted.unwrap_or(Durability::Fsync)),
+    }
+}
+
 /// The connections: one that writes, and some that read beside it. In memory they are
 /// one and the same.
 pub(super) struct Pools {
@@ -62,7 +81,7 @@ pub(super) struct Pools {
 }
 
 /// Opens or creates the database and brings its schema up to date.
-pub(super) async fn open(place: &Place) -> Result<Pools> {
+pub(super) async fn open(place: &Place, durability: Durability) -> Result<Pools> {
     let pool = |max| {
         let pool = SqlitePoolOptions::new().max_connections(max).test_before_acquire(false);
         pool.acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None)
@@ -83,7 +102,10 @@ pub(super) async fn open(place: &Place) -> Result<Pools> {
             let shown = format!("sqlite:{}", path.display());
             let options = options
                 .filename(path)
-                .synchronous(SqliteSynchronous::Full)
+                .synchronous(match durability {
+                    Durability::Memory => SqliteSynchronous::Normal,
+                    _ => SqliteSynchronous::Full,
+                })
                 // Only what no transaction waits for: the writer tries again by itself.
                 .busy_timeout(Duration::from_millis(20))
                 .pragma("wal_autocheckpoint", "4000")
@@ -193,6 +215,19 @@ fn create(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durabilities() {
+        let of = |url: &str, wanted| durability(url, &place(url).unwrap(), wanted);
+        assert_eq!(of("sqlite:a.db", None).unwrap(), Durability::Fsync);
+        assert_eq!(of("sqlite:a.db?ns=x&durability=memory", None).unwrap(), Durability::Memory);
+        assert_eq!(of("sqlite:a.db?durability=memory", Some(Durability::Fsync)).unwrap(), Durability::Fsync);
+        assert_eq!(of("sqlite::memory:", None).unwrap(), Durability::Memory);
+        let line = |url, wanted| of(url, wanted).unwrap_err().to_string();
+        assert!(line("sqlite:a.db?durability=paper", None).contains("use memory, fsync or"));
+        assert!(line("sqlite:a.db?durability=replicated:1", None).contains("no replicas"));
+        assert!(line("sqlite::memory:", Some(Durability::Fsync)).contains("use a file"));
+    }
 
     #[test]
     fn addresses() {

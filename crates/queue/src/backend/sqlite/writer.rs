@@ -268,7 +268,7 @@ mod tests {
     }
 
     async fn writer(place: open::Place) -> (Writer, SqlitePool) {
-        let pools = open::open(&place).await.unwrap();
+        let pools = open::open(&place, crate::Durability::Fsync).await.unwrap();
         (Writer::start("test".into(), pools.write, Clock::Backend, Bell::new()), pools.read)
     }
 

@@ -12,7 +12,7 @@ pub(super) mod settings;
 
 use super::Redis;
 use crate::backend::*;
-use crate::{Clock, Envelope, JobId, Result};
+use crate::{Clock, Durability, Envelope, JobId, Result};
 use futures_util::future::join_all;
 use place::Pins;
 use std::collections::HashMap;
@@ -34,7 +34,23 @@ use tokio::sync::watch;
 /// # Errors
 /// As [`Redis::connect`]; refused where the namespace has another number of shards.
 pub async fn connect(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
-    let config = super::config::parse(url)?;
+    connect_with(super::config::parse(url)?, clock).await
+}
+
+/// As [`connect`], to what has been read already.
+///
+/// ```no_run
+/// # async fn example() -> legwork::Result<()> {
+/// use legwork::{Clock, Durability, backend::redis};
+/// let config = redis::Redis::parse("redis://localhost")?.durable(Durability::Replicated(1));
+/// let backend = redis::connect_with(config, Clock::Backend).await?;
+/// # let _ = backend;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_with(config: super::Config, clock: Clock) -> Result<Arc<dyn Backend>> {
     let (first, number) = Redis::first(&config, clock.clone()).await?;
     if number == 1 {
         return Ok(Arc::new(first));
@@ -42,7 +58,9 @@ pub async fn connect(url: &str, clock: Clock) -> Result<Arc<dyn Backend>> {
     let mut parts = vec![Part::new(first)];
     for shard in 1..number {
         let bell = Arc::new(watch::Sender::new(0));
-        parts.push(Part::new(Redis::shard(&config, shard, clock.clone(), bell)?));
+        let redis = Redis::shard(&config, shard, clock.clone(), bell)?;
+        redis.check_durability().await?;
+        parts.push(Part::new(redis));
     }
     let shards = Shards {
         parts,
@@ -243,6 +261,10 @@ impl Backend for Shards {
 
     fn shards(&self) -> u8 {
         self.number()
+    }
+
+    fn durability(&self) -> Durability {
+        self.parts[0].redis.durability()
     }
 
     fn place(&self, envelope: &Envelope) -> Option<u8> {

@@ -1,0 +1,171 @@
+//! Enqueues that are answered when they are as safe as was demanded, and not before.
+//!
+//! They have a connection of their own, because a `WAIT` holds up whatever comes behind it.
+//! The script, a write and the question go in one piece: on one connection, so that the answer
+//! is about the very server that has run the script and has not been another since. The write
+//! is there for an enqueue that is repeated: its script has nothing to write any more, and
+//! Redis from 7.2 on waits for a connection's own last write only.
+//!
+//! `WAIT` answers with a number, and no error, when its time is over: whoever was not counted
+//! may have it yet or may not, so the enqueue is answered as unavailable, and repeated under
+//! the same number of its lane.
+
+use super::config::Config;
+use super::link::Link;
+use super::scripts::Script;
+use super::{FORGOTTEN, Redis, decode, errors};
+use crate::error::Kind;
+use crate::{Durability, Error, Result};
+use redis::{Cmd, RedisError, Value, cmd};
+use std::sync::OnceLock;
+use tokio::sync::Mutex;
+
+/// How long a `WAIT` waits, in milliseconds. Much less than a call may take.
+const REPLICAS: u32 = 1_000;
+/// As long as it may take until a server that syncs every second has done so.
+const DISK: u32 = 2_500;
+
+/// How a server is asked whether it has done enough.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Way {
+    /// `WAIT`: so many replicas.
+    Replicas(u8),
+    /// `WAITAOF`, from 7.2.
+    Aof,
+    /// It syncs every write before it answers, if it is set to; that is seen each time.
+    Always,
+}
+
+/// What an enqueue demands, and the connection for it.
+pub(super) struct Durable {
+    pub(super) wanted: Durability,
+    link: Link,
+    way: OnceLock<Way>,
+    /// One at a time: behind a `WAIT` others would use up their own time.
+    turn: Mutex<()>,
+}
+
+impl Durable {
+    /// None where nothing is demanded.
+    pub(super) fn of(config: &Config, tag: &str) -> Option<Durable> {
+        let wanted = config.durability.filter(|wanted| *wanted != Durability::Memory)?;
+        Some(Durable { wanted, link: Link::new(config, tag), way: OnceLock::new(), turn: Mutex::default() })
+    }
+
+    fn refused(&self, why: impl std::fmt::Display) -> Error {
+        Error::new(
+            Kind::Refused,
+            format!("redis at {}: durability {}: {why}", self.link.target(), self.wanted),
+        )
+    }
+
+    /// Whether the server can give it at all.
+    pub(super) async fn check(&self) -> Result<()> {
+        let way = match self.wanted {
+            Durability::Memory => return Ok(()),
+            Durability::Replicated(n) => {
+                let there = decode::number(self.link.ask(&self.question(Way::Replicas(n))).await?)?;
+                if there < i64::from(n) {
+                    let why = format!(
+                        "{there} of {n} replicas are in step; attach as many, or demand less (?durability=memory)"
+                    );
+                    return Err(self.refused(why));
+                }
+                Way::Replicas(n)
+            }
+            Durability::Fsync => self.disk().await?,
+        };
+        let _ = self.way.set(way);
+        Ok(())
+    }
+
+    async fn disk(&self) -> Result<Way> {
+        let error = match self.link.send(&self.question(Way::Aof)).await? {
+            Ok(_) => return Ok(Way::Aof),
+            Err(error) => error,
+        };
+        if errors::said(&error).contains("appendonly is disabled") {
+            return Err(self.refused("the server keeps no append-only file; set appendonly yes"));
+        }
+        if !errors::said(&error).contains("nknown command") {
+            return Err(self.link.told(error));
+        }
+        let set = self.link.ask(&self.question(Way::Always)).await?;
+        self.enough(Way::Always, Ok(set)).map_err(|e| match e.is_unavailable() {
+            true => self.refused(
+                "needs Redis 7.2, or appendonly yes and appendfsync always on this one; set these, or demand less (?durability=memory)",
+            ),
+            false => e,
+        })?;
+        Ok(Way::Always)
+    }
+
+    fn question(&self, way: Way) -> Cmd {
+        match way {
+            Way::Replicas(n) => cmd("WAIT").arg(n).arg(REPLICAS).to_owned(),
+            Way::Aof => cmd("WAITAOF").arg(1).arg(0).arg(DISK).to_owned(),
+            Way::Always => cmd("CONFIG").arg("GET").arg("append*").to_owned(),
+        }
+    }
+
+    /// Whether the answer to the question says that it is done.
+    fn enough(&self, way: Way, answer: std::result::Result<Value, RedisError>) -> Result<()> {
+        let answer = answer.map_err(|e| self.link.told(e))?;
+        let late = |what: String| {
+            let place = self.link.target();
+            Error::unavailable(format!(
+                "redis at {place}: durability {}: {what}; it may be there or not",
+                self.wanted
+            ))
+        };
+        match way {
+            Way::Replicas(n) => match decode::number(answer)? {
+                got if got < i64::from(n) => {
+                    Err(late(format!("{got} of {n} replicas have it after {REPLICAS} ms")))
+                }
+                _ => Ok(()),
+            },
+            Way::Aof => match decode::list(answer)?.into_iter().next().map(decode::number).transpose()? {
+                Some(1..) => Ok(()),
+                _ => Err(late(format!("not on the disk after {DISK} ms"))),
+            },
+            Way::Always => {
+                let words =
+                    decode::list(answer)?.into_iter().map(decode::text).collect::<Result<Vec<_>>>()?;
+                let set = |name: &str, value: &str| words.chunks(2).any(|pair| *pair == [name, value]);
+                match set("appendonly", "yes") && set("appendfsync", "always") {
+                    true => Ok(()),
+                    false => {
+                        Err(late("the server has not appendonly yes and appendfsync always any more".into()))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs a script that takes jobs in.
+    pub(super) async fn run(&self, redis: &Redis, script: &Script, call: &Cmd) -> Result<Value> {
+        let Some(way) = self.way.get().copied() else {
+            self.check().await?;
+            return Box::pin(self.run(redis, script, call)).await;
+        };
+        let _turn = self.turn.lock().await;
+        let write = cmd("SET").arg(redis.keys.named("sync")).arg(1).to_owned();
+        let question = self.question(way);
+        for _ in 0..FORGOTTEN {
+            let [answer, wrote, enough] = self.link.together([call, &write, &question]).await?;
+            match answer {
+                Err(error) if errors::no_script(&error) => {
+                    self.link.ask(cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
+                }
+                Err(error) => return Err(redis.diagnose(error).await),
+                Ok(answer) => {
+                    wrote.map_err(|e| self.link.told(e))?;
+                    self.enough(way, enough)?;
+                    return Ok(answer);
+                }
+            }
+        }
+        Err(Error::unavailable(format!("redis at {}: forgets its scripts", self.link.target())))
+    }
+}
