@@ -231,6 +231,13 @@ Example: legwork outbox sqlite:app.db")]
     #[command(after_help = "Example: legwork stats --json")]
     Stats,
 
+    /// Checks up the server, the workers, the queues and what must hold of all jobs
+    #[command(after_help = "\
+Exit codes: 0 healthy (there may be notes), 1 findings, 3 backend unreachable.
+Without --fix nothing is changed: it says what would be mended.
+Example: legwork doctor; then legwork doctor --fix")]
+    Doctor(Doctor),
+
     /// Prints the ACL lines of a Redis account for one role or several
     #[command(after_help = "\
 Roles: producer, worker, scheduler, viewer, operator, migrator. Nothing is connected to: the URL says
@@ -256,6 +263,16 @@ Example: legwork --url 'redis://h?ns=shop' acl worker --password-hash $(printf %
         /// The shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Mends what can be mended
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Looks at all jobs also where there are more than 100,000: it holds up Redis meanwhile
+    #[arg(long)]
+    pub(crate) deep: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -58,6 +58,11 @@ impl Problem {
         Problem::new(Exit::Unreachable, "unavailable", message)
     }
 
+    /// What it says, for where it is one of several things to say.
+    pub(crate) fn into_line(self) -> String {
+        without_secrets(&self.message)
+    }
+
     pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Problem {
         Problem { exit, code, message: message.into() }
     }

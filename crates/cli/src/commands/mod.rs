@@ -4,6 +4,7 @@ mod accounts;
 mod bulk;
 mod cancel;
 mod control;
+mod doctor;
 mod enqueue;
 mod errors;
 mod events;
@@ -28,7 +29,7 @@ use crate::problem::{Exit, Problem};
 use crate::words::shown;
 use clap::CommandFactory;
 use legwork::backend::Action;
-use legwork::{Client, ClientOptions, Snapshot, State};
+use legwork::{Client, ClientOptions, Durability, Snapshot, State};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -66,6 +67,9 @@ pub(crate) async fn run(mut args: Args, out: &mut Out) -> Done {
         Command::Publish { .. } => {}
         Command::Limit(limits) if limits.sets() => {}
         _ => must_exist("url", url)?,
+    }
+    if let Command::Doctor(what) = &args.command {
+        return doctor::act(url, what, out).await;
     }
     let keys = keys::Keys::read(args.key_file.as_deref(), args.sign_key_file.as_deref())?;
     let client = keys.given_to(&connect(url).await?, &args.command);
@@ -105,15 +109,19 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Stats => stats::tell(client, out).await,
         Command::Completions { shell } => completions(shell, out),
         // They connect to no queue, or in their own way.
-        Command::Acl(_) | Command::Migrate { .. } => Ok(()),
+        Command::Acl(_) | Command::Migrate { .. } | Command::Doctor(_) => Ok(()),
     }
 }
 
 async fn connect(url: &str) -> Result<Client, Problem> {
+    connect_with(url, None).await
+}
+
+async fn connect_with(url: &str, durability: Option<Durability>) -> Result<Client, Problem> {
     if url.starts_with("redis") && has_encoded_control(url) {
         return Err(Problem::invalid("url: holds an encoded control character, as %0d"));
     }
-    let options = ClientOptions { patience: PATIENCE, ..ClientOptions::default() };
+    let options = ClientOptions { patience: PATIENCE, durability, ..ClientOptions::default() };
     match tokio::time::timeout(PATIENCE, Client::connect_with(url, options)).await {
         Ok(client) => Ok(client?),
         Err(_) => Err(Problem::unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),

@@ -3,6 +3,7 @@
 mod accounts;
 mod backends;
 mod bad_input;
+mod doctor;
 mod enqueue;
 mod flows;
 mod limits;

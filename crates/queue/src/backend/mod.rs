@@ -16,6 +16,7 @@
 //!    ids that an application chose.
 
 mod flows;
+mod health;
 mod orders;
 mod search;
 mod types;
@@ -23,6 +24,7 @@ mod views;
 mod wide;
 pub use crate::unique::{Conflict, Release, Scope};
 pub use flows::*;
+pub use health::*;
 pub use orders::*;
 pub use search::*;
 pub use types::*;
@@ -493,4 +495,37 @@ pub trait Backend: Send + Sync + 'static {
     /// # Ok(()) }
     /// ```
     fn audit(&self) -> Fut<'_, Vec<String>>;
+
+    /// What [`Backend::audit`] finds, and which of it can be mended; with `really` that is done,
+    /// in the same step. What was mended may uncover more: repeat until nothing can be. It
+    /// blocks a Redis as the audit does.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert!(jobs.backend().mend(false).await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    fn mend(&self, really: bool) -> Fut<'_, Vec<Fault>> {
+        let _ = really;
+        Box::pin(async move {
+            let lines = self.audit().await?.into_iter();
+            Ok(lines.map(|line| Fault { line, mendable: false }).collect())
+        })
+    }
+
+    /// What is to be known of the server or file under the queue: how it keeps data, whether it
+    /// has room, what is known of its version. Cheap, and changes nothing.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert!(jobs.backend().examine().await?.iter().any(|f| f.line.contains("nothing is kept")));
+    /// # Ok(()) }
+    /// ```
+    fn examine(&self) -> Fut<'_, Vec<Finding>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }

@@ -11,6 +11,7 @@ mod calls;
 mod config;
 mod decode;
 mod diagnose;
+mod doctor;
 mod durable;
 mod encode;
 mod errors;
@@ -49,9 +50,9 @@ pub use functions::{Migrated, migrate};
 pub use shards::{connect, connect_with};
 
 use super::{
-    Action, Backend, Controlled, EnqueueBatch, Entry, Extended, Filter, FlowAsk, FlowPage, Fut, Guard,
-    JobView, LOST, LeaseRequest, Leased, MAX_STEPS, Note, Order, Page, Pause, Promoted, QueueView, Reaped,
-    Setting, Settings, Settle, Settled, Steer, StepView, Taken, Term, Token, WorkerView,
+    Action, Backend, Controlled, EnqueueBatch, Entry, Extended, Fault, Filter, Finding, FlowAsk, FlowPage,
+    Fut, Guard, JobView, LOST, LeaseRequest, Leased, MAX_STEPS, Note, Order, Page, Pause, Promoted,
+    QueueView, Reaped, Setting, Settings, Settle, Settled, Steer, StepView, Taken, Term, Token, WorkerView,
 };
 use crate::{Clock, Durability, Error, JobId, Result};
 use keys::Keys;
@@ -529,10 +530,14 @@ impl Backend for Redis {
     }
 
     fn audit(&self) -> Fut<'_, Vec<String>> {
-        Box::pin(async move {
-            let call = self.script(&scripts::AUDIT);
-            let reply = decode::Reply::of(self.run(&scripts::AUDIT, &call).await?)?;
-            reply.rest().map(decode::text).collect()
-        })
+        Box::pin(async move { Ok(self.faults(false).await?.into_iter().map(|fault| fault.line).collect()) })
+    }
+
+    fn mend(&self, really: bool) -> Fut<'_, Vec<Fault>> {
+        Box::pin(self.faults(really))
+    }
+
+    fn examine(&self) -> Fut<'_, Vec<Finding>> {
+        Box::pin(self.examined())
     }
 }

@@ -16,6 +16,7 @@ mod flow_stage;
 mod flow_tend;
 #[cfg(test)]
 mod flow_tests;
+mod health;
 mod index;
 mod lease;
 mod limits;
@@ -249,6 +250,17 @@ impl Backend for Sqlite {
 
     fn flow<'a>(&'a self, ask: &'a FlowAsk) -> Fut<'a, FlowPage> {
         Box::pin(self.look(async move |mut conn| flow_read::page(&mut conn, ask).await))
+    }
+
+    fn examine(&self) -> Fut<'_, Vec<Finding>> {
+        Box::pin(async move {
+            let mut all = health::of_settings(&self.shown, self.memory, self.durability);
+            if !self.memory {
+                let lines = self.look(async move |mut conn| health::quick_check(&mut conn).await).await?;
+                all.extend(lines.into_iter().map(|line| Finding::new(Gravity::Danger, "file", line)));
+            }
+            Ok(all)
+        })
     }
 
     fn audit(&self) -> Fut<'_, Vec<String>> {

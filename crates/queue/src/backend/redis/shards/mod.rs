@@ -368,6 +368,31 @@ impl Backend for Shards {
             Ok(all.flat_map(told).collect())
         })
     }
+
+    fn mend(&self, really: bool) -> Fut<'_, Vec<Fault>> {
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for (shard, faults) in self.all(|redis| redis.mend(really)).await?.into_iter().enumerate() {
+                all.extend(
+                    faults.into_iter().map(|f| Fault { line: format!("shard {shard}: {}", f.line), ..f }),
+                );
+            }
+            Ok(all)
+        })
+    }
+
+    fn examine(&self) -> Fut<'_, Vec<Finding>> {
+        Box::pin(async move {
+            let mut all: Vec<Finding> = Vec::new();
+            for finding in self.all(|redis| redis.examine()).await?.into_iter().flatten() {
+                // Shards on one server are told the same.
+                if !all.contains(&finding) {
+                    all.push(finding);
+                }
+            }
+            Ok(all)
+        })
+    }
 }
 
 #[cfg(test)]
