@@ -270,7 +270,7 @@ pub(crate) struct Doctor {
     /// Mends what can be mended
     #[arg(long)]
     pub(crate) fix: bool,
-    /// Looks at all jobs also where there are more than 100,000: it holds up Redis meanwhile
+    /// Looks at all jobs also where there are more than 50,000: it holds up Redis meanwhile
     #[arg(long)]
     pub(crate) deep: bool,
 }

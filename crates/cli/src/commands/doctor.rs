@@ -11,7 +11,7 @@ use legwork::{Client, Durability, Snapshot, State};
 use serde::Serialize;
 
 /// With more jobs than this the audit would hold up a Redis for long.
-const MANY: u64 = 100_000;
+const MANY: u64 = 50_000;
 /// What is mended uncovers more; it has an end.
 const ROUNDS: usize = 30;
 /// A worker that has been silent for so long is gone.
