@@ -133,7 +133,9 @@ async fn send(
     mut orders: Vec<Order>,
 ) -> Option<Vec<Order>> {
     let sizes: Vec<usize> = orders.iter().map(|order| order.jobs.len()).collect();
-    let jobs = orders.iter_mut().flat_map(|order| std::mem::take(&mut order.jobs)).collect();
+    let mut jobs = std::mem::take(&mut orders[0].jobs);
+    jobs.reserve_exact(sizes[1..].iter().sum());
+    orders[1..].iter_mut().for_each(|order| jobs.append(&mut order.jobs));
     let batch = EnqueueBatch { lane: lane.into(), seq, jobs, guard: Guard::None, flow: None };
     let answer = patiently(patience, || backend.enqueue(&batch)).await;
     match answer {

@@ -106,15 +106,15 @@ impl Client {
     /// # Errors
     /// As a single enqueue; the steps before the failing one have been taken in.
     pub async fn enqueue_many<J: Job>(&self, jobs: impl IntoIterator<Item = J>) -> Result<Vec<Receipt>> {
-        let all: Vec<NewJob> =
-            jobs.into_iter().map(|job| self.new_job(typed(&job)?, Due::Now, false)).collect::<Result<_>>()?;
+        let mut all = self.new_jobs(jobs.into_iter())?.into_iter();
         let mut receipts = Vec::with_capacity(all.len());
-        let mut all = all.into_iter();
         loop {
-            let step: Vec<NewJob> = all.by_ref().take(driver::MAX_BATCH).collect();
-            if step.is_empty() {
-                return Ok(receipts);
-            }
+            // The last ones stay where they are.
+            let step: Vec<NewJob> = match all.len() {
+                0 => return Ok(receipts),
+                ..=driver::MAX_BATCH => std::mem::take(&mut all).collect(),
+                _ => all.by_ref().take(driver::MAX_BATCH).collect(),
+            };
             let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
             let answers = self.send(step).await?;
             receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| self.receipt(id, answer)));
@@ -129,6 +129,15 @@ impl Client {
             Enqueued::Replaced(other) => (other, false, true),
         };
         Receipt { id, created, replaced, durability }
+    }
+
+    fn new_jobs<J: Job>(&self, jobs: impl Iterator<Item = J>) -> Result<Vec<NewJob>> {
+        // They are large to move: room for as many as are promised, within reason.
+        let mut all = Vec::with_capacity(jobs.size_hint().0.min(driver::MAX_BATCH));
+        for job in jobs {
+            all.push(self.new_job(typed(&job)?, Due::Now, false)?);
+        }
+        Ok(all)
     }
 
     /// Checks an envelope, lets the middlewares at it, and makes it ready to be sent.
