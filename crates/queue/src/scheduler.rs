@@ -461,6 +461,41 @@ mod tests {
         assert_eq!(secondly.due(0, year), Some((year, vec![year])));
     }
 
+    /// A host asleep for six hours, then a clock that goes back by two: what was missed is made up
+    /// for within the cap, and nothing that was fired is fired again.
+    #[cfg(all(feature = "sqlite", feature = "testing"))]
+    #[tokio::test]
+    async fn a_host_that_slept_and_a_clock_set_back_double_nothing() {
+        let clock = crate::ManualClock::new(10 * HOUR + 1);
+        let options = crate::ClientOptions {
+            clock: crate::Clock::Manual(clock.clone()),
+            ..crate::ClientOptions::default()
+        };
+        let jobs = Client::connect_with("sqlite::memory:", options).await.unwrap();
+        let waiting = async || -> u64 {
+            let queues = jobs.queues().await.unwrap();
+            queues.iter().filter_map(|queue| queue.counts.get("available")).sum()
+        };
+        let scheduler = Scheduler::new(jobs.clone()).schedule(hourly(Missed::All { cap: 4 }));
+        let mut last = scheduler.begin().await.unwrap();
+        let hours = |n: u64| Duration::from_secs(n * 3_600);
+        clock.advance(hours(6));
+        scheduler.tick(&mut last).await.unwrap();
+        assert_eq!(waiting().await, 4, "of six that were missed");
+        clock.set_back(hours(2));
+        for _ in 0..3 {
+            scheduler.tick(&mut last).await.unwrap();
+            // One that starts now knows no more than the backend does.
+            let mut other = scheduler.begin().await.unwrap();
+            scheduler.tick(&mut other).await.unwrap();
+            assert_eq!(waiting().await, 4, "fired again");
+            clock.advance(Duration::from_secs(2_400));
+        }
+        clock.advance(hours(1));
+        scheduler.tick(&mut last).await.unwrap();
+        assert_eq!(waiting().await, 5, "and the next slot when it comes");
+    }
+
     #[test]
     fn the_policy_is_kept_in_words() {
         for on_gap in [OnGap::Run, OnGap::Skip] {
