@@ -113,7 +113,7 @@ fn a_stop_explains_what_began_or_ended_beside_its_note_and_nothing_else() {
         assert_eq!((report.broken(), report.restarts_by_zombies), (vec![], 1), "{report:?}");
     }
     // Done long before.
-    let long = made().ran(1, Started, 1, 5).ran(1, Done, 1, 5).at(1_000).fault(Stopped, 1);
+    let long = made().ran(1, Started, 1, 5).ran(1, Done, 1, 5).at(2_000).fault(Stopped, 1);
     assert_eq!(again(long).fault(Continued, 1).broken(), ["unexplained"]);
     // Begun after it went on.
     let after = made().fault(Stopped, 1).fault(Continued, 1).ran(1, Started, 1, 5).ran(1, Done, 1, 5);
