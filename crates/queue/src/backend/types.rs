@@ -439,7 +439,7 @@ pub struct Reaped {
 /// assert_eq!(jobs.backend().control(id, Action::Cancel).await?, Controlled::Refused(State::Cancelled));
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Waiting jobs become `cancelled` (kept an hour); for a leased one a durable mark is
     /// left that its worker sees. Final jobs: refused.

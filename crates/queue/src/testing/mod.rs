@@ -14,6 +14,7 @@ pub mod harness;
 mod kit;
 pub mod model;
 pub mod server;
+pub mod small;
 
 pub(crate) use kit::Around;
 pub use kit::{Drained, Expect, Found, Performed, Ran, TestKit};

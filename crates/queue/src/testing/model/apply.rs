@@ -38,6 +38,11 @@ pub(super) async fn apply(h: &Harness, m: &mut Model, step: Step) -> Checked {
         Step::Pause { queue, how } => pause(h, m, queue, how).await,
         Step::Purge { queue, limit } => super::sweep::purge(h, m, queue, limit).await,
         Step::Beat { version } => super::sweep::beat(h, m, version).await,
+        Step::Crash => {
+            h.pass(TTL + 1_000);
+            m.now = h.now();
+            super::sweep::reap(h, m).await
+        }
         Step::Rule { most } => {
             h.rule("pair", Some(Limit::default().concurrency(most))).await;
             m.pair = most as usize;
@@ -77,8 +82,9 @@ async fn enqueue(h: &Harness, m: &mut Model, step: Step) -> Checked {
         None => Enqueued::Created,
     };
     let batch = h.batch([draft]);
-    for _ in 0..1 + usize::from(twice) {
-        let answer = said("enqueue", h.backend.enqueue(&batch).await)?;
+    // A reply that was lost: the call is repeated, over whatever connection there is then.
+    for backend in [&h.backend, &h.other].into_iter().take(1 + usize::from(twice)) {
+        let answer = said("enqueue", backend.enqueue(&batch).await)?;
         must!(answer == Taken::Jobs(vec![expected]), "enqueue answered {answer:?}; expected {expected:?}");
     }
     if let Enqueued::Replaced(holder) = expected {
@@ -236,7 +242,7 @@ async fn settle(h: &Harness, m: &mut Model, lease: usize, ends: &[End], twice: b
     }
     m.join_head(&handed.into_iter().filter(|id| m.jobs[id].state == State::Available).collect::<Vec<_>>());
     if twice {
-        let again = said("settle", h.backend.settle(&items).await)?;
+        let again = said("settle", h.other.settle(&items).await)?;
         must!(again == answers, "{again:?} to the repetition of {items:?}");
     }
     Ok(())

@@ -82,7 +82,12 @@ pub(super) enum Step {
     Rule {
         most: u32,
     },
+    /// The worker that holds a lease dies: it ends by itself and is taken back.
+    Crash,
 }
+
+/// Whose connection a step goes over: two clients share a namespace.
+pub(super) type Client = usize;
 
 fn end(chance: &mut Chance) -> End {
     use End::*;
@@ -133,13 +138,16 @@ fn step(chance: &mut Chance) -> Step {
         },
         95..97 => Step::Pause { queue, how: chance.below(4) },
         97..98 => Step::Purge { queue, limit: 1 + chance.below(5) },
-        98 => Step::Rule { most: chance.below(4) as u32 },
+        98 => match chance.below(2) {
+            0 => Step::Rule { most: chance.below(4) as u32 },
+            _ => Step::Crash,
+        },
         _ => Step::Beat { version: 1 + chance.below(2) as u32 },
     }
 }
 
 /// The steps that follow from a seed.
-pub(super) fn steps(seed: u64, count: usize) -> Vec<Step> {
+pub(super) fn steps(seed: u64, count: usize) -> Vec<(Client, Step)> {
     let mut chance = Chance::new(seed);
-    (0..count).map(|_| step(&mut chance)).collect()
+    (0..count).map(|_| (chance.below(2), step(&mut chance))).collect()
 }
