@@ -42,6 +42,10 @@ examples:
 zones KILLS="50":
     LEGWORK_KILLS={{KILLS}} cargo test -p tests --test trouble -- --nocapture schedules
 
+# so many kills of processes that share one SQLite file
+sqlite-kills KILLS="100":
+    LEGWORK_KILLS={{KILLS}} cargo test -p tests --test sqlite_faults -- --nocapture kills
+
 # so many jobs due in the same second, on a machine that does nothing else
 due COUNT="1000000":
     LEGWORK_QUIET=1 LEGWORK_DUE={{COUNT}} cargo test --release -p tests --test trouble -- --nocapture many

@@ -11,6 +11,7 @@ mod process;
 pub mod proxy;
 pub mod runnerly;
 pub mod shim;
+pub mod sqlite;
 pub mod storm;
 pub mod totalq;
 pub mod world;

@@ -114,6 +114,40 @@ impl Power {
     }
 }
 
+/// A disk that is full after so many more writes, whatever is written.
+pub struct Full {
+    so: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Full {
+    /// One with room.
+    pub fn new() -> Option<Full> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let so = compile(include_str!("shim/full.c"), dir.path())?;
+        let full = Full { so, dir };
+        fs::write(full.hand(), (-1i64).to_ne_bytes()).expect("written");
+        Some(full)
+    }
+
+    fn hand(&self) -> PathBuf {
+        self.dir.path().join("hand")
+    }
+
+    /// What a process on this disk has in its environment.
+    pub fn env(&self) -> [(&'static str, PathBuf); 2] {
+        [("LD_PRELOAD", self.so.clone()), ("SHIM_FULL", self.hand())]
+    }
+
+    /// For a process on such a disk: after so many more writes it is full; none: there is room.
+    pub fn after(writes: Option<u32>) {
+        let hand = std::env::var_os("SHIM_FULL").expect("a process on such a disk");
+        // Not cut off first: the file is mapped into memory.
+        let mut hand = File::options().write(true).open(hand).expect("the file");
+        hand.write_all(&writes.map_or(-1, i64::from).to_ne_bytes()).expect("written");
+    }
+}
+
 /// A disk of a few megabytes, in memory.
 pub struct Disk {
     at: tempfile::TempDir,
@@ -146,6 +180,12 @@ impl Disk {
             let block = vec![0; size];
             while file.write_all(&block).map_err(|e| assert!(full(&e), "{e}")).is_ok() {}
         }
+    }
+
+    /// Takes no writes any more. Nobody may have a file open for writing.
+    pub fn read_only(&self) {
+        let mount = Command::new("mount").args(["-o", "remount,ro"]).arg(self.at.path()).status();
+        assert!(mount.is_ok_and(|status| status.success()), "it is mounted read-only");
     }
 
     /// Gives the space back.

@@ -4,7 +4,8 @@
 //!
 //! `probe worker URL LEDGER LEASE_MS CONCURRENCY`, `probe producer URL LEDGER`,
 //! `probe scheduler URL`, `probe zones URL` for schedules in six zones, or
-//! `probe relay URL DATABASE` from an outbox in PostgreSQL
+//! `probe relay URL DATABASE` from an outbox in PostgreSQL, or what `tests::sqlite` does:
+//! `probe churn URL LEDGER [ROUNDS]`, `probe fill URL PLACES`
 
 use legwork::{Backoff, Client, Context, Failure, Job, Policy, Schedule, Scheduler, Worker, shutdown_signal};
 use serde::{Deserialize, Serialize};
@@ -161,9 +162,13 @@ async fn main() -> anyhow::Result<()> {
                 .run_until(shutdown_signal())
                 .await?;
         }
+        ["churn", url, ledger] => tests::sqlite::churn(url, ledger, None).await?,
+        ["churn", url, ledger, rounds] => tests::sqlite::churn(url, ledger, Some(rounds.parse()?)).await?,
+        ["fill", url, places] => tests::sqlite::fill(url, places.parse()?).await?,
         _ => anyhow::bail!(
             "probe worker URL LEDGER LEASE_MS CONCURRENCY | probe producer URL LEDGER | \
-             probe scheduler URL | probe zones URL | probe relay URL DATABASE"
+             probe scheduler URL | probe zones URL | probe relay URL DATABASE | \
+             probe churn URL LEDGER [ROUNDS] | probe fill URL PLACES"
         ),
     }
     Ok(())

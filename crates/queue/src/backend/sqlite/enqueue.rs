@@ -1,6 +1,7 @@
 //! Taking jobs in.
 
-use super::fault::Sql;
+use super::bulk;
+use super::fault::{CONSTRAINT, Sql, code};
 use super::rules::{Full, full};
 use super::settings::holds;
 use super::tx::{Tx, job_id};
@@ -163,25 +164,45 @@ pub(super) async fn insert(tx: &mut Tx, rows: &[Row]) -> Sql<Vec<Enqueued>> {
 
 async fn put(tx: &mut Tx, mut rows: &[Row]) -> Sql<Vec<Enqueued>> {
     let mut answers = Vec::with_capacity(rows.len());
+    // Whether rows that are alike may still be taken in at once.
+    let mut new = true;
     while !rows.is_empty() {
-        let size = CHUNKS.into_iter().find(|n| *n <= rows.len()).unwrap_or(1);
-        let (chunk, rest) = rows.split_at(size);
-        rows = rest;
-        let first = tx.tail(size);
-        let plain = chunk.iter().all(|r| !r.chosen && r.unique.is_none());
-        if plain
-            && statement(chunk.iter().zip(first..), tx.now, "").build().execute(&mut *tx.conn).await.is_ok()
-        {
+        let alike = bulk::alike(rows, tx.now).filter(|_| new);
+        let some = || CHUNKS.into_iter().find(|n| *n <= rows.len());
+        let (chunk, rest) = rows.split_at(alike.or_else(some).unwrap_or(1));
+        let first = tx.tail(chunk.len());
+        let plain = alike.is_some() || chunk.iter().all(|r| !r.chosen && r.unique.is_none());
+        if plain && at_once(tx, chunk, first, alike.is_some()).await? {
             answers.extend(chunk.iter().map(|row| taken(tx, row)));
-            join(tx, chunk, &answers).await?;
+        } else if alike.is_some() {
+            new = false;
             continue;
+        } else {
+            // Also after a plain chunk was refused: its call repeats one whose lane has gone
+            // on, and some of its jobs are there already.
+            answers.extend(carefully(tx, chunk, first).await?);
         }
-        // Also after a plain chunk was refused, which changes nothing: its call repeats
-        // one whose lane has gone on, and some of its jobs are there already.
-        answers.extend(carefully(tx, chunk, first).await?);
         join(tx, chunk, &answers).await?;
+        rows = rest;
     }
     Ok(answers)
+}
+
+/// Takes in rows without unique keys; false where one of them is there already, and then nothing
+/// has changed. Any other failure may have ended the transaction: it is the caller's.
+async fn at_once(tx: &mut Tx, chunk: &[Row], first: i64, alike: bool) -> Sql<bool> {
+    let put = match alike {
+        true => bulk::put(tx, chunk, first).await,
+        false => {
+            let mut put = statement(chunk.iter().zip(first..), tx.now, "");
+            put.build().execute(&mut *tx.conn).await.map(drop)
+        }
+    };
+    match put {
+        Ok(()) => Ok(true),
+        Err(e) if code(&e) == Some(CONSTRAINT) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Gives the keys of the jobs just taken in their turns; the last answers are theirs.

@@ -7,6 +7,12 @@ use std::fmt;
 /// What the statements of a verb return.
 pub(super) type Sql<T> = Result<T, sqlx::Error>;
 
+/// A row stands in the way of another.
+pub(super) const CONSTRAINT: i32 = 19;
+
+/// The disk is full.
+const FULL: i32 = 13;
+
 /// The primary result code of an error of SQLite.
 pub(super) fn code(e: &sqlx::Error) -> Option<i32> {
     let code = e.as_database_error()?.code()?.parse::<i32>().ok()?;
@@ -16,6 +22,12 @@ pub(super) fn code(e: &sqlx::Error) -> Option<i32> {
 /// Another connection holds a lock: to be tried again, never to be shown.
 pub(super) fn busy(e: &sqlx::Error) -> bool {
     matches!(code(e), Some(5 | 6 | 15))
+}
+
+/// The index of the log could not grow, which is what a full disk looks like there.
+fn no_room(e: &sqlx::Error) -> bool {
+    let code = e.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
+    code == Some(10 | 19 << 8)
 }
 
 /// The connection itself is of no more use.
@@ -34,10 +46,14 @@ pub(super) fn broken(what: impl fmt::Display) -> sqlx::Error {
 
 /// The error as callers see it: one line that names the file.
 pub(super) fn of(place: &str, e: sqlx::Error) -> Error {
-    let (kind, what) = match code(&e) {
+    if let sqlx::Error::Configuration(line) = &e {
+        return Error::new(Kind::Refused, format!("{place}: {line}"));
+    }
+    // The log's index cannot grow: it is on the same disk.
+    let (kind, what) = match code(&e).map(|code| if no_room(&e) { FULL } else { code }) {
         Some(5 | 6 | 15) => (Kind::Unavailable, "other processes hold its lock for too long"),
         Some(8) => (Kind::Refused, "the file is read-only"),
-        Some(13) => (Kind::Suspended, "storage full"),
+        Some(FULL) => (Kind::Suspended, "storage full"),
         Some(11) => (Kind::Corrupt, "the database file is damaged"),
         Some(26) => (Kind::Corrupt, "the file is not a SQLite database"),
         Some(3 | 23) => (Kind::Refused, "permission denied"),

@@ -3,7 +3,7 @@
 use super::fault::{Sql, broken};
 use super::limits::{self, Books};
 use super::turns::{Ceiling, next_warm, turns};
-use super::tx::{Ending, Tx, ids_json, job_id, unhex};
+use super::tx::{Ending, Tx, job_id};
 use super::writer::Verb;
 use crate::State;
 use crate::backend::{Batch, Extended, LeaseRequest, Leased, LeasedJob, Token};
@@ -48,11 +48,16 @@ async fn stand(tx: &mut Tx, queue: &str) -> Sql<(Option<i64>, Option<String>, bo
     Ok((paused, rules.and_then(|json| crate::limit::of_rules(&json)), keyed))
 }
 
-/// One job of `lease.sql`: its place, id, record, attempts, crashes, marks and cost.
-type Found<'a> = (i64, i64, &'a str, Option<&'a str>, u32, u32, u8, u8, u32);
+/// What `lease.sql` finds: of each job its number, place, length, attempts, crashes, marks and cost; all
+/// ids; all records.
+type Found = (String, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Longer records are not among them, as in `lease.sql`.
+const LONG: usize = 4096;
 
 /// An available job.
 pub(super) struct Candidate {
+    n: i64,
     job: LeasedJob,
     pub(super) cancel: bool,
     pub(super) cost: u32,
@@ -60,32 +65,39 @@ pub(super) struct Candidate {
 
 /// The next jobs of the plain lane of a queue, in order.
 async fn candidates(tx: &mut Tx, queue: &str, max: usize) -> Sql<Vec<Candidate>> {
-    let find = sqlx::query_scalar(include_str!("sql/lease.sql")).bind(queue).bind(max as i64);
+    let find = sqlx::query_as(include_str!("sql/lease.sql")).bind(queue).bind(max as i64);
     let found = find.fetch_one(&mut *tx.conn).await?;
     read(tx, found).await
 }
 
 /// The next jobs that wait under a key, in order.
 pub(super) async fn candidates_of(tx: &mut Tx, queue: &str, key: &str, max: usize) -> Sql<Vec<Candidate>> {
-    let find = sqlx::query_scalar(include_str!("sql/lease_key.sql")).bind(queue).bind(key).bind(max as i64);
+    let find = sqlx::query_as(include_str!("sql/lease_key.sql")).bind(queue).bind(key).bind(max as i64);
     let found = find.fetch_one(&mut *tx.conn).await?;
     read(tx, found).await
 }
 
-async fn read(tx: &mut Tx, found: String) -> Sql<Vec<Candidate>> {
-    let mut found: Vec<Found<'_>> = serde_json::from_str(&found).map_err(broken)?;
-    found.sort_by_key(|(priority, ord, ..)| (*priority, *ord));
+async fn read(tx: &mut Tx, (found, ids, records): Found) -> Sql<Vec<Candidate>> {
+    let found: Vec<(i64, i64, i64, usize, u32, u32, u8, u8, u32)> =
+        serde_json::from_str(&found).map_err(broken)?;
+    let (ids, records) = (ids.unwrap_or_default(), records.unwrap_or_default());
+    let (mut ids, mut records) = (ids.chunks_exact(16), &records[..]);
     let mut candidates = Vec::with_capacity(found.len());
-    for (_, _, id, record, attempts, crashes, suspect, cancel, cost) in found {
-        let id = job_id(&unhex(id)?)?;
-        let record = match record {
-            Some(record) => unhex(record)?,
+    for (n, priority, ord, length, attempts, crashes, suspect, cancel, cost) in found {
+        let id = job_id(ids.next().unwrap_or_default())?;
+        let record = match records.split_at_checked(length).filter(|_| length <= LONG) {
+            Some((record, rest)) => {
+                records = rest;
+                record.to_vec()
+            }
             None => tx.record(id).await?,
         };
         let job = LeasedJob { id, record, attempts, crashes, suspect: suspect != 0 };
-        candidates.push(Candidate { job, cancel: cancel != 0, cost });
+        candidates.push(((priority, ord), Candidate { n, job, cancel: cancel != 0, cost }));
     }
-    Ok(candidates)
+    // As they are already; but that is not promised.
+    candidates.sort_by_key(|(place, _)| *place);
+    Ok(candidates.into_iter().map(|(_, candidate)| candidate).collect())
 }
 
 /// Leases from both lanes of a queue, half from each where both hold work.
@@ -180,22 +192,22 @@ pub(super) async fn fit(
     tx: &mut Tx,
     request: &LeaseRequest,
     found: Vec<Candidate>,
-) -> Sql<Vec<Vec<LeasedJob>>> {
-    let (mut groups, mut shared) = (Vec::<Vec<LeasedJob>>::new(), None);
-    for Candidate { job, cancel, .. } in found {
-        if cancel {
-            if let Some(job) = tx.load(job.id).await? {
+) -> Sql<Vec<Vec<Candidate>>> {
+    let (mut groups, mut shared) = (Vec::<Vec<Candidate>>::new(), None);
+    for one in found {
+        if one.cancel {
+            if let Some(job) = tx.load(one.job.id).await? {
                 let ending = Ending { keep_ms: HOUR_MS, reason: Some(REQUESTED), result: None };
                 tx.finish(&job, State::Cancelled, ending).await?;
             }
-        } else if request.alone || job.suspect {
-            groups.push(vec![job]);
+        } else if request.alone || one.job.suspect {
+            groups.push(vec![one]);
         } else if let Some(n) = shared {
             let group: &mut Vec<_> = &mut groups[n];
-            group.push(job);
+            group.push(one);
         } else {
             shared = Some(groups.len());
-            groups.push(vec![job]);
+            groups.push(vec![one]);
         }
     }
     Ok(groups)
@@ -205,14 +217,16 @@ pub(super) async fn store(
     tx: &mut Tx,
     request: &LeaseRequest,
     queue: &str,
-    jobs: Vec<LeasedJob>,
+    jobs: Vec<Candidate>,
     keyed: bool,
 ) -> Sql<Batch> {
     let token = tx.next_token();
     let expires_ms = tx.now.saturating_add(request.ttl_ms);
-    let mark = sqlx::query(include_str!("sql/lease_mark.sql"));
-    let mark = mark.bind(ids_json(jobs.iter().map(|j| &j.id))).bind(token);
+    let numbers: Vec<i64> = jobs.iter().map(|one| one.n).collect();
+    let numbers = serde_json::to_string(&numbers).map_err(broken)?;
+    let mark = sqlx::query(include_str!("sql/lease_mark.sql")).bind(numbers).bind(token);
     mark.execute(&mut *tx.conn).await?;
+    let jobs: Vec<LeasedJob> = jobs.into_iter().map(|one| one.job).collect();
     let members: Vec<u8> = jobs.iter().flat_map(|j| *j.id.as_bytes()).collect();
     let batch = sqlx::query(include_str!("sql/lease_batch.sql")).bind(token).bind(&request.worker);
     let batch = batch.bind(queue).bind(expires_ms).bind(request.ttl_ms);

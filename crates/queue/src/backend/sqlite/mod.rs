@@ -7,9 +7,11 @@
 
 mod audit;
 mod batch;
+mod bulk;
 mod control;
 mod enqueue;
 mod fault;
+mod files;
 mod flow;
 mod flow_read;
 mod flow_stage;
@@ -95,8 +97,12 @@ impl Sqlite {
             Place::Memory => "sqlite::memory:".into(),
             Place::File(path) => format!("sqlite:{}", path.display()),
         };
+        let files = match &place {
+            Place::Memory => files::Files::default(),
+            Place::File(path) => files::Files::of(path),
+        };
         let bell = wake::Bell::new();
-        let writer = Writer::start(shown.clone(), pools.write, clock.clone(), bell.clone());
+        let writer = Writer::start(shown.clone(), pools.write, files, clock.clone(), bell.clone());
         let memory = place == Place::Memory;
         Ok(Sqlite { shown, memory, durability, clock, read: pools.read, writer, bell })
     }

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0020_flows.sql"),
     include_str!("migrations/0070_search.sql"),
     include_str!("migrations/0080_limits.sql"),
+    include_str!("migrations/0140_rows.sql"),
 ];
 
 /// The version of the schema that this program writes.
@@ -26,6 +27,10 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// How long a process waits for the others before it gives up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long SQLite itself waits for a lock. Only for what no transaction waits for: the writer
+/// tries again by itself.
+pub(super) const BUSY: Duration = Duration::from_millis(20);
 
 /// Where the data are.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,10 +111,9 @@ pub(super) async fn open(place: &Place, durability: Durability) -> Result<Pools>
                     Durability::Memory => SqliteSynchronous::Normal,
                     _ => SqliteSynchronous::Full,
                 })
-                // Only what no transaction waits for: the writer tries again by itself.
-                .busy_timeout(Duration::from_millis(20))
+                .busy_timeout(BUSY)
                 .pragma("wal_autocheckpoint", "4000")
-                .pragma("journal_size_limit", "67108864")
+                .pragma("journal_size_limit", super::files::LOG_MOST.to_string())
                 .pragma("cache_size", "-65536")
                 .pragma("temp_store", "memory");
             prepare(&options, &shown).await?;
@@ -135,9 +139,6 @@ async fn prepare(options: &SqliteConnectOptions, shown: &str) -> Result<()> {
             Ok(()) => return Ok(()),
             Err(e) if fault::busy(&e) && started.elapsed() < PATIENCE => {
                 tokio::time::sleep(super::writer::jitter(started)).await;
-            }
-            Err(sqlx::Error::Configuration(line)) => {
-                return Err(Error::new(Kind::Refused, format!("{shown}: {line}")));
             }
             Err(e) => return Err(fault::of(shown, e)),
         }
@@ -215,6 +216,37 @@ fn create(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the statements read of a file that version 7 has written.
+    #[tokio::test]
+    async fn a_file_of_an_older_schema_keeps_its_jobs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut conn = options.connect().await.unwrap();
+        for migration in &MIGRATIONS[..7] {
+            sqlx::raw_sql(*migration).execute(&mut conn).await.unwrap();
+        }
+        let before = "UPDATE legwork SET version = 7;
+            INSERT INTO jobs (id, record, name, queue, priority, state, ord, due_ms, indexed, errors, cost) VALUES
+                (x'00112233445566778899aabbccddeeff', x'7b7d0a31', 'a.job', 'q', 5, 0, 7, 1000, 1, '[]', 3),
+                (x'10112233445566778899aabbccddeeff', x'7b7d0a32', 'b.job', 'q', 5, 1, 8, NULL, 0, NULL, 1);
+            INSERT INTO queues (name, n0, n1) VALUES ('q', 1, 1);
+            INSERT INTO terms VALUES (x'673a61', 1, x'00112233445566778899aabbccddeeff')";
+        sqlx::raw_sql(before).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        let pools = open(&Place::File(path), Durability::Fsync).await.unwrap();
+        let mut conn = pools.write.acquire().await.unwrap();
+        assert_eq!(version(&mut conn).await.unwrap(), VERSION);
+        let all = "SELECT group_concat(name || state || ord || cost || hex(record), ' ') FROM jobs";
+        let all: String = sqlx::query_scalar(all).fetch_one(&mut *conn).await.unwrap();
+        assert_eq!(all, "a.job0737B7D0A31 b.job1817B7D0A32");
+        assert_eq!(super::super::audit::audit(&mut conn).await.unwrap(), Vec::<String>::new());
+        let gone = "DELETE FROM jobs WHERE indexed = 1";
+        sqlx::query(gone).execute(&mut *conn).await.unwrap();
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM terms").fetch_one(&mut *conn).await.unwrap();
+        assert_eq!(left, 0, "its terms went with it");
+    }
 
     #[test]
     fn durabilities() {

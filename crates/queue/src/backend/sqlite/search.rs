@@ -158,11 +158,11 @@ fn source(filter: &Filter, place: &Place) -> QueryBuilder<Sqlite> {
         }
         Some(State::Available) => (
             "CAST(queue AS BLOB), priority + 10 * (limit_key IS NOT NULL), ord FROM jobs WHERE state = 1",
-            "queue, priority + 10 * (limit_key IS NOT NULL), ord, id) > (",
-            "queue, priority + 10 * (limit_key IS NOT NULL), ord, id",
+            "queue, priority + 10 * (limit_key IS NOT NULL), ord) > (",
+            "queue, priority + 10 * (limit_key IS NOT NULL), ord",
         ),
         Some(State::Blocked) => {
-            ("CAST(queue AS BLOB), ord, 0 FROM jobs WHERE state = 4", "queue, ord, id) > (", "queue, ord, id")
+            ("CAST(queue AS BLOB), ord, 0 FROM jobs WHERE state = 4", "queue, ord) > (", "queue, ord")
         }
         // By way of the batches: leased jobs have no index of their own.
         Some(State::Leased) => (
@@ -184,16 +184,22 @@ fn source(filter: &Filter, place: &Place) -> QueryBuilder<Sqlite> {
         find.push(" AND queue = ").push_bind(queue);
     }
     find.push(" AND (").push(behind);
-    if behind.starts_with("queue") {
-        find.push_bind(&text[..]).push(", ");
+    let mut values = find.separated(", ");
+    // No two places in a queue are the same: there the id is not asked for.
+    let placed = behind.starts_with("queue");
+    if placed {
+        values.push_bind(&text[..]);
     }
     if !behind.starts_with("id") {
-        find.push_bind(a).push(", ");
+        values.push_bind(a);
     }
     if behind.starts_with("queue, priority") {
-        find.push_bind(b).push(", ");
+        values.push_bind(b);
     }
-    find.push_bind(&id[..]).push(") ORDER BY ").push(order);
+    if !placed {
+        values.push_bind(&id[..]);
+    }
+    find.push(") ORDER BY ").push(order);
     find
 }
 

@@ -6,7 +6,7 @@
 use super::batch::Outcomes;
 use super::fault::Sql;
 use super::lease::{HOUR_MS, REQUESTED};
-use super::tx::{End, Ending, Job, Tx, push_hex};
+use super::tx::{End, Ending, Job, Tx, ids_bytes};
 use super::writer::Verb;
 use crate::backend::{EXPIRED, Outcome, Settle, Settled};
 use crate::{Envelope, JobId, State};
@@ -64,19 +64,20 @@ async fn at_once(
     let Some(batch) = batches.open(tx, token).await? else {
         return Ok(());
     };
+    let (ids, zeros) = ids_bytes(items.iter().map(|(_, id, _)| id));
     if batch.keyed {
-        let ids = super::tx::ids_json(items.iter().map(|(_, id, _)| id));
         let turn = tx.tail(1);
-        let free = sqlx::query(include_str!("sql/free.sql")).bind(ids).bind(turn);
+        let free = sqlx::query(include_str!("sql/free.sql")).bind(&ids[..]).bind(&*zeros).bind(turn);
         tx.woke |= free.execute(&mut *tx.conn).await?.rows_affected() > 0;
     }
     let state = (keep_ms > 0).then_some(State::Succeeded);
     let moved = if state.is_some() {
-        let keep = sqlx::query(include_str!("sql/settle_keep.sql")).bind(results_json(items)?);
+        let results: Vec<_> = items.iter().map(|(.., result)| result).collect();
+        let results = serde_json::to_string(&results).map_err(super::fault::broken)?;
+        let keep = sqlx::query(include_str!("sql/settle_keep.sql")).bind(ids).bind(results);
         keep.bind(token).bind(tx.now).bind(tx.now.saturating_add(keep_ms))
     } else {
-        let ids = super::tx::ids_json(items.iter().map(|(_, id, _)| id));
-        sqlx::query(include_str!("sql/settle_gone.sql")).bind(ids).bind(token)
+        sqlx::query(include_str!("sql/settle_gone.sql")).bind(ids).bind(zeros).bind(token)
     };
     let moved = moved.execute(&mut *tx.conn).await?.rows_affected() as usize;
     batch.left(moved);
@@ -87,20 +88,6 @@ async fn at_once(
         items.iter().for_each(|(n, ..)| answers[*n] = Some(Settled::Done));
     }
     Ok(())
-}
-
-/// `[["hexadecimal id", "result" or null], …]`.
-fn results_json(items: &[Success<'_>]) -> Sql<String> {
-    let mut json = String::from("[");
-    for (_, id, result) in items {
-        json.push_str(if json.len() > 1 { ",[\"" } else { "[\"" });
-        push_hex(&mut json, id);
-        json.push_str("\",");
-        json.push_str(&serde_json::to_string(result).map_err(super::fault::broken)?);
-        json.push(']');
-    }
-    json.push(']');
-    Ok(json)
 }
 
 async fn one(tx: &mut Tx, batches: &mut Outcomes, item: &Settle) -> Sql<Settled> {

@@ -24,7 +24,6 @@ pub(super) struct Tx {
     pub(super) now: i64,
     /// Whether work may have become available.
     pub(super) woke: bool,
-    pub(super) version: i64,
     pub(super) outage: i64,
     pub(super) stalls: Stalls,
     tail: i64,
@@ -70,38 +69,27 @@ pub(super) struct Ending<'a> {
     pub(super) result: Option<&'a str>,
 }
 
+/// The schema's version, tail, head, token and outage.
+pub(super) type Counters = (i64, i64, i64, i64, i64);
+
 /// How long the record of a job that somebody waits for stays at least.
 pub(super) const WATCHED_MS: i64 = 60_000;
 
 impl Tx {
-    /// What a transaction that has begun knows of the counters; gives the connection back
-    /// where they cannot be read.
-    pub(super) async fn new(
-        mut conn: PoolConnection<Sqlite>,
-    ) -> Result<Tx, (PoolConnection<Sqlite>, sqlx::Error)> {
-        let counters = "SELECT version, tail, head, token, outage FROM legwork";
-        let row = sqlx::query_as(counters).fetch_one(&mut *conn).await;
-        let (version, tail, head, token, outage) = match row {
-            Ok(row) => row,
-            Err(e) => return Err((conn, e)),
-        };
+    /// Takes the write lock and reads the counters, by one call: each wakes a thread. A
+    /// transaction that has begun all the same where this fails is the caller's to end.
+    pub(super) async fn begin(conn: &mut PoolConnection<Sqlite>) -> Sql<Counters> {
+        let begin = "BEGIN IMMEDIATE; SELECT version, tail, head, token, outage FROM legwork";
+        sqlx::query_as(begin).fetch_one(&mut **conn).await
+    }
+
+    /// A transaction that has begun.
+    pub(super) fn new(conn: PoolConnection<Sqlite>, counters: Counters) -> Tx {
+        let (_, tail, head, token, outage) = counters;
         let stored = [tail, head, token, outage];
         let (changes, ended) = (HashMap::new(), super::flow::Ended::default());
         let stalls = Stalls::default();
-        Ok(Tx {
-            conn,
-            now: 0,
-            woke: false,
-            version,
-            outage,
-            stalls,
-            tail,
-            head,
-            token,
-            stored,
-            ended,
-            changes,
-        })
+        Tx { conn, now: 0, woke: false, outage, stalls, tail, head, token, stored, ended, changes }
     }
 
     /// Writes the counters that have changed.
@@ -331,6 +319,17 @@ pub(super) fn job_id(bytes: &[u8]) -> Sql<JobId> {
     JobId::from_slice(bytes).ok_or_else(|| broken("a job's id is not 16 bytes"))
 }
 
+/// Ids one behind the other, and a JSON array as long as they are many, for
+/// `substr(?, key * 16 + 1, 16) FROM json_each(?)`: what is cheapest to read for SQLite.
+pub(super) fn ids_bytes<'a>(ids: impl IntoIterator<Item = &'a JobId>) -> (Vec<u8>, String) {
+    let bytes: Vec<u8> = ids.into_iter().flat_map(|id| *id.as_bytes()).collect();
+    let zeros = match bytes.len() / 16 {
+        0 => "[]".into(),
+        n => format!("[{}0]", "0,".repeat(n - 1)),
+    };
+    (bytes, zeros)
+}
+
 /// Ids as a JSON array of hexadecimal texts, for `unhex(value) FROM json_each(?)`.
 pub(super) fn ids_json<'a>(ids: impl IntoIterator<Item = &'a JobId>) -> String {
     let mut json = String::from("[");
@@ -344,18 +343,10 @@ pub(super) fn ids_json<'a>(ids: impl IntoIterator<Item = &'a JobId>) -> String {
 }
 
 /// Appends an id as 32 hexadecimal digits.
-pub(super) fn push_hex(text: &mut String, id: &JobId) {
+fn push_hex(text: &mut String, id: &JobId) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in id.as_bytes() {
         text.push(DIGITS[usize::from(byte >> 4)] as char);
         text.push(DIGITS[usize::from(byte & 15)] as char);
     }
-}
-
-/// The bytes that SQLite's `hex` shows.
-pub(super) fn unhex(text: &str) -> Sql<Vec<u8>> {
-    let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
-    let byte = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?);
-    let bytes = text.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>();
-    bytes.ok_or_else(|| broken("not hexadecimal"))
 }

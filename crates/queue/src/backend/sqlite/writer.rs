@@ -5,12 +5,14 @@
 //! transaction of its own.
 
 use super::fault::{self, Sql};
+use super::files::{Files, LOG_MOST};
 use super::open::{self, PATIENCE};
 use super::tx::Tx;
 use super::wake::Bell;
 use crate::clock::span_ms;
 use crate::{Clock, Error, Result};
-use sqlx::SqlitePool;
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite, SqlitePool};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -24,6 +26,11 @@ const MAX_CALLS: usize = 256;
 
 /// After this long without a pause, other processes get a chance at the lock.
 const TURN: Duration = Duration::from_millis(50);
+
+/// How long writers wait for readers at the most so that the log can be emptied, and how often
+/// that is tried.
+const MAX_EMPTY: Duration = Duration::from_secs(1);
+const EMPTY_EVERY: Duration = Duration::from_secs(30);
 
 /// A verb that writes. It may be applied more than once: only the last one is committed.
 pub(super) trait Verb: Send + Sync + 'static {
@@ -70,10 +77,10 @@ pub(super) struct Writer(mpsc::Sender<Box<dyn Call>>);
 
 impl Writer {
     /// Starts the task on the current runtime; it ends when the last `Writer` is dropped.
-    pub(super) fn start(shown: String, pool: SqlitePool, clock: Clock, bell: Bell) -> Writer {
+    pub(super) fn start(shown: String, pool: SqlitePool, files: Files, clock: Clock, bell: Bell) -> Writer {
         let (calls, inbox) = mpsc::channel(4 * MAX_CALLS);
         let stalls = stalls(&shown);
-        tokio::spawn(Desk { shown, pool, clock, bell, stalls }.run(inbox));
+        tokio::spawn(Desk { shown, pool, files, clock, bell, stalls }.run(inbox));
         Writer(calls)
     }
 
@@ -90,6 +97,7 @@ impl Writer {
 struct Desk {
     shown: String,
     pool: SqlitePool,
+    files: Files,
     clock: Clock,
     bell: Bell,
     stalls: Stalls,
@@ -125,10 +133,17 @@ enum Failed {
 impl Desk {
     async fn run(self, mut inbox: mpsc::Receiver<Box<dyn Call>>) {
         let mut calls = Vec::with_capacity(MAX_CALLS);
-        let mut turn = Instant::now();
+        let (mut turn, mut emptied) = (Instant::now(), None::<Instant>);
         while inbox.recv_many(&mut calls, MAX_CALLS).await > 0 {
             self.serve(&mut calls).await;
             calls.clear();
+            let long = self.files.check().is_ok_and(|length| length > LOG_MOST);
+            if long && emptied.is_none_or(|at| at.elapsed() > EMPTY_EVERY) {
+                emptied = Some(Instant::now());
+                if let Err(e) = self.empty().await {
+                    tracing::warn!(file = %self.shown, error = %e, "the log could not be emptied");
+                }
+            }
             if inbox.is_empty() {
                 turn = Instant::now();
             } else if turn.elapsed() > TURN {
@@ -162,7 +177,9 @@ impl Desk {
 
     async fn transact(&self, calls: &mut [Box<dyn Call>]) -> Result<(), Failed> {
         let asked = Instant::now();
+        self.files.check().map_err(Failed::Begin)?;
         let mut tx = self.begin().await.map_err(Failed::Begin)?;
+        self.files.hold();
         let stalled = |since: Instant| self.stalls.fetch_max(span_ms(since.elapsed()), Ordering::SeqCst);
         stalled(asked);
         tx.stalls = self.stalls.clone();
@@ -189,9 +206,7 @@ impl Desk {
             Err(e) => {
                 // Some errors roll back by themselves; then this one says so, and is right.
                 let _ = sqlx::query("ROLLBACK").execute(&mut *tx.conn).await;
-                if fault::fatal(&e) && !self.shown.ends_with(":memory:") {
-                    drop(tx.conn.detach());
-                }
+                self.let_go(tx.conn, &e);
                 Err(Failed::Within(e))
             }
         }
@@ -202,25 +217,43 @@ impl Desk {
         let started = Instant::now();
         let mut conn = self.pool.acquire().await?;
         loop {
-            match sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await {
-                Ok(_) => break,
-                Err(e) if fault::busy(&e) && started.elapsed() < PATIENCE => {
-                    tokio::time::sleep(jitter(started)).await;
-                }
-                Err(e) => return Err(e),
+            let failed = match Tx::begin(&mut conn).await {
+                Ok(counters) if counters.0 == open::VERSION => return Ok(Tx::new(conn, counters)),
+                Ok((version, ..)) => fault::broken(open::newer(version)),
+                Err(e) => e,
+            };
+            // Fails where nothing has begun, and is right.
+            let _ = sqlx::query("ROLLBACK").execute(&mut *conn).await;
+            if !fault::busy(&failed) || started.elapsed() >= PATIENCE {
+                self.let_go(conn, &failed);
+                return Err(failed);
             }
+            tokio::time::sleep(jitter(started)).await;
         }
-        match Tx::new(conn).await {
-            Ok(tx) if tx.version == open::VERSION => Ok(tx),
-            Ok(mut tx) => {
-                sqlx::query("ROLLBACK").execute(&mut *tx.conn).await?;
-                Err(fault::broken(open::newer(tx.version)))
-            }
-            Err((mut conn, e)) => {
-                let _ = sqlx::query("ROLLBACK").execute(&mut *conn).await;
-                Err(e)
-            }
+    }
+
+    /// Gives a connection back, or closes it where it is of no more use.
+    fn let_go(&self, conn: PoolConnection<Sqlite>, e: &sqlx::Error) {
+        if fault::fatal(e) && !self.shown.ends_with(":memory:") {
+            self.files.release();
+            drop(conn.detach());
         }
+    }
+
+    /// Empties the log where it has grown too long, because some reader or other always looked at
+    /// it. Those that begin now do not; the writers wait for the others, for a while.
+    async fn empty(&self) -> Sql<()> {
+        let mut conn = self.pool.acquire().await?;
+        let wait = format!("PRAGMA busy_timeout = {}", MAX_EMPTY.as_millis());
+        sqlx::query(sqlx::AssertSqlSafe(wait)).execute(&mut *conn).await?;
+        let emptied = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *conn).await;
+        let usual = format!("PRAGMA busy_timeout = {}", open::BUSY.as_millis());
+        sqlx::query(sqlx::AssertSqlSafe(usual)).execute(&mut *conn).await?;
+        let (held_up, pages, _): (bool, i64, i64) = emptied?;
+        if held_up {
+            tracing::warn!(file = %self.shown, pages, "the log grows: somebody reads in one transaction for a long time");
+        }
+        Ok(())
     }
 
     fn now(&self) -> i64 {
@@ -269,7 +302,7 @@ mod tests {
 
     async fn writer(place: open::Place) -> (Writer, SqlitePool) {
         let pools = open::open(&place, crate::Durability::Fsync).await.unwrap();
-        (Writer::start("test".into(), pools.write, Clock::Backend, Bell::new()), pools.read)
+        (Writer::start("test".into(), pools.write, Files::default(), Clock::Backend, Bell::new()), pools.read)
     }
 
     #[tokio::test]
