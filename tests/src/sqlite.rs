@@ -73,7 +73,7 @@ impl Hand {
 }
 
 /// The lease of those that churn: longer than a busy machine holds one of them up.
-pub const LEASE_MS: i64 = 5_000;
+const LEASE_MS: i64 = 5_000;
 
 /// Enqueues, leases and settles in as many rounds, or for ever; every answer is noted in the
 /// ledger: `A` came in, `S` begun, `D` done, `X` too late. No call may fail.
