@@ -27,7 +27,9 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn of(path: &Path) -> Files {
-        Files { database: look(path).map(|(file, _)| file), path: Some(path.into()), log: Mutex::default() }
+        // A process may change its directory.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        Files { database: look(&path).map(|(file, _)| file), path: Some(path), log: Mutex::default() }
     }
 
     /// Fails where a name names something else than what is open; the length of the log.
