@@ -172,19 +172,24 @@ async fn a_deleted_log_is_noticed_and_loses_nothing_to_a_clean_stop() {
         assert!(line.contains("queue.db: its -wal or -shm file was deleted or replaced"), "{line}");
         backend.promote(1).await.expect_err("refused, whatever it is");
         drop(backend);
-        // Only its last connection closes the file.
-        let closed = async || {
-            let again = Sqlite::connect(&place.url(), Clock::Backend).await.ok()?;
-            let mut there = true;
-            for id in &ids {
-                there &= again.get(*id, false).await.ok()?.is_some();
-            }
-            there.then_some(again)
-        };
-        let again = until("all is there again", SOON, closed).await;
+        // The last connection writes back what the log holds; nobody may open the file before.
+        until("all its connections are closed", SOON, async || (!open_here(&place.path())).then_some(()))
+            .await;
+        let again = place.open().await;
+        for id in &ids {
+            assert!(again.get(*id, false).await.expect("read").is_some(), "{end}: {id} is lost");
+        }
         put(&again, 1, 10).await.expect("taken in");
         audited(&again).await;
     }
+}
+
+/// Whether this process has the file, or one beside it, open.
+fn open_here(path: &Path) -> bool {
+    let all = std::fs::read_dir("/proc/self/fd").expect("a list").flatten();
+    let path = path.display().to_string();
+    let mut named = all.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    named.any(|name| name.display().to_string().starts_with(&path))
 }
 
 #[tokio::test]
