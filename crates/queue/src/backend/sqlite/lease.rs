@@ -48,8 +48,10 @@ async fn stand(tx: &mut Tx, queue: &str) -> Sql<(Option<i64>, Option<String>, bo
     Ok((paused, rules.and_then(|json| crate::limit::of_rules(&json)), keyed))
 }
 
-/// What `lease.sql` finds: of each job its number, place, length, attempts, crashes, marks and cost; all
-/// ids; all records.
+/// Of one job its number, place, length, attempts, crashes, marks and cost.
+type Known = (i64, i64, i64, usize, u32, u32, u8, u8, u32);
+
+/// What `lease.sql` finds: what is known of each job; all ids; all records.
 type Found = (String, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// Longer records are not among them, as in `lease.sql`.
@@ -78,8 +80,7 @@ pub(super) async fn candidates_of(tx: &mut Tx, queue: &str, key: &str, max: usiz
 }
 
 async fn read(tx: &mut Tx, (found, ids, records): Found) -> Sql<Vec<Candidate>> {
-    let found: Vec<(i64, i64, i64, usize, u32, u32, u8, u8, u32)> =
-        serde_json::from_str(&found).map_err(broken)?;
+    let found: Vec<Known> = serde_json::from_str(&found).map_err(broken)?;
     let (ids, records) = (ids.unwrap_or_default(), records.unwrap_or_default());
     let (mut ids, mut records) = (ids.chunks_exact(16), &records[..]);
     let mut candidates = Vec::with_capacity(found.len());
