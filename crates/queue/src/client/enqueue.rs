@@ -112,7 +112,7 @@ impl Client {
             // The last ones stay where they are.
             let step: Vec<NewJob> = match all.len() {
                 0 => return Ok(receipts),
-                ..=driver::MAX_BATCH => std::mem::take(&mut all).collect(),
+                1..=driver::MAX_BATCH => std::mem::take(&mut all).collect(),
                 _ => all.by_ref().take(driver::MAX_BATCH).collect(),
             };
             let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
