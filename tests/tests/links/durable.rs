@@ -23,6 +23,8 @@ async fn pair() -> Option<(TestServer, TestServer)> {
 
 async fn follow(primary: &TestServer, replica: &TestServer) {
     let port = primary.port().expect("a port").to_string();
+    // It would wait five seconds for other replicas to come.
+    primary.command(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]).expect("answered");
     replica.command(&["REPLICAOF", "127.0.0.1", &port]).expect("answered");
     until("the replica is in step", SOON, async || {
         let said = replica.command(&["INFO", "replication"]).ok()?;

@@ -8,9 +8,12 @@ use Gravity::{Danger, Note, Warning};
 use redis::{Cmd, cmd};
 use std::collections::HashMap;
 
+/// Major, minor and patch number.
+type Version = (u32, u32, u32);
+
 /// Holes in the servers, and from which version of each series on they are mended; a newer
 /// series is not touched. Those of Valkey have numbers of their own.
-const HOLES: [(&str, &str, &[(u32, u32, u32)]); 3] = [
+const HOLES: [(&str, &str, &[Version]); 3] = [
     (
         "CVE-2025-49844, CVE-2025-46817, CVE-2025-46818",
         "scripts run foreign code",
@@ -20,7 +23,7 @@ const HOLES: [(&str, &str, &[(u32, u32, u32)]); 3] = [
     ("CVE-2026-23479", "blocking commands reach freed memory", &[(8, 6, 3)]),
 ];
 /// Where the last of them begins.
-const BLOCKING_FROM: (u32, u32, u32) = (7, 2, 0);
+const BLOCKING_FROM: Version = (7, 2, 0);
 /// A cluster moves no slot with a key larger than about this.
 const LARGE_KEY: i64 = 64 << 20;
 /// So far a clock may be from ours without being remarked on, in milliseconds.
@@ -156,14 +159,14 @@ impl Redis {
 }
 
 /// Three numbers of a version.
-fn parts(version: &str) -> (u32, u32, u32) {
+fn parts(version: &str) -> Version {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
     (next(), next(), next())
 }
 
 /// Whether a version has a hole that is mended in these.
-fn open(version: (u32, u32, u32), mended: &[(u32, u32, u32)]) -> bool {
+fn open(version: Version, mended: &[Version]) -> bool {
     let series = mended.iter().find(|fixed| (fixed.0, fixed.1) == (version.0, version.1));
     match series {
         Some(fixed) => version < *fixed,
