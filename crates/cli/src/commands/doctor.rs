@@ -32,8 +32,10 @@ struct Report {
 /// Connects without what the URL demands of enqueues: that it cannot be had is a finding.
 pub(super) async fn act(url: &str, what: &Doctor, out: &mut Out) -> Done {
     let mut findings = Vec::new();
-    let client = connect_with(url, Some(Durability::Memory)).await?;
-    if url.contains("durability=")
+    let file = url.starts_with("sqlite:");
+    let client = connect_with(url, (!file).then_some(Durability::Memory)).await?;
+    if !file
+        && url.contains("durability=")
         && let Err(e) = connect_with(url, None).await
     {
         findings.push(Finding::new(Gravity::Danger, "durability", e.into_line()));

@@ -238,9 +238,13 @@ impl Client {
     /// that was handed in, or lives in this process alone, is shared instead.
     pub(crate) async fn reopen(&self) -> Result<Arc<dyn Backend>> {
         match &self.inner.url {
-            // What it is for enqueues nothing.
+            // What it is for enqueues nothing: a replica that is away must not keep it from opening.
             Some(url) if !url.contains(":memory:") => {
-                open(url, self.inner.options.clock.clone(), Some(Durability::Memory)).await
+                let durability = match url.starts_with("sqlite:") {
+                    true => self.inner.options.durability,
+                    false => Some(Durability::Memory),
+                };
+                open(url, self.inner.options.clock.clone(), durability).await
             }
             _ => Ok(self.inner.backend.clone()),
         }
