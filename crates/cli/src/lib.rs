@@ -22,9 +22,8 @@ use std::process::ExitCode;
 /// What the program does with its arguments.
 ///
 /// ```no_run
-/// fn main() -> std::process::ExitCode {
-///     legwork_cli::main()
-/// }
+/// let exit: std::process::ExitCode = legwork_cli::main();
+/// # let _ = exit;
 /// ```
 pub fn main() -> ExitCode {
     let given: Vec<OsString> = std::env::args_os().collect();

@@ -78,7 +78,7 @@ fn checksum(bytes: &[u8]) -> u16 {
     for byte in bytes {
         sum ^= u16::from(*byte);
         for _ in 0..8 {
-            sum = if sum & 1 == 1 { sum >> 1 ^ 0xa001 } else { sum >> 1 };
+            sum = if sum & 1 == 1 { (sum >> 1) ^ 0xa001 } else { sum >> 1 };
         }
     }
     sum
