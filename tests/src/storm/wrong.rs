@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// How the queue is broken.
@@ -49,13 +50,12 @@ pub(super) async fn client(
     let Some(wrong) = wrong else { return Ok(client) };
     let real = client.backend().clone();
     let backend: Arc<dyn Backend> = match wrong {
-        // Without a URL there is one connection for all, and it lives on this runtime.
-        Wrong::BeatsAmongHandlers => real,
         Wrong::EnqueuesWithoutLanes => {
-            let broken = Arc::new(Broken { wrong, real, ends: Mutex::default() });
+            let broken =
+                Arc::new(Broken { wrong, real, ends: Mutex::default(), handlers: Handle::current() });
             Arc::new(FaultyBackend::new(broken).share(Some("enqueue"), 0.3, Fault::After))
         }
-        _ => Arc::new(Broken { wrong, real, ends: Mutex::default() }),
+        _ => Arc::new(Broken { wrong, real, ends: Mutex::default(), handlers: Handle::current() }),
     };
     Ok(Client::over(backend, options))
 }
@@ -65,6 +65,8 @@ struct Broken {
     real: Arc<dyn Backend>,
     /// When the keys of leases are gone.
     ends: Mutex<HashMap<Token, Instant>>,
+    /// The runtime of the handlers.
+    handlers: Handle,
 }
 
 impl Broken {
@@ -129,7 +131,14 @@ impl Backend for Broken {
 
     fn extend<'a>(&'a self, tokens: &'a [Token], ttl_ms: i64) -> Fut<'a, Extended> {
         Box::pin(async move {
-            let mut answer = self.real.extend(tokens, ttl_ms).await?;
+            let mut answer = match self.is(Wrong::BeatsAmongHandlers) {
+                true => {
+                    let (real, tokens) = (self.real.clone(), tokens.to_vec());
+                    let renewal = self.handlers.spawn(async move { real.extend(&tokens, ttl_ms).await });
+                    renewal.await.expect("it outlives the heartbeat")?
+                }
+                false => self.real.extend(tokens, ttl_ms).await?,
+            };
             if self.is_early() || self.is(Wrong::AcksWithoutToken) {
                 answer.held.fill(true);
             }

@@ -114,6 +114,36 @@ async fn an_enqueue_that_found_no_replica_is_repeated_and_counts_once() {
     assert_eq!(jobs.queues().await.expect("queues")[0].count(legwork::State::Available), 2, "each once");
 }
 
+/// What a script has taken in is never said to be refused, whatever fails right behind it: the
+/// client would send it again under another number, and it would be there twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_in_is_not_refused_for_what_fails_behind_it() {
+    let Some(server) = TestServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]) else {
+        return skip("redis-server is not installed");
+    };
+    let url = format!("{}?ns=test-behind&durability=fsync", server.url());
+    let jobs = Client::connect_with(&url, options(Durability::Fsync)).await.expect("connected");
+    let envelope = legwork::Envelope::new("a.job", "1").expect("good");
+    let job = legwork::backend::NewJob {
+        record: envelope.encode(),
+        envelope,
+        due: legwork::backend::Due::Now,
+        chosen: false,
+    };
+    let batch = EnqueueBatch { lane: "lane".into(), seq: 1, jobs: vec![job], guard: Guard::None, flow: None };
+    // The script may all, the write that stands behind it nothing.
+    let rights = |words: &[&str]| server.command(&[&["ACL", "SETUSER", "default"], words].concat());
+    rights(&["-set"]).expect("set");
+    for _ in 0..2 {
+        let error = jobs.backend().enqueue(&batch).await.expect_err("not known to be on the disk");
+        assert!(error.is_unavailable() && error.to_string().contains("it may be there or not"), "{error}");
+    }
+    rights(&["+set"]).expect("set");
+    jobs.backend().enqueue(&batch).await.expect("on the disk");
+    assert_eq!(jobs.queues().await.expect("queues")[0].count(legwork::State::Available), 1, "once");
+    assert!(jobs.backend().audit().await.expect("audited").is_empty());
+}
+
 /// The trap of a repeated call: its script writes nothing, and a `WAIT` behind nothing written
 /// is content with a replica that has nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,6 +206,6 @@ async fn what_a_server_cannot_give_is_refused_when_a_client_connects() {
         let job = legwork::backend::NewJob { record: envelope.encode(), envelope, due, chosen: false };
         let e =
             jobs.backend().enqueue(&EnqueueBatch { jobs: vec![job], ..batch }).await.expect_err("not synced");
-        assert!(e.to_string().contains("not appendonly yes and appendfsync always any more"), "{e}");
+        assert!(e.to_string().contains("no-appendfsync-on-rewrite no any more"), "{e}");
     }
 }

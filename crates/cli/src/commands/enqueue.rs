@@ -113,7 +113,15 @@ async fn definition(
     what: &Enqueue,
 ) -> Result<(Option<Box<Definition>>, Option<String>), Problem> {
     let name = &what.name;
-    match client.lookup(name).await? {
+    let known = match client.lookup(name).await {
+        // An account that only enqueues may not read what workers say of themselves.
+        Err(e) if e.is_refused() => {
+            let note = "this account may not read which names workers know, so the name was taken as it is";
+            return Ok((None, Some(note.into())));
+        }
+        known => known?,
+    };
+    match known {
         Lookup::Known(definition) => Ok((Some(definition), None)),
         Lookup::NoneKnown => {
             let note = "no worker has published the names it knows, so the name was taken as it is";

@@ -146,13 +146,13 @@ fn must_exist(field: &str, url: &str) -> Done {
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or_default();
     let folder = std::path::Path::new(path).parent().filter(|p| !p.as_os_str().is_empty());
-    let nowhere = folder.filter(|folder| !folder.exists());
-    if path.is_empty() || path == ":memory:" || nowhere.is_none() && std::fs::exists(path).unwrap_or(true) {
+    // A missing directory is refused by the library, whatever the command.
+    let nowhere = folder.is_some_and(|folder| !folder.is_dir());
+    if path.is_empty() || path == ":memory:" || nowhere || std::fs::exists(path).unwrap_or(true) {
         return Ok(());
     }
-    let (what, place) = nowhere.map_or(("file", path.as_ref()), |folder| ("directory", folder));
-    let whole = std::path::absolute(place).unwrap_or_else(|_| place.into());
-    Err(Problem::unreachable(format!("{field}: there is no {what} {}", whole.display())))
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    Err(Problem::unreachable(format!("{field}: there is no file {}", whole.display())))
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut Out) -> Done {

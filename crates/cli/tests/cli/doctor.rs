@@ -116,6 +116,62 @@ async fn broken_invariants_are_found_and_mended() {
     p.is_mended_of("is to be cancelled, and its memo does not say so");
 }
 
+/// To mend is not to run again what has run, nor to run what has to wait for others.
+#[tokio::test]
+async fn what_is_mended_runs_when_it_should_and_not_otherwise() {
+    let Some(p) = Patient::new(&[]).await else { return };
+    let came = async |n| {
+        let batches = p.jobs.backend().lease(&lease(n)).await.expect("leased").batches;
+        batches
+            .into_iter()
+            .flat_map(|b| b.jobs.into_iter().map(move |job| (b.token, job.id)))
+            .collect::<Vec<_>>()
+    };
+    let done = |(token, id)| {
+        let outcome = Outcome::Succeeded { result: None, keep_ms: 3_600_000 };
+        Settle { token, id, outcome, keyed: false }
+    };
+    // What has succeeded, and whose end nobody knows any more.
+    p.put(1).await;
+    let leased = came(1).await;
+    p.jobs.backend().settle(&[done(leased[0])]).await.expect("settled");
+    p.hurt(&["DEL", "@fin"]);
+    p.is_mended_of("is finished and not in fin");
+    assert_eq!(came(9).await, []);
+    // Jobs whose queue nobody knows of any more, and something that is no job.
+    for n in 0..3 {
+        p.put(n).await;
+    }
+    p.hurt(&["SREM", "@queues", "default"]);
+    p.is_mended_of("is nowhere");
+    let leased = came(9).await;
+    assert_eq!(leased.len(), 3, "each is there once");
+    p.jobs.backend().settle(&leased.into_iter().map(done).collect::<Vec<_>>()).await.expect("settled");
+    p.hurt(&["HSET", "@jobs", "short", "x"]);
+    assert!(p.doctor(&["--fix"]).out.contains("an entry of jobs that is none"));
+    assert_eq!(came(9).await, []);
+    p.hurt(&["HDEL", "@jobs", "short"]);
+    // What waits under a limit, and is in no lane.
+    p.jobs.limit("site").set(legwork::Limit::default().concurrency(1)).await.expect("set");
+    let id = p.jobs.enqueue_raw("a.job", "1").limit("site", 7).await.expect("enqueued").id;
+    for lane in ["@k:*", "@w:*", "@ring:*"] {
+        let delete =
+            "for _, key in ipairs(redis.call('KEYS', KEYS[1])) do redis.call('DEL', key) end return 1";
+        p.hurt(&["EVAL", delete, "1", lane]);
+    }
+    p.hurt(&["DEL", "@gov"]);
+    p.is_mended_of("is nowhere");
+    let leased = came(9).await;
+    assert_eq!(leased.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [id], "it is leased like any other");
+    p.jobs.backend().settle(&[Settle { keyed: true, ..done(leased[0]) }]).await.expect("settled");
+    // A node of a flow whose turn has not come, and nobody knows that any more.
+    let steps = ["1", "2"].map(|n| legwork::Step::raw("a.job", n));
+    p.jobs.start(legwork::Flow::chain(steps)).await.expect("started");
+    p.hurt(&["DEL", "@meta"]);
+    assert!(p.doctor(&["--fix"]).out.contains("of a flow is nowhere"));
+    assert_eq!(came(9).await.len(), 1, "the first alone");
+}
+
 #[tokio::test]
 async fn what_is_wrong_with_a_server_is_told() {
     let Some(p) = Patient::new(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]).await else {

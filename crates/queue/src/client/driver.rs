@@ -137,7 +137,20 @@ async fn send(
     jobs.reserve_exact(sizes[1..].iter().sum());
     orders[1..].iter_mut().for_each(|order| jobs.append(&mut order.jobs));
     let batch = EnqueueBatch { lane: lane.into(), seq, jobs, guard: Guard::None, flow: None };
-    let answer = patiently(patience, || backend.enqueue(&batch)).await;
+    let mut tries = 0;
+    let answer = patiently(patience, || {
+        tries += 1;
+        backend.enqueue(&batch)
+    });
+    let answer = match answer.await {
+        // A try before this one may have taken the jobs in: where the server refuses the whole call
+        // (out of memory, a right that is gone), it has not looked whether that is so. Sent again under
+        // another number they could be there twice.
+        Err(e) if tries > 1 && e.is_refused() => {
+            Err(Error::unavailable(format!("{e}; it may be there or not")))
+        }
+        answer => answer,
+    };
     match answer {
         Ok(all) => {
             let mut all = all.jobs().into_iter();

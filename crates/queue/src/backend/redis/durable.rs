@@ -93,7 +93,7 @@ impl Durable {
         let set = self.link.ask(&self.question(Way::Always)).await?;
         self.enough(Way::Always, Ok(set)).map_err(|e| match e.is_unavailable() {
             true => self.refused(
-                "needs Redis 7.2, or appendonly yes and appendfsync always on this one; set these, or demand less (?durability=memory)",
+                "needs Redis 7.2, or appendonly yes, appendfsync always and no-appendfsync-on-rewrite no on this one; set these, or demand less (?durability=memory)",
             ),
             false => e,
         })?;
@@ -104,20 +104,14 @@ impl Durable {
         match way {
             Way::Replicas(n) => cmd("WAIT").arg(n).arg(REPLICAS).to_owned(),
             Way::Aof => cmd("WAITAOF").arg(1).arg(0).arg(DISK).to_owned(),
-            Way::Always => cmd("CONFIG").arg("GET").arg("append*").to_owned(),
+            Way::Always => cmd("CONFIG").arg("GET").arg("*append*").to_owned(),
         }
     }
 
     /// Whether the answer to the question says that it is done.
     fn enough(&self, way: Way, answer: std::result::Result<Value, RedisError>) -> Result<()> {
-        let answer = answer.map_err(|e| self.link.told(e))?;
-        let late = |what: String| {
-            let place = self.link.target();
-            Error::unavailable(format!(
-                "redis at {place}: durability {}: {what}; it may be there or not",
-                self.wanted
-            ))
-        };
+        let late = |what: String| self.in_doubt(&what);
+        let answer = answer.map_err(|e| late(errors::said(&e)))?;
         match way {
             Way::Replicas(n) => match decode::number(answer)? {
                 got if got < i64::from(n) => {
@@ -133,14 +127,24 @@ impl Durable {
                 let words =
                     decode::list(answer)?.into_iter().map(decode::text).collect::<Result<Vec<_>>>()?;
                 let set = |name: &str, value: &str| words.chunks(2).any(|pair| *pair == [name, value]);
-                match set("appendonly", "yes") && set("appendfsync", "always") {
+                // With no-appendfsync-on-rewrite it is not always, but for while a rewrite runs.
+                let always = set("appendfsync", "always") && set("no-appendfsync-on-rewrite", "no");
+                match set("appendonly", "yes") && always {
                     true => Ok(()),
                     false => {
-                        Err(late("the server has not appendonly yes and appendfsync always any more".into()))
+                        Err(late("the server has not appendonly yes, appendfsync always and no-appendfsync-on-rewrite no any more".into()))
                     }
                 }
             }
         }
+    }
+
+    /// After the script has taken the jobs in nothing may say that it has not, or they are sent
+    /// once more under another number: whatever fails now, memory or a right, leaves it open.
+    fn in_doubt(&self, what: &str) -> Error {
+        let place = self.link.target();
+        let wanted = &self.wanted;
+        Error::unavailable(format!("redis at {place}: durability {wanted}: {what}; it may be there or not"))
     }
 
     /// Runs a script that takes jobs in.
@@ -160,7 +164,7 @@ impl Durable {
                 }
                 Err(error) => return Err(redis.diagnose(error).await),
                 Ok(answer) => {
-                    wrote.map_err(|e| self.link.told(e))?;
+                    wrote.map_err(|e| self.in_doubt(&errors::said(&e)))?;
                     self.enough(way, enough)?;
                     return Ok(answer);
                 }

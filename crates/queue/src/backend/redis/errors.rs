@@ -77,7 +77,7 @@ pub(super) fn told(target: &str, error: RedisError) -> Error {
     } else if has(&["Function not found"]) {
         // Whoever loads them need not restart those who wait for them.
         as_kind(Kind::Suspended, "the functions of this version are not loaded; run `legwork migrate`")
-    } else if has(&["NOPERM"]) {
+    } else if has(&["NOPERM", "can't run this command"]) {
         as_kind(Kind::Suspended, "no permission; check user, password and ACL")
     } else if has(&["unknown command", "Unknown Redis command"]) {
         refused("a command is missing; Redis 6.2 or newer is needed")

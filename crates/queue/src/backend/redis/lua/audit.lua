@@ -42,4 +42,4 @@ end
 if ARGV[2] == '1' then
   mend_all()
 end
-return reply
+return done(reply)

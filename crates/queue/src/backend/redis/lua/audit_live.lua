@@ -66,8 +66,3 @@ for _, id in ipairs(call('SMEMBERS', cancels)) do
   end
 end
 audit_permits()
-for _, id in ipairs(call('HKEYS', jobs)) do
-  if not place_of[id] and call('HEXISTS', fin, id) == 0 then
-    wrong('job ' .. hex(id) .. ' is nowhere', function() put_back(id) end)
-  end
-end

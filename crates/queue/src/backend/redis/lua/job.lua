@@ -48,15 +48,16 @@ local function finished(id, kept)
   return cjson.decode(string.sub(kept, 1, stop - 1)), string.sub(kept, stop + 1)
 end
 
--- When a job of a list of finished jobs ended: its entry says so behind the id, or where there
--- is nothing the job itself, which is short then.
+-- When a job of a list of finished jobs ended: its entry says so behind the id, or what is kept.
 local function ended(entry)
   return tonumber(#entry > 16 and string.sub(entry, 17) or string.match(call('HGET', fin, entry) or '', '^%+(%d+)')) or 0
 end
 
--- Forgets finished jobs; how many there were.
+-- Forgets finished jobs, and only their records: a stale entry must not take that of a live one.
 local function erase(ids)
-  call('HDEL', jobs, unpack(ids))
+  for at, kept in ipairs(call('HMGET', fin, unpack(ids))) do
+    if kept and string.byte(kept) == 43 then call('HDEL', jobs, ids[at]) end
+  end
   return call('HDEL', fin, unpack(ids))
 end
 

@@ -3,6 +3,9 @@
 -- Puts a finished job back with attempts and crashes at zero and its errors kept.
 local function redrive(id, kept)
   local head, record = finished(id, kept)
+  if record == '' then
+    return { 'missing' }
+  end
   local h = header(record)
   local keyed = string.byte(record) == 42 and unique_of(h)
   local other = keyed and held(keyed)
@@ -10,7 +13,7 @@ local function redrive(id, kept)
     return { 'duplicate', other }
   end
   local list = P .. 'fl:' .. head.q .. ':' .. head.s .. ':' .. text(head.k)
-  call('LREM', list, 1, head.short and id or id .. text(head.at))
+  call('LREM', list, 0, head.short and id or id .. text(head.at))
   call('HDEL', fin, id)
   count(head.q, head.s, -1)
   call('HSET', jobs, id, record)
