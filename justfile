@@ -22,7 +22,8 @@ fuzz SECONDS="600" *TARGETS:
     fuzz/all {{SECONDS}} {{TARGETS}}
 
 # the long forms of the proofs: model, decoders
-soak CASES="200000" SECONDS="3600": (model CASES) (fuzz SECONDS)
+soak CASES="200000" SECONDS="3600":
+    just model {{CASES}} && just fuzz {{SECONDS}}
 
 # what a bare client does, and what Legwork does: `just bench drain`, `just bench all`
 bench *ARGS:
