@@ -3,7 +3,7 @@
 -- Puts a finished job back with attempts and crashes at zero and its errors kept.
 local function redrive(id, kept)
   local head, record = finished(id, kept)
-  if record == '' then
+  if string.byte(kept) == 43 and call('HEXISTS', jobs, id) == 0 then
     return { 'missing' }
   end
   local h = header(record)
