@@ -6,7 +6,7 @@ use crate::out::{Color, Out, coloured};
 use crate::problem::Problem;
 use crate::words::{relative, shown};
 use comfy_table::Cell;
-use legwork::backend::{Fault, Finding, Gravity};
+use legwork::backend::{Fault, Finding, Gravity, WorkerView};
 use legwork::{Client, Durability, Snapshot, State};
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub(super) async fn act(url: &str, what: &Doctor, out: &mut Out) -> Done {
     }
     findings.extend(client.backend().examine().await?);
     let seen = client.snapshot().await?;
-    findings.extend(of_workers(&seen));
+    findings.extend(of_workers(&client.backend().workers().await?, seen.now_ms));
     findings.extend(of_queues(&seen));
     let jobs: u64 = seen.queues.values().flat_map(|queue| queue.counts.values()).sum();
     let audited = jobs <= MANY || what.deep;
@@ -86,12 +86,13 @@ async fn audit(client: &Client, fix: bool) -> Result<(Vec<String>, Vec<Fault>), 
     Ok((mended, client.backend().mend(false).await?))
 }
 
-fn of_workers(seen: &Snapshot) -> Vec<Finding> {
+/// Of all that are listed: a snapshot leaves out who has been silent for long.
+fn of_workers(workers: &[WorkerView], now_ms: i64) -> Vec<Finding> {
     let mut all = Vec::new();
-    for worker in &seen.workers {
+    for worker in workers {
         let place = format!("{}:{}", shown(&worker.host), worker.pid);
-        let line = if seen.now_ms - worker.seen_ms > SILENT_MS {
-            format!("{place} was last seen {}: it is dead, or cut off", relative(worker.seen_ms, seen.now_ms))
+        let line = if now_ms - worker.seen_ms > SILENT_MS {
+            format!("{place} was last seen {}: it is dead, or cut off", relative(worker.seen_ms, now_ms))
         } else if !worker.ready {
             format!("{place} is up and does not get at its jobs")
         } else {
@@ -145,5 +146,21 @@ fn tell(report: &Report, out: &mut Out) {
     out.print(table, &[0, 1]);
     if report.healthy {
         out.line(if report.audited { "all is well" } else { "all is well, as far as was looked" });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SILENT_MS, of_workers};
+    use legwork::backend::WorkerView;
+
+    #[test]
+    fn who_is_silent_is_told_and_who_is_well_is_not() {
+        let seen =
+            |seen_ms| WorkerView { host: "a".into(), pid: 7, ready: true, seen_ms, ..WorkerView::default() };
+        let now = 10 * SILENT_MS;
+        let told = of_workers(&[seen(now - 1_000), seen(now - 2 * SILENT_MS)], now);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].line.starts_with("a:7 was last seen 2m ago"), "{told:?}");
     }
 }

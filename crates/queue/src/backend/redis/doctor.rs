@@ -3,7 +3,7 @@
 
 use super::{Redis, decode, scripts};
 use crate::Result;
-use crate::backend::{Fault, Finding, Gravity};
+use crate::backend::{Backend, Fault, Finding, Gravity};
 use Gravity::{Danger, Note, Warning};
 use redis::{Cmd, cmd};
 use std::collections::HashMap;
@@ -26,6 +26,8 @@ const HOLES: [(&str, &str, &[Version]); 3] = [
 const BLOCKING_FROM: Version = (7, 2, 0);
 /// A cluster moves no slot with a key larger than about this.
 const LARGE_KEY: i64 = 64 << 20;
+/// Who has not been seen for so long, in milliseconds, is not asked what he hears.
+const BEAT_MS: i64 = 20_000;
 /// So far a clock may be from ours without being remarked on, in milliseconds.
 const CLOCKS: i64 = 1_000;
 
@@ -149,7 +151,9 @@ impl Redis {
     /// Whether anybody hears of new jobs at once.
     async fn listener(&self) -> Option<Finding> {
         let number = async |call: &Cmd| self.link.ask(call).await;
-        let workers = self.all_workers().await.ok()?;
+        let (mut workers, now) = (self.all_workers().await.ok()?, Backend::now(self).await.ok()?);
+        // One that died is listed for an hour, and listens to nothing.
+        workers.retain(|worker| now - worker.seen_ms < BEAT_MS);
         let heard = number(cmd("PUBSUB").arg("NUMSUB").arg(self.keys.named("wake"))).await.ok()?;
         let heard = decode::number(decode::list(heard).ok()?.pop()?).ok()?;
         let line =
