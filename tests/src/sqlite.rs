@@ -75,6 +75,12 @@ impl Hand {
 /// The lease of those that churn: longer than a busy machine holds one of them up.
 const LEASE_MS: i64 = 5_000;
 
+/// How many jobs a process that churns enqueues in a round: at times so many that they are taken in
+/// by one statement.
+pub fn enqueued(round: usize) -> usize {
+    if round % 16 == 1 { 40 } else { 5 }
+}
+
 /// Enqueues, leases and settles in as many rounds, or for ever; every answer is noted in the
 /// ledger: `A` came in, `S` begun, `D` done, `X` too late. No call may fail.
 pub async fn churn(url: &str, ledger: &str, rounds: Option<usize>) -> Result<()> {
@@ -86,10 +92,10 @@ pub async fn churn(url: &str, ledger: &str, rounds: Option<usize>) -> Result<()>
     let mut hand = Hand::open(url).await?;
     println!("probe is up");
     for round in 0..rounds.unwrap_or(usize::MAX) {
-        let (ids, taken) = hand.enqueue(5).await;
+        let (ids, taken) = hand.enqueue(enqueued(round)).await;
         taken?;
         note("A", &mut ids.into_iter())?;
-        let leased = hand.lease(if round % 4 == 0 { IN_FLIGHT } else { 5 }).await?;
+        let leased = hand.lease(if round % 2 == 0 { IN_FLIGHT } else { 5 }).await?;
         note("S", &mut leased.iter().map(|item| item.id))?;
         let settled = hand.settle(&leased).await?;
         for (item, answer) in leased.iter().zip(settled) {
@@ -136,8 +142,10 @@ pub async fn fill(url: &str, places: u32) -> Result<()> {
         let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut bare).await;
         let mut held = Vec::new();
         let mut full = emptied.is_err();
-        for _ in 0..8 {
-            let (ids, taken) = hand.enqueue(3).await;
+        for turn in 0..8 {
+            // At times so many that they are taken in by one statement, about where the disk gets full.
+            let many = place % 5 == 0 && turn == place / 25;
+            let (ids, taken) = hand.enqueue(if many { 40 } else { 3 }).await;
             match taken {
                 Ok(()) => there.extend(ids),
                 Err(e) => {

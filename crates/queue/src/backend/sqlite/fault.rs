@@ -49,6 +49,10 @@ pub(super) fn of(place: &str, e: sqlx::Error) -> Error {
     if let sqlx::Error::Configuration(line) = &e {
         return Error::new(Kind::Refused, format!("{place}: {line}"));
     }
+    if let sqlx::Error::Io(io) = &e {
+        let line = format!("{place}: the file cannot be read or written ({io})");
+        return Error::with(Kind::Unavailable, line, e);
+    }
     // The log's index cannot grow: it is on the same disk.
     let (kind, what) = match code(&e).map(|code| if no_room(&e) { FULL } else { code }) {
         Some(5 | 6 | 15) => (Kind::Unavailable, "other processes hold its lock for too long"),

@@ -29,13 +29,11 @@ pub(super) fn of_settings(shown: &str, memory: bool, durability: Durability) -> 
         let line = "synchronous=NORMAL by ?durability=memory: a power loss costs the last commits";
         all.push(Finding::new(Gravity::Warning, "durability", line));
     }
-    let wal = format!("{}-wal", shown.trim_start_matches("sqlite:"));
-    match std::fs::metadata(wal).map(|file| file.len()) {
-        Ok(bytes) if bytes > LARGE_WAL => {
-            let line = format!("the WAL holds {} MB: a reader has been open for long", bytes >> 20);
-            all.push(Finding::new(Gravity::Warning, "file", line));
-        }
-        _ => {}
+    let path = shown.strip_prefix("sqlite:").unwrap_or(shown);
+    let bytes = super::files::log_length(std::path::Path::new(path));
+    if bytes > LARGE_WAL {
+        let line = format!("the WAL holds {} MB: a reader has been open for long", bytes >> 20);
+        all.push(Finding::new(Gravity::Warning, "file", line));
     }
     all
 }

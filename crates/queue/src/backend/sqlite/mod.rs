@@ -28,6 +28,7 @@ mod rules;
 mod search;
 mod settings;
 mod settle;
+mod shared;
 mod steps;
 mod sweep;
 mod turns;
@@ -99,7 +100,7 @@ impl Sqlite {
         };
         let files = match &place {
             Place::Memory => files::Files::default(),
-            Place::File(path) => files::Files::of(path),
+            Place::File(path) => files::Files::of(path).map_err(|e| fault::of(&shown, e))?,
         };
         let bell = wake::Bell::new();
         let writer = Writer::start(shown.clone(), pools.write, files, clock.clone(), bell.clone());

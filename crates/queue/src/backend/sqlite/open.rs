@@ -7,7 +7,9 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The migrations in order; the schema's version is how many have been applied.
@@ -133,6 +135,7 @@ async fn prepare(options: &SqliteConnectOptions, shown: &str) -> Result<()> {
         let tried = async {
             let mut conn = options.connect().await?;
             migrate(&mut conn).await?;
+            writable(&mut conn).await?;
             conn.close().await
         };
         match tried.await {
@@ -140,8 +143,22 @@ async fn prepare(options: &SqliteConnectOptions, shown: &str) -> Result<()> {
             Err(e) if fault::busy(&e) && started.elapsed() < PATIENCE => {
                 tokio::time::sleep(super::writer::jitter(started)).await;
             }
+            Err(e) if matches!(fault::code(&e), Some(8 | 14)) => {
+                let why = e.as_database_error().map_or("", |e| e.message());
+                let line = format!("{shown}: the file cannot be opened for writing ({why})");
+                return Err(Error::with(Kind::Refused, line, e));
+            }
             Err(e) => return Err(fault::of(shown, e)),
         }
+    }
+}
+
+/// Fails where SQLite could open the file for reading only, which it does not tell of by itself.
+/// Nothing is written; and who finds the lock taken could write.
+async fn writable(conn: &mut SqliteConnection) -> Sql<()> {
+    match sqlx::query("UPDATE legwork SET version = version WHERE 0").execute(conn).await {
+        Err(e) if !fault::busy(&e) => Err(e),
+        _ => Ok(()),
     }
 }
 
@@ -204,12 +221,30 @@ fn create(path: &Path) -> Result<()> {
         return refuse(Kind::Invalid, "this is a directory; name a file".into());
     }
     let mut file = std::fs::OpenOptions::new();
-    file.read(true).write(true).create(true).truncate(false);
+    // Never one that is there: when any descriptor of a file is closed, the system drops all locks
+    // of the process on it, and another process takes itself for the last and deletes the log. For
+    // the same reason one at a time: nobody is to open it before this descriptor is closed.
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    file.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-    match file.open(path) {
-        Ok(_) => Ok(()),
-        Err(e) => refuse(Kind::Refused, format!("the file cannot be opened for writing ({e})")),
+    let made = file.open(path).map(drop);
+    drop(one);
+    match made {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => {
+            refuse(Kind::Refused, format!("the file cannot be opened for writing ({e})"))
+        }
+        // A link to what is not there yet. One that leads to itself exists, in this sense.
+        Err(_) if std::fs::metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound) => {
+            match std::fs::read_link(path) {
+                Ok(to) => create(&folder.map_or(to.clone(), |folder| folder.join(&to))),
+                // Removed since.
+                Err(_) => Ok(()),
+            }
+        }
+        // Whether it can be written SQLite itself finds out.
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! from which the verbs are made.
 
 use super::fault::{Sql, broken};
-use super::writer::Stalls;
+use super::shared::Stalls;
 use crate::backend::{ErrorRecord, MAX_ERRORS};
 use crate::{JobId, State};
 use sqlx::Sqlite;

@@ -7,17 +7,17 @@
 use super::fault::{self, Sql};
 use super::files::{Files, LOG_MOST};
 use super::open::{self, PATIENCE};
+use super::shared::Shared;
 use super::tx::Tx;
 use super::wake::Bell;
 use crate::clock::span_ms;
 use crate::{Clock, Error, Result};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,10 +27,8 @@ const MAX_CALLS: usize = 256;
 /// After this long without a pause, other processes get a chance at the lock.
 const TURN: Duration = Duration::from_millis(50);
 
-/// How long writers wait for readers at the most so that the log can be emptied, and how often
-/// that is tried.
+/// How long writers wait for readers at the most so that the log can be emptied.
 const MAX_EMPTY: Duration = Duration::from_secs(1);
-const EMPTY_EVERY: Duration = Duration::from_secs(30);
 
 /// A verb that writes. It may be applied more than once: only the last one is committed.
 pub(super) trait Verb: Send + Sync + 'static {
@@ -79,8 +77,8 @@ impl Writer {
     /// Starts the task on the current runtime; it ends when the last `Writer` is dropped.
     pub(super) fn start(shown: String, pool: SqlitePool, files: Files, clock: Clock, bell: Bell) -> Writer {
         let (calls, inbox) = mpsc::channel(4 * MAX_CALLS);
-        let stalls = stalls(&shown);
-        tokio::spawn(Desk { shown, pool, files, clock, bell, stalls }.run(inbox));
+        let shared = Shared::of(files.real());
+        tokio::spawn(Desk { shown, pool, files, clock, bell, shared }.run(inbox));
         Writer(calls)
     }
 
@@ -100,28 +98,7 @@ struct Desk {
     files: Files,
     clock: Clock,
     bell: Bell,
-    stalls: Stalls,
-}
-
-/// How long, in milliseconds, writers of this process have waited for the lock of a file or
-/// held it, at the most since the last sweep. A process that is stopped amid a transaction
-/// holds up everybody's renewals; and when it goes on, its own sweep comes first.
-pub(super) type Stalls = Arc<AtomicI64>;
-
-/// The one of a file: a worker's heartbeat has a writer of its own.
-fn stalls(shown: &str) -> Stalls {
-    static ALL: Mutex<BTreeMap<String, Weak<AtomicI64>>> = Mutex::new(BTreeMap::new());
-    if shown.ends_with(":memory:") {
-        return Stalls::default();
-    }
-    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-    all.retain(|_, stalls| stalls.strong_count() > 0);
-    if let Some(known) = all.get(shown).and_then(Weak::upgrade) {
-        return known;
-    }
-    let new = Stalls::default();
-    all.insert(shown.into(), Arc::downgrade(&new));
-    new
+    shared: Arc<Shared>,
 }
 
 /// Where a transaction failed: before anything was applied, or on the way.
@@ -133,13 +110,12 @@ enum Failed {
 impl Desk {
     async fn run(self, mut inbox: mpsc::Receiver<Box<dyn Call>>) {
         let mut calls = Vec::with_capacity(MAX_CALLS);
-        let (mut turn, mut emptied) = (Instant::now(), None::<Instant>);
+        let mut turn = Instant::now();
         while inbox.recv_many(&mut calls, MAX_CALLS).await > 0 {
             self.serve(&mut calls).await;
             calls.clear();
             let long = self.files.check().is_ok_and(|length| length > LOG_MOST);
-            if long && emptied.is_none_or(|at| at.elapsed() > EMPTY_EVERY) {
-                emptied = Some(Instant::now());
+            if long && self.shared.may_empty(Instant::now()) {
                 if let Err(e) = self.empty().await {
                     tracing::warn!(file = %self.shown, error = %e, "the log could not be emptied");
                 }
@@ -179,10 +155,15 @@ impl Desk {
         let asked = Instant::now();
         self.files.check().map_err(Failed::Begin)?;
         let mut tx = self.begin().await.map_err(Failed::Begin)?;
-        self.files.hold();
-        let stalled = |since: Instant| self.stalls.fetch_max(span_ms(since.elapsed()), Ordering::SeqCst);
+        let stalls = &self.shared.stalls;
+        let stalled = |since: Instant| stalls.fetch_max(span_ms(since.elapsed()), Ordering::SeqCst);
         stalled(asked);
-        tx.stalls = self.stalls.clone();
+        // The lock may have been waited for, and the file been replaced meanwhile.
+        if let Err(e) = self.files.hold() {
+            let _ = sqlx::query("ROLLBACK").execute(&mut *tx.conn).await;
+            return Err(Failed::Begin(e));
+        }
+        tx.stalls = stalls.clone();
         let begun = Instant::now();
         let applied = async {
             for call in calls {
@@ -250,6 +231,9 @@ impl Desk {
         let usual = format!("PRAGMA busy_timeout = {}", open::BUSY.as_millis());
         sqlx::query(sqlx::AssertSqlSafe(usual)).execute(&mut *conn).await?;
         let (held_up, pages, _): (bool, i64, i64) = emptied?;
+        // Fewer than none: another process was about to empty it.
+        let held_up = held_up && pages >= 0;
+        self.shared.emptied(Instant::now(), held_up);
         if held_up {
             tracing::warn!(file = %self.shown, pages, "the log grows: somebody reads in one transaction for a long time");
         }
@@ -321,6 +305,32 @@ mod tests {
             let left: Vec<String> = sqlx::query_scalar(table).fetch_all(&read).await.unwrap();
             assert_eq!(left, ["a", "c"], "each once, and nothing of the one that failed");
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_log_that_is_deleted_while_the_lock_is_waited_for_is_not_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let place = open::Place::File(path.clone());
+        let pools = open::open(&place, crate::Durability::Fsync).await.unwrap();
+        let files = Files::of(&path).unwrap();
+        let writer = Writer::start("test".into(), pools.write.clone(), files, Clock::Backend, Bell::new());
+        let held = pools.write.acquire().await.unwrap();
+        // One thread: while this one sleeps the writer compares the files, and waits for its connection.
+        let called = tokio::spawn(async move { writer.call(Touch("a", false)).await });
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        std::fs::remove_file(dir.path().join("a.db-wal")).unwrap();
+        drop(held);
+        let line = called.await.unwrap().unwrap_err().to_string();
+        assert!(line.contains("its -wal or -shm file was deleted"), "{line}");
+        let count = "SELECT count(*) FROM lanes";
+        let written: i64 = sqlx::query_scalar(count).fetch_one(&pools.read).await.unwrap();
+        assert_eq!(written, 0);
+        let mut conn = pools.write.acquire().await.unwrap();
+        sqlx::raw_sql("BEGIN; ROLLBACK").execute(&mut *conn).await.expect("nothing is left open");
     }
 
     #[tokio::test]
