@@ -173,7 +173,7 @@ pub async fn fill(url: &str, places: u32) -> Result<()> {
         let (ids, taken) = hand.enqueue(1).await;
         taken?;
         there.extend(ids);
-        if place % 16 == 15 {
+        if place % 32 == 31 {
             compare(&hand, &there, &gone).await?;
         }
     }

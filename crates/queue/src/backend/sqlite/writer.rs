@@ -115,10 +115,11 @@ impl Desk {
             self.serve(&mut calls).await;
             calls.clear();
             let long = self.files.check().is_ok_and(|length| length > LOG_MOST);
-            if long && self.shared.may_empty(Instant::now()) {
-                if let Err(e) = self.empty().await {
-                    tracing::warn!(file = %self.shown, error = %e, "the log could not be emptied");
-                }
+            if long
+                && self.shared.may_empty(Instant::now())
+                && let Err(e) = self.empty().await
+            {
+                tracing::warn!(file = %self.shown, error = %e, "the log could not be emptied");
             }
             if inbox.is_empty() {
                 turn = Instant::now();
