@@ -293,9 +293,12 @@ async fn a_newer_schema_is_refused_also_while_open() {
 #[tokio::test]
 async fn a_read_only_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.db");
+    let [made, path] = ["made.db", "a.db"].map(|name| dir.path().join(name));
+    drop(open(&format!("sqlite:{}", made.display())).await);
+    sqlite(&made, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    // A file of its own: of one that is still being closed SQLite takes the descriptor that writes.
+    std::fs::copy(&made, &path).unwrap();
     let url = format!("sqlite:{}", path.display());
-    drop(open(&url).await);
     let mut rights = std::fs::metadata(&path).unwrap().permissions();
     rights.set_readonly(true);
     std::fs::set_permissions(&path, rights).unwrap();
