@@ -13,6 +13,18 @@ fn options(durability: Durability) -> ClientOptions {
     ClientOptions { durability: Some(durability), patience: Duration::from_millis(500), ..Default::default() }
 }
 
+/// An enqueue of one job, as it is repeated under the same number.
+fn one_job() -> EnqueueBatch {
+    let envelope = legwork::Envelope::new("a.job", "1").expect("good");
+    let job = legwork::backend::NewJob {
+        record: envelope.encode(),
+        envelope,
+        due: legwork::backend::Due::Now,
+        chosen: false,
+    };
+    EnqueueBatch { lane: "lane".into(), seq: 1, jobs: vec![job], guard: Guard::None, flow: None }
+}
+
 /// A primary and its replica, in step.
 async fn pair() -> Option<(TestServer, TestServer)> {
     let primary = TestServer::start_tcp()?;
@@ -123,14 +135,7 @@ async fn what_was_taken_in_is_not_refused_for_what_fails_behind_it() {
     };
     let url = format!("{}?ns=test-behind&durability=fsync", server.url());
     let jobs = Client::connect_with(&url, options(Durability::Fsync)).await.expect("connected");
-    let envelope = legwork::Envelope::new("a.job", "1").expect("good");
-    let job = legwork::backend::NewJob {
-        record: envelope.encode(),
-        envelope,
-        due: legwork::backend::Due::Now,
-        chosen: false,
-    };
-    let batch = EnqueueBatch { lane: "lane".into(), seq: 1, jobs: vec![job], guard: Guard::None, flow: None };
+    let batch = one_job();
     // The script may all; what asks behind it whether the disk has it may not.
     let rights = |words: &[&str]| server.command(&[&["ACL", "SETUSER", "default"], words].concat());
     rights(&["-config|get"]).expect("set");
@@ -157,14 +162,7 @@ async fn a_repeated_call_waits_for_what_the_first_has_written() {
     let open =
         async || Client::connect_with(&url, options(Durability::Replicated(1))).await.expect("connected");
     let (first, second) = (open().await, open().await);
-    let envelope = legwork::Envelope::new("a.job", "1").expect("good");
-    let job = legwork::backend::NewJob {
-        record: envelope.encode(),
-        envelope,
-        due: legwork::backend::Due::Now,
-        chosen: false,
-    };
-    let batch = EnqueueBatch { lane: "lane".into(), seq: 1, jobs: vec![job], guard: Guard::None, flow: None };
+    let batch = one_job();
     signal(&replica, "-STOP");
     for backend in [first.backend(), second.backend()] {
         let e = backend.enqueue(&batch).await.expect_err("no replica has it");

@@ -90,6 +90,10 @@ impl Link {
         self.state.lock().await.open.as_ref().map(|(_, node)| node.to_string())
     }
 
+    fn begun(&self, number: u64) -> InFlight<'_> {
+        InFlight { doubted: &self.doubted, number, since: Instant::now(), answered: false }
+    }
+
     pub(super) fn told(&self, error: RedisError) -> Error {
         // It is a Redis: this reply was torn on its way, and the call is as much in doubt as one
         // without any.
@@ -102,7 +106,7 @@ impl Link {
     /// Sends one command and waits for its answer.
     pub(super) async fn send(&self, cmd: &Cmd) -> Result<Result<Value, RedisError>> {
         let (mut connection, number) = self.connection().await?;
-        let mut call = InFlight { doubted: &self.doubted, number, since: Instant::now(), answered: false };
+        let mut call = self.begun(number);
         let answer = one(&mut connection, cmd).await;
         call.answered = true;
         let answer = match answer {
@@ -125,7 +129,7 @@ impl Link {
         all: [&Cmd; N],
     ) -> Result<[Result<Value, RedisError>; N]> {
         let (mut connection, number) = self.connection().await?;
-        let mut call = InFlight { doubted: &self.doubted, number, since: Instant::now(), answered: false };
+        let mut call = self.begun(number);
         let mut piece = pipe();
         for cmd in all {
             piece.add_command(cmd.clone());
