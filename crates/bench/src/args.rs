@@ -17,10 +17,18 @@ pub(crate) struct Args {
     /// One JSON array on standard output.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Jobs in each window [default: 500000, of SQLite 100000, of `backlog` 10000000].
+    /// Jobs in each window of a rate, at most: latency, memory and backlog have sizes of their
+    /// own [default: by kind, 500000 mostly, of SQLite 100000].
     #[arg(long, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
     pub(crate) jobs: Option<u64>,
-    /// Windows of each figure; the median is told, and the best.
+    /// The largest backlog [default: 10000000, of `all` and of SQLite 1000000].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
+    pub(crate) backlog: Option<u64>,
+    /// How long the windows of one rate may take together: where jobs are slow, fewer are
+    /// measured, and the figure says how many.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) seconds: u64,
+    /// Windows of each figure, at most; the median is told, and the best.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) runs: u64,
     /// A worker's permits [default: as a new user has them].
@@ -32,7 +40,7 @@ pub(crate) struct Args {
     /// Redis writes an append-only file, synced every second.
     #[arg(long)]
     pub(crate) aof: bool,
-    /// Writes results.json, results.md and chart.svg into this directory.
+    /// Writes results.json, results.md and chart.svg into this directory, anew after each figure.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// For a process of ours that this one starts: where, and what to do there.
@@ -57,7 +65,7 @@ pub(crate) enum What {
     Latency,
     /// Of a waiting job, and of a worker.
     Memory,
-    /// From ten thousand jobs to ten million.
+    /// From ten thousand jobs to millions.
     Backlog,
     /// Where the cost of a job goes.
     Profile,

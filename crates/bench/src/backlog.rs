@@ -1,6 +1,6 @@
 //! Whether a long line slows what is done at its head.
 
-use crate::args::What;
+use crate::args::{Kind, What};
 use crate::bench::{Bench, finished};
 use crate::drain::{concurrency, worker};
 use crate::load::{self, Plain, Tally};
@@ -9,26 +9,27 @@ use crate::report::{Row, number};
 use anyhow::Result;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
-    let most = match bench.args.what {
-        What::All if bench.args.jobs.is_some() => 20 * bench.jobs(0, 0),
-        _ => bench.jobs(10_000_000, 1_000_000),
-    };
+    let usual = if bench.args.what == What::All { 1_000_000 } else { 10_000_000 };
+    let most = bench.args.backlog.map_or(bench.size(usual, 1_000_000), |jobs| jobs as usize);
+    let enough = most.min(if bench.kind == Kind::Redis { 500_000 } else { 100_000 });
     let mut size = most.min(if bench.args.quick { 1_000 } else { 10_000 });
     let mut rates = Vec::new();
     loop {
-        let sample = at(bench, size, most.min(500_000)).await?;
+        let sample = at(bench, size, enough).await?;
         rates.push(sample.rate);
         let name = bench.name(&format!("drain with a backlog of {}", number(size as f64)));
-        bench.note(Row::rate(name, vec![sample], concurrency(bench)));
+        let seen = number((size * enough.div_ceil(size)) as f64);
+        let settings = format!("{}; {seen} jobs drained, {} a time", concurrency(bench), number(size as f64));
+        bench.note(Row::rate(name, vec![sample], settings))?;
         if size >= most {
             break;
         }
         size = (size * 10).min(most);
     }
     let lost = (1.0 - rates[rates.len() - 1] / rates[0]) * 100.0;
-    let settings = format!("from the smallest to {}", number(most as f64));
-    bench.note(Row::of(bench.name("drain rate lost with the backlog"), lost, "%", settings));
-    Ok(())
+    let more = if most < 10_000_000 { "; --backlog 10000000 measures more" } else { "" };
+    let settings = format!("from the smallest to {}{more}", number(most as f64));
+    bench.note(Row::of(bench.name("drain rate lost with the backlog"), lost, "%", settings))
 }
 
 /// Drains a backlog of this size, again and again until enough jobs have been seen.

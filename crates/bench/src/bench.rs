@@ -2,7 +2,8 @@
 
 use crate::args::{Args, Kind};
 use crate::machine::{Meter, Sample};
-use crate::report::Row;
+use crate::plan::Plan;
+use crate::report::{Report, Row};
 use crate::server::Server;
 use anyhow::{Context as _, Result, bail};
 use legwork::Client;
@@ -14,16 +15,16 @@ use tempfile::TempDir;
 pub(crate) struct Bench {
     pub(crate) args: Args,
     pub(crate) kind: Kind,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) report: Report,
     server: Option<Server>,
     dir: TempDir,
     files: usize,
 }
 
 impl Bench {
-    pub(crate) fn start(args: Args, kind: Kind) -> Result<Bench> {
+    pub(crate) fn start(args: Args, kind: Kind, report: Report) -> Result<Bench> {
         let server = if kind == Kind::Redis { Some(Server::start(args.aof)?) } else { None };
-        Ok(Bench { args, kind, rows: Vec::new(), server, dir: tempfile::tempdir()?, files: 0 })
+        Ok(Bench { args, kind, report, server, dir: tempfile::tempdir()?, files: 0 })
     }
 
     /// What is measured, in a line.
@@ -33,14 +34,23 @@ impl Bench {
         Ok(Some(format!("Redis {}, {aof}, TCP on the loopback", server.version()?)))
     }
 
-    /// How many jobs a window has, when it is not said and not to be quick.
-    pub(crate) fn jobs(&self, redis: usize, sqlite: usize) -> usize {
-        let usual = if self.kind == Kind::Redis { redis } else { sqlite };
-        match self.args.jobs {
-            Some(jobs) => jobs as usize,
-            None if self.args.quick => 2_000,
-            None => usual,
+    /// The size of what is filled or stands waiting: as usual, or very little.
+    pub(crate) fn size(&self, redis: usize, sqlite: usize) -> usize {
+        match self.kind {
+            _ if self.args.quick => 2_000,
+            Kind::Redis => redis,
+            Kind::Sqlite => sqlite,
         }
+    }
+
+    /// How many jobs a window of a rate has at most.
+    pub(crate) fn jobs(&self, redis: usize, sqlite: usize) -> usize {
+        self.args.jobs.map_or(self.size(redis, sqlite), |jobs| jobs as usize)
+    }
+
+    /// The windows of a rate.
+    pub(crate) fn plan(&self, redis: usize, sqlite: usize) -> Plan {
+        Plan::new(self.jobs(redis, sqlite), self.runs(), Duration::from_secs(self.args.seconds))
     }
 
     pub(crate) fn runs(&self) -> usize {
@@ -98,13 +108,9 @@ impl Bench {
         format!("{backend} {what}")
     }
 
-    /// Notes a figure, and tells it to who looks on.
-    pub(crate) fn note(&mut self, row: Row) {
-        match self.args.json {
-            true => eprintln!("{}", row.line()),
-            false => println!("{}", row.line()),
-        }
-        self.rows.push(row);
+    /// Notes a figure.
+    pub(crate) fn note(&mut self, row: Row) -> Result<()> {
+        self.report.note(row)
     }
 }
 

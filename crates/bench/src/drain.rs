@@ -4,9 +4,8 @@ use crate::args::Kind;
 use crate::bench::{Bench, finished};
 use crate::enqueue::enqueue_bare;
 use crate::load::{self, Answered, Kept, Plain, Tally};
-use crate::machine::{Sample, median};
+use crate::machine::Sample;
 use crate::raw::{self, Raw};
-use crate::report::Row;
 use crate::sqlite;
 use anyhow::{Result, bail};
 use legwork::{Client, Running, Worker};
@@ -23,20 +22,18 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
 }
 
 async fn one<K: load::Kind>(bench: &mut Bench, what: &str, kept: raw::Kept) -> Result<()> {
-    let jobs = bench.jobs(500_000, 100_000);
-    let records = load::records(0..jobs)?;
-    let (mut limits, mut samples) = (Vec::new(), Vec::new());
-    for _ in 0..bench.runs() {
-        limits.push(match bench.kind {
+    let mut plan = bench.plan(500_000, 100_000);
+    while let Some(jobs) = plan.next() {
+        let records = load::records(0..jobs)?;
+        let limit = match bench.kind {
             Kind::Redis => bare_window(bench, &records, kept)?,
             Kind::Sqlite => sqlite::drain(bench, &records, BATCH, kept).await?,
-        });
+        };
         let client = bench.client().await?;
-        samples.push(window::<K>(bench, &client, jobs).await?);
+        plan.add(window::<K>(bench, &client, jobs).await?, Some(limit));
     }
     let settings = format!("{}, leases of up to {BATCH}", concurrency(bench));
-    bench.note(Row::rate(bench.name(what), samples, settings).limit(Some(median(&limits))));
-    Ok(())
+    bench.note(plan.row(bench.name(what), &settings))
 }
 
 /// What a worker's permits are, for people.

@@ -3,9 +3,9 @@
 use crate::args::Kind;
 use crate::bench::{Bench, waiting};
 use crate::load::{self, Load, Plain};
-use crate::machine::{Sample, median};
+use crate::machine::Sample;
+use crate::plan::Plan;
 use crate::raw::{Id, Raw};
-use crate::report::Row;
 use crate::sqlite;
 use anyhow::{Result, bail};
 use legwork::Client;
@@ -15,15 +15,15 @@ use tokio::task::JoinSet;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     for callers in [1, 64, 512] {
-        let jobs = if callers == 1 { bench.jobs(100_000, 2_000) } else { bench.jobs(500_000, 50_000) };
+        let plan = if callers == 1 { bench.plan(100_000, 2_000) } else { bench.plan(500_000, 50_000) };
         // A second bare connection writes while the first waits.
         let (lanes, each) = if callers > 1 { (2, callers / 2) } else { (1, 1) };
         let name = format!("enqueue, {callers} caller{}", if callers == 1 { "" } else { "s" });
-        one(bench, &name, "one client, callers are tasks", jobs, (lanes, each), Some(callers)).await?;
+        one(bench, &name, "one client, callers are tasks", plan, (lanes, each), Some(callers)).await?;
     }
     for (name, callers) in [("1 caller", 1), ("4 callers", 4)] {
-        let jobs = bench.jobs(1_000_000, 200_000);
-        one(bench, &format!("enqueue in bulk, {name}"), "1,000 a call", jobs, (callers, 1_000), None).await?;
+        let plan = bench.plan(1_000_000, 200_000);
+        one(bench, &format!("enqueue in bulk, {name}"), "1,000 a call", plan, (callers, 1_000), None).await?;
     }
     Ok(())
 }
@@ -34,28 +34,26 @@ async fn one(
     bench: &mut Bench,
     name: &str,
     settings: &str,
-    jobs: usize,
+    mut plan: Plan,
     bare: (usize, usize),
     alone: Option<usize>,
 ) -> Result<()> {
-    let records = load::records(0..jobs)?;
-    let (mut limits, mut samples) = (Vec::new(), Vec::new());
-    for _ in 0..bench.runs() {
-        limits.push(match bench.kind {
+    while let Some(jobs) = plan.next() {
+        let records = load::records(0..jobs)?;
+        let limit = match bench.kind {
             Kind::Redis => bare_window(bench, &records, bare.0, bare.1)?,
             Kind::Sqlite => sqlite::enqueue(bench, &records, bare.1 * bare.0.min(2)).await?,
-        });
+        };
         let client = bench.client().await?;
         let meter = bench.meter();
         match alone {
             Some(count) => callers(&client, jobs, count).await?,
             None => load::fill::<Plain>(&client, 0..jobs, bare.0).await?,
         }
-        samples.push(bench.stop(meter, jobs));
+        plan.add(bench.stop(meter, jobs), Some(limit));
         all_there(waiting(&client).await?, jobs)?;
     }
-    bench.note(Row::rate(bench.name(name), samples, settings).limit(Some(median(&limits))));
-    Ok(())
+    bench.note(plan.row(bench.name(name), settings))
 }
 
 /// Every caller a task that enqueues one job after the other.

@@ -18,16 +18,18 @@ enum How {
 }
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
-    let jobs = bench.jobs(200_000, 50_000);
     let all = [How::Plain, How::QueueWide, How::Keys, How::Unique];
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); all.len()];
     // In turns, so that what else the machine does hits all alike.
-    for _ in 0..bench.runs() {
-        for (how, samples) in all.iter().zip(&mut samples) {
-            samples.push(one(bench, *how, jobs).await?);
+    let mut plan = bench.plan(200_000, 50_000).of(all.len() - 1);
+    while let Some(jobs) = plan.next() {
+        plan.add(one(bench, How::Plain, jobs).await?, None);
+        for (how, samples) in all.iter().zip(&mut samples).skip(1) {
+            let sample = one(bench, *how, jobs).await?;
+            samples.extend(plan.counts().then_some(sample));
         }
     }
-    let plain = median(&samples[0]);
+    let plain = median(&plan.samples);
     for (how, samples) in all.iter().zip(samples).skip(1) {
         let what = match how {
             How::Plain => continue,
@@ -35,8 +37,9 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
             How::Keys => format!("drain of {KEYS} keys, one at a time each"),
             How::Unique => "drain of unique jobs".to_owned(),
         };
-        let settings = format!("{}; the limit is the drain without", concurrency(bench));
-        bench.note(Row::rate(bench.name(&what), samples, settings).limit(Some(plain)));
+        let used = plan.used(samples.len());
+        let settings = format!("{}; the limit is the drain without; {used}", concurrency(bench));
+        bench.note(Row::rate(bench.name(&what), samples, settings).limit(Some(plain)))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod load;
 mod machine;
 mod memory;
 mod mixed;
+mod plan;
 mod profile;
 mod raw;
 mod report;
@@ -23,11 +24,11 @@ mod server;
 mod sqlite;
 mod steps;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use args::{Args, Kind, What};
 use bench::Bench;
 use clap::{Parser, ValueEnum as _};
-use report::Row;
+use report::{Report, Row};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -64,48 +65,54 @@ async fn run(args: Args) -> Result<()> {
         (None, _) => vec![Kind::Redis],
     };
     let begun = machine::load();
-    let mut rows = Vec::new();
-    let mut about = vec![machine::describe()];
+    let about = vec![machine::describe(), said()];
+    let mut report = Report { about, json: args.json, out: args.out.clone(), ..Report::default() };
+    let mut failed = Vec::new();
     for kind in kinds {
-        let mut bench = Bench::start(args.clone(), kind)?;
-        about.extend(bench.version()?);
-        measure(&mut bench).await.with_context(|| format!("after {} figures", bench.rows.len()))?;
-        rows.append(&mut bench.rows);
+        let mut bench = Bench::start(args.clone(), kind, report)?;
+        bench.report.about.extend(bench.version()?);
+        measure(&mut bench, &mut failed).await;
+        report = bench.report;
     }
-    let load = machine::load();
-    rows.push(Row::of(
-        "machine load".into(),
-        load,
-        "",
-        format!("of the last minute; {begun} at the beginning"),
-    ));
+    let settings = format!("of the last minute; {begun} at the beginning");
+    report.about.extend(failed.iter().map(|line| format!("not measured: {line}")));
+    report.note(Row::of("machine load".into(), machine::load(), "", settings))?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        println!("{}", serde_json::to_string_pretty(&report.rows)?);
     }
-    if let Some(out) = &args.out {
-        report::write(out, &rows, &about)?;
-    }
+    anyhow::ensure!(failed.is_empty(), "not measured: {}", failed.join("; "));
     Ok(())
 }
 
-/// One kind of figure, or each in turn.
-async fn measure(bench: &mut Bench) -> Result<()> {
+/// The command, and when it was given.
+fn said() -> String {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    format!("`legwork-bench {}`, begun {} s after the epoch", words.join(" "), now.map_or(0, |d| d.as_secs()))
+}
+
+/// One kind of figure, or each in turn: one that fails leaves the others theirs.
+async fn measure(bench: &mut Bench, failed: &mut Vec<String>) {
     let asked = bench.args.what;
     for what in What::value_variants() {
         if asked != *what && asked != What::All {
             continue;
         }
-        match what {
-            What::All => {}
-            What::Enqueue => enqueue::run(bench).await?,
-            What::Drain => drain::run(bench).await?,
-            What::Mixed => mixed::run(bench).await?,
-            What::Limits => limits::run(bench).await?,
-            What::Latency => latency::run(bench).await?,
-            What::Memory => memory::run(bench).await?,
-            What::Backlog => backlog::run(bench).await?,
-            What::Profile => profile::run(bench).await?,
+        let measured = match what {
+            What::All => Ok(()),
+            What::Enqueue => enqueue::run(bench).await,
+            What::Drain => drain::run(bench).await,
+            What::Mixed => mixed::run(bench).await,
+            What::Limits => limits::run(bench).await,
+            What::Latency => latency::run(bench).await,
+            What::Memory => memory::run(bench).await,
+            What::Backlog => backlog::run(bench).await,
+            What::Profile => profile::run(bench).await,
+        };
+        if let Err(error) = measured {
+            let line = bench.name(&format!("{what:?}: {error:#}").to_lowercase());
+            eprintln!("legwork-bench: {line}");
+            failed.push(line);
         }
     }
-    Ok(())
 }

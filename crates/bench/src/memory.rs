@@ -5,7 +5,7 @@ use crate::bench::{Bench, child};
 use crate::enqueue::enqueue_bare;
 use crate::load::{self, Load, Plain};
 use crate::machine;
-use crate::report::Row;
+use crate::report::{Row, number};
 use anyhow::{Context as _, Result, bail};
 use legwork::{Client, Context, Failure, Worker};
 use std::io::Read as _;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 const MB: f64 = 1e6;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
-    let jobs = bench.jobs(1_000_000, 100_000);
+    let jobs = bench.size(1_000_000, 100_000);
     let limit = match bench.kind {
         Kind::Redis => {
             bench.empty()?;
@@ -33,8 +33,13 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let client = Client::connect(&url).await?;
     load::fill::<Plain>(&client, 0..jobs, 1).await?;
     let each = (held(bench, &url)? - before) / jobs as f64;
-    let row = Row::of(bench.name("memory per queued job"), each, "bytes", format!("{jobs} jobs"));
-    bench.note(Row { limit, ..row });
+    let row = Row::of(
+        bench.name("memory per queued job"),
+        each,
+        "bytes",
+        format!("{} jobs of 200 bytes", number(jobs as f64)),
+    );
+    bench.note(Row { limit, ..row })?;
 
     let flying = if bench.args.quick { 200 } else { 10_000 };
     for (what, count) in [("idle".to_owned(), 0), (format!("{flying} in flight"), flying)] {
@@ -50,7 +55,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
             0 => format!("resident; most ever {} MB; concurrency 16", most),
             _ => format!("resident; most ever {} MB; concurrency 10000 (default 16)", most),
         };
-        bench.note(Row::of(bench.name(&format!("worker memory, {what}")), now.parse()?, "MB", settings));
+        bench.note(Row::of(bench.name(&format!("worker memory, {what}")), now.parse()?, "MB", settings))?;
     }
     Ok(())
 }

@@ -4,13 +4,11 @@ use crate::bench::{Bench, finished};
 use crate::drain::{concurrency, worker};
 use crate::enqueue::callers;
 use crate::load::{Plain, Tally};
-use crate::report::Row;
 use anyhow::Result;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
-    let jobs = bench.jobs(300_000, 50_000);
-    let mut samples = Vec::new();
-    for _ in 0..bench.runs() {
+    let mut plan = bench.plan(300_000, 50_000);
+    while let Some(jobs) = plan.next() {
         let client = bench.client().await?;
         let tally = Tally::new(jobs);
         let running = worker::<Plain>(bench, &client, &tally).await?;
@@ -18,11 +16,10 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         callers(&client, jobs, 64).await?;
         tally.reach(jobs).await?;
         finished(&client).await?;
-        samples.push(bench.stop(meter, jobs));
+        plan.add(bench.stop(meter, jobs), None);
         running.stop().await;
         tally.check()?;
     }
     let settings = format!("64 callers, one by one, while a worker runs; {}", concurrency(bench));
-    bench.note(Row::rate(bench.name("mixed"), samples, settings));
-    Ok(())
+    bench.note(plan.row(bench.name("mixed"), &settings))
 }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use std::time::Instant;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
-    let jobs = bench.jobs(300_000, 50_000);
+    let jobs = bench.size(300_000, 50_000);
     let client = bench.client().await?;
     let tally = Tally::new(jobs);
     forget(bench)?;
@@ -33,7 +33,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         let begun = Instant::now();
         tokio::task::block_in_place(|| step(turns));
         let each = begun.elapsed().as_secs_f64() * 1e6 / turns as f64;
-        bench.note(Row::of(format!("profile step: {name}"), each, "µs", "one thread, in a loop"));
+        bench.note(Row::of(format!("profile step: {name}"), each, "µs", "one thread, in a loop"))?;
     }
     Ok(())
 }
@@ -49,16 +49,16 @@ fn forget(bench: &Bench) -> Result<()> {
 /// time of a script holds that of the commands within it.
 fn tell(bench: &mut Bench, phase: &str, all: Sample, jobs: usize, settings: String) -> Result<()> {
     let name = bench.name(&format!("profile {phase}"));
-    bench.note(Row::of(format!("{name}: client"), all.client_us, "µs/job", settings));
+    bench.note(Row::of(format!("{name}: client"), all.client_us, "µs/job", settings))?;
     let Some(redis) = all.redis_us else { return Ok(()) };
-    bench.note(Row::of(format!("{name}: redis"), redis, "µs/job", "processor time of the server"));
+    bench.note(Row::of(format!("{name}: redis"), redis, "µs/job", "processor time of the server"))?;
     let mut commands = commands(&bench.server()?.info("commandstats")?);
     commands.sort_by(|a, b| b.2.total_cmp(&a.2));
     for (command, calls, usec) in commands {
         let each = usec / jobs as f64;
         if each >= 0.01 {
             let settings = format!("{:.1} calls a thousand jobs", calls / jobs as f64 * 1e3);
-            bench.note(Row::of(format!("{name}: redis {command}"), each, "µs/job", settings));
+            bench.note(Row::of(format!("{name}: redis {command}"), each, "µs/job", settings))?;
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::machine::{self, Sample};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One figure. `limit` is what a bare client reached in the same run, in the same unit;
 /// `goal` what is to be reached, at least or (for waits and bytes) at most.
@@ -49,6 +49,28 @@ const GOALS: &[(&str, f64)] = &[
     ("sqlite drain, nothing kept", 60_000.0),
     ("sqlite enqueue in bulk, 1 caller", 150_000.0),
 ];
+
+/// What has been measured so far; told to who looks on, and written after each figure, so that
+/// a run that is cut leaves what it has.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) rows: Vec<Row>,
+    /// Of the machine and the backends, a line each.
+    pub(crate) about: Vec<String>,
+    pub(crate) json: bool,
+    pub(crate) out: Option<PathBuf>,
+}
+
+impl Report {
+    pub(crate) fn note(&mut self, row: Row) -> Result<()> {
+        match self.json {
+            true => eprintln!("{}", row.line()),
+            false => println!("{}", row.line()),
+        }
+        self.rows.push(row);
+        self.out.as_ref().map_or(Ok(()), |out| write(out, &self.rows, &self.about))
+    }
+}
 
 impl Row {
     /// A figure that is one number.
@@ -145,11 +167,13 @@ pub(crate) fn warn_if_busy() {
     }
 }
 
-/// Writes results.json, results.md and chart.svg.
-pub(crate) fn write(out: &Path, rows: &[Row], about: &[String]) -> Result<()> {
+/// Writes results.json, results.md and chart.svg, each whole or not at all.
+fn write(out: &Path, rows: &[Row], about: &[String]) -> Result<()> {
     let save = |name: &str, text: String| {
         let path = out.join(name);
-        std::fs::write(&path, text).with_context(|| format!("out: {} cannot be written", path.display()))
+        let new = out.join(format!(".{name}.new"));
+        let saved = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));
+        saved.with_context(|| format!("out: {} cannot be written", path.display()))
     };
     std::fs::create_dir_all(out).with_context(|| format!("out: {} cannot be made", out.display()))?;
     save("results.json", serde_json::to_string_pretty(rows)? + "\n")?;
