@@ -6,7 +6,7 @@ use super::share::Shares;
 use crate::backend::GroupView;
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 /// As many permits as a group may have.
 const MAX_PERMITS: usize = 10_000;
@@ -108,7 +108,7 @@ pub(crate) fn check_permits(group: &str, permits: usize) -> Result<()> {
 /// A group at work.
 pub(super) struct Pool {
     pub(super) name: String,
-    pub(super) permits: Arc<Permits>,
+    pub(super) permits: Permits,
     /// Its queues, as numbers of the worker's lanes.
     pub(super) lanes: std::ops::Range<usize>,
     queues: Vec<(String, u32)>,

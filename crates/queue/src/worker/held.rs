@@ -8,11 +8,14 @@ use crate::backend::Token;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// All leases of this worker.
 #[derive(Default)]
 pub(super) struct Held {
     batches: Mutex<HashMap<Token, HeldBatch>>,
+    /// Told when jobs are to end, some of which may not have begun.
+    pub(super) ended: Notify,
 }
 
 struct HeldBatch {
@@ -86,6 +89,7 @@ impl Held {
         if let Some(batch) = lock(&self.batches).get(&token) {
             tracing::warn!(token = token.0, jobs = batch.left, "a lease is lost");
             batch.jobs().for_each(|(_, hold)| hold.end(Why::Lost));
+            self.ended.notify_one();
         }
     }
 
@@ -97,6 +101,7 @@ impl Held {
                 tracing::warn!(token = token.0, jobs = batch.left, "a lease is over and cannot be renewed");
                 let running = batch.jobs().filter(|(_, hold)| hold.why().is_none());
                 running.for_each(|(_, hold)| hold.end(Why::Overdue));
+                self.ended.notify_one();
             }
         }
     }
@@ -115,6 +120,7 @@ impl Held {
         for (token, batch) in lock(&self.batches).iter() {
             if let Some((_, hold)) = batch.jobs().find(|(held, _)| *held == id) {
                 hold.end(Why::Cancelled);
+                self.ended.notify_one();
                 if !hold.is_acknowledged() {
                     all.push((*token, id, hold.clone()));
                 }

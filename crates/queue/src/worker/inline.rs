@@ -2,7 +2,7 @@
 //! life (`run`, the very same) on the caller's task.
 
 use super::settle::Done;
-use super::{Engine, Prepared, Worker, lease, lock, settle};
+use super::{Engine, Prepared, Worker, lease, lock, run, settle};
 use crate::Result;
 use crate::backend::{LeaseRequest, LeasedJob, Outcome, Settle};
 use std::sync::{Arc, Mutex};
@@ -55,8 +55,9 @@ impl<S: Clone + Send + Sync + 'static> Inline<S> {
             return Ok(None);
         };
         let (queue, token, job) = (batch.queue.clone(), batch.token, batch.jobs.first().cloned());
-        for life in lease::lives(engine, batch, asked) {
-            life.await;
+        let lane = engine.lanes.iter().position(|lane| lane.queue == queue);
+        for leased in lane.into_iter().flat_map(|lane| lease::leased(engine, lane, batch.clone(), asked)) {
+            let _ = run::life(engine, leased).await;
         }
         let Some(job) = job else { return Ok(None) };
         let settled = self.settled(|item| item.token == token && item.id == job.id);

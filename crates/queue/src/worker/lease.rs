@@ -1,8 +1,8 @@
 //! Asks for jobs whenever there is room, and sleeps on the wake-up otherwise.
 
 use super::ask::Ask;
-use super::permits::Turn;
-use super::{Engine, heartbeat, run};
+use super::run::{self, Leased};
+use super::{Engine, heartbeat};
 use crate::Envelope;
 use crate::backend::{Batch, LeasedJob, Token, WorkerView};
 use crate::measure::count;
@@ -18,8 +18,8 @@ pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(
     settler: tokio::task::JoinHandle<()>,
     beating: heartbeat::Beating,
 ) {
+    let tracker = TaskTracker::new();
     let work = async {
-        let tracker = TaskTracker::new();
         fetch(&engine, &tracker).await;
         tracker.close();
         tokio::select! {
@@ -35,7 +35,7 @@ pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(
         engine.abort.cancel();
         std::future::pending::<()>().await;
     };
-    tokio::select! { () = work => {}, () = patience => {} }
+    tokio::select! { () = work => {}, () = patience => {}, () = usher(&engine, &tracker) => {} }
     settler.abort();
     beating.stop().await;
     let end = WorkerView { id: engine.health.id.clone(), leaving: true, ..WorkerView::default() };
@@ -148,40 +148,64 @@ async fn full<S>(engine: &Engine<S>, freed: Notified<'_>) {
     }
 }
 
+/// Looks after the lines: lets begin whom a permit has been added for, and ends who is called
+/// off before it had one.
+async fn usher<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracker: &TaskTracker) {
+    let mut aborted = false;
+    loop {
+        tokio::select! {
+            () = engine.health.line.notified() => {}
+            () = engine.held.ended.notified() => {}
+            () = engine.abort.cancelled(), if !aborted => aborted = true,
+        }
+        for number in 0..engine.health.pools.len() {
+            let permits = &engine.health.pools[number].permits;
+            for leased in permits.leave(|waiting| aborted || waiting.hold.why().is_some()) {
+                run::call_off(engine, leased).await;
+            }
+            begin(engine, tracker, number);
+        }
+    }
+}
+
+/// As many tasks as there are permits for jobs in line.
+fn begin<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracker: &TaskTracker, pool: usize) {
+    while let Some(first) = engine.health.pools[pool].permits.begin() {
+        tracker.spawn(run::permit(engine.clone(), pool, first));
+    }
+}
+
 fn admit<S: Clone + Send + Sync + 'static>(
     engine: &Arc<Engine<S>>,
     tracker: &TaskTracker,
     batch: Batch,
     asked: Instant,
 ) {
-    for life in lives(engine, batch, asked) {
-        tracker.spawn(life);
+    let Some(lane) = engine.lanes.iter().position(|l| l.queue == batch.queue) else { return };
+    let pool = engine.lanes[lane].pool;
+    engine.health.pools[pool].permits.join(leased(engine, lane, batch, asked));
+    begin(engine, tracker, pool);
+    if engine.abort.is_cancelled() {
+        engine.health.line.notify_one();
     }
 }
 
-/// Lets the jobs of a batch in: what is to be driven to its end, for each. A job takes its place
-/// in the line when it is asked for.
-pub(super) fn lives<S: Clone + Send + Sync + 'static>(
-    engine: &Arc<Engine<S>>,
+/// Takes the jobs of a batch in: from now on they are held.
+pub(super) fn leased<S>(
+    engine: &Engine<S>,
+    lane: usize,
     batch: Batch,
     asked: Instant,
-) -> impl Iterator<Item = impl Future<Output = ()> + Send + 'static + use<S>> + use<S> {
-    let Some(lane) = engine.lanes.iter().position(|l| l.queue == batch.queue) else {
-        return None.into_iter().flatten();
-    };
+) -> impl Iterator<Item = Leased> + use<S> {
     count!("legwork_jobs_leased_total", batch.jobs.len(), "queue" => batch.queue);
     engine.lanes[lane].inside.fetch_add(batch.jobs.len(), Ordering::SeqCst);
     let deadline = asked + engine.settings.lease;
     let last_chance = batch.jobs.iter().any(is_last_chance);
     let ids = batch.jobs.iter().map(|j| j.id);
-    let holds = engine.held.add(batch.token, lane, deadline, last_chance, ids);
-    let engine = engine.clone();
-    let all = batch.jobs.into_iter().zip(holds).map(move |(job, hold)| {
-        let turn = Turn::at(&engine.health.pools[engine.lanes[lane].pool].permits);
-        let by = run::Leased { token: batch.token, now_ms: batch.now_ms, asked };
-        run::life(engine.clone(), lane, by, job, hold, last_chance, turn)
-    });
-    Some(all).into_iter().flatten()
+    let Batch { token, now_ms, .. } = batch;
+    let holds = engine.held.add(token, lane, deadline, last_chance, ids);
+    let all = batch.jobs.into_iter().zip(holds);
+    all.map(move |(job, hold)| Leased { token, now_ms, asked, lane, job, hold, last_chance })
 }
 
 /// Whether one more crash would be the job's last.

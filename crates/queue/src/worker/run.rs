@@ -1,7 +1,6 @@
 //! The life of one leased job, top to bottom.
 
 use super::hold::{Hold, Stuck, Why};
-use super::permits::{Permit, Turn};
 use super::settle::Done;
 use super::span::{about, span};
 use super::steps::Memory;
@@ -15,7 +14,6 @@ use crate::middleware::{self, End, Run, TraceParent, Unreadable};
 use crate::{Envelope, Failure, Policy};
 use serde_json::value::RawValue;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -26,13 +24,20 @@ use tracing::Instrument;
 
 /// A result larger than this is not kept.
 const MAX_RESULT: usize = 1 << 20;
+/// A job that took longer lets the runtime's other tasks go before the next.
+const BRIEF: Duration = Duration::from_micros(20);
 
-/// Under what a job is leased.
+/// A leased job of this worker, until its outcome goes to the settler.
 pub(super) struct Leased {
     pub(super) token: Token,
     /// The backend's time when it granted the lease, and this worker's before it asked.
     pub(super) now_ms: i64,
     pub(super) asked: Instant,
+    pub(super) lane: usize,
+    pub(super) job: LeasedJob,
+    pub(super) hold: Arc<Hold>,
+    /// Whether one more crash would be the last of a job of its batch.
+    pub(super) last_chance: bool,
 }
 
 impl Leased {
@@ -40,6 +45,11 @@ impl Leased {
     /// be wrong, only counts on from the lease: a job leased ahead waits for its permit.
     fn is_past(&self, instant: Option<i64>) -> bool {
         instant.is_some_and(|ms| self.now_ms.saturating_add(span_ms(self.asked.elapsed())) > ms)
+    }
+
+    /// Whether more follows from the end of a job that did not come to be looked at.
+    fn is_keyed(&self) -> bool {
+        Envelope::decode(self.job.id, &self.job.record).is_ok_and(|envelope| envelope.keyed())
     }
 }
 
@@ -54,37 +64,74 @@ impl<S> Engine<S> {
     }
 }
 
-/// Waits for a permit, runs the handler, and hands the outcome to the settler. A job
-/// whose lease was lost is not settled at all: it is somebody else's now.
-pub(super) async fn life<S: Clone + Send + Sync + 'static>(
+/// The task of one permit: lives the life of a job, then of the next in line, until nobody
+/// waits or the permit is withdrawn.
+pub(super) async fn permit<S: Clone + Send + Sync + 'static>(
     engine: Arc<Engine<S>>,
-    lane: usize,
-    by: Leased,
-    job: LeasedJob,
-    hold: Arc<Hold>,
-    last_chance: bool,
-    turn: Turn,
+    pool: usize,
+    first: Leased,
 ) {
-    let lane = &engine.lanes[lane];
-    let (id, token) = (job.id, by.token);
-    let mut turn = turn;
-    // Mostly it has come when it is first looked at: nothing is set up for the wait.
-    let permit = match std::future::poll_fn(|cx| Poll::Ready(turn.look(cx))).await {
-        Poll::Ready(permit) => permit,
-        Poll::Pending => Box::pin(permitted(turn, &hold, &engine.abort)).await,
-    };
-    let (keyed, outcome) = match &permit {
-        None => (is_keyed(&job), interrupted(&hold)),
-        Some(_) if last_chance && !Box::pin(engine.isolate(token)).await => (is_keyed(&job), Some(later())),
-        Some(_) => match start(&engine, &by, &job, &hold, lane) {
-            Err((keyed, outcome)) => (keyed, Some(outcome)),
-            Ok((keyed, attempt)) => (keyed, attempt.await),
-        },
-    };
-    if let Err(stuck) = hold.claim() {
-        return lane.came_back(&engine, permit, stuck);
+    let mut next = Some(first);
+    while let Some(leased) = next {
+        let began = Instant::now();
+        if let Err(Stuck { replaced: true }) = life(&engine, leased).await {
+            // There is another permit in the place of this one.
+            return;
+        }
+        next = engine.health.pools[pool].permits.next();
+        // Jobs that never wait would hold up the runtime's other tasks: those that lease and settle.
+        if began.elapsed() > BRIEF {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::task::coop::consume_budget().await;
+        }
     }
-    drop(permit);
+}
+
+/// Runs the handler, and hands the outcome to the settler. A job whose lease was lost is not
+/// settled at all: it is somebody else's now.
+pub(super) async fn life<S: Clone + Send + Sync + 'static>(
+    engine: &Engine<S>,
+    leased: Leased,
+) -> Result<(), Stuck> {
+    if leased.last_chance && !Box::pin(engine.isolate(leased.token)).await {
+        let keyed = leased.is_keyed();
+        return end(engine, leased, keyed, Some(later())).await;
+    }
+    let (keyed, outcome) = match begin(engine, &leased) {
+        Err((keyed, outcome)) => (keyed, Some(outcome)),
+        Ok(begun) => {
+            let (keyed, trace, span) = (begun.inner.envelope.keyed(), begun.trace, begun.span.clone());
+            let attempt = attempt(engine, &leased, begun).instrument(span);
+            let outcome = match trace {
+                None => attempt.await,
+                some => Box::pin(middleware::scope(some, attempt)).await,
+            };
+            (keyed, outcome)
+        }
+    };
+    end(engine, leased, keyed, outcome).await
+}
+
+/// Ends a job that is to wait for its permit no longer.
+pub(super) async fn call_off<S>(engine: &Engine<S>, leased: Leased) {
+    let (keyed, outcome) = (leased.is_keyed(), interrupted(&leased.hold));
+    // Nobody takes over what has not begun.
+    let _ = end(engine, leased, keyed, outcome).await;
+}
+
+/// Hands an outcome to the settler, where it is still this task's to give.
+async fn end<S>(
+    engine: &Engine<S>,
+    leased: Leased,
+    keyed: bool,
+    outcome: Option<Outcome>,
+) -> Result<(), Stuck> {
+    let Leased { token, hold, job: LeasedJob { id, .. }, lane, .. } = leased;
+    if let Err(stuck) = hold.claim() {
+        engine.lanes[lane].came_back(engine, &stuck);
+        return Err(stuck);
+    }
     match outcome {
         Some(outcome) => {
             let done = Done { item: Settle { token, id, outcome, keyed }, place: hold.place };
@@ -95,32 +142,14 @@ pub(super) async fn life<S: Clone + Send + Sync + 'static>(
         }
         None => engine.let_go(std::iter::once((token, hold.place))),
     }
-}
-
-/// Whether more follows from the end of a job that did not come to be looked at.
-fn is_keyed(job: &LeasedJob) -> bool {
-    Envelope::decode(job.id, &job.record).is_ok_and(|envelope| envelope.keyed())
-}
-
-/// Waits for a permit; none when the job is to end before it has one.
-async fn permitted(turn: Turn, hold: &Hold, abort: &CancellationToken) -> Option<Permit> {
-    tokio::select! {
-        biased;
-        permit = turn.come() => permit,
-        () = hold.ended().cancelled() => None,
-        () = abort.cancelled() => None,
-    }
+    Ok(())
 }
 
 impl super::Lane {
     /// A handler that was given up has ended after all.
-    fn came_back<S>(&self, engine: &Engine<S>, permit: Option<Permit>, stuck: Stuck) {
+    fn came_back<S>(&self, engine: &Engine<S>, stuck: &Stuck) {
         self.stuck.fetch_sub(1, Ordering::SeqCst);
-        if stuck.replaced {
-            // There is another one in its place.
-            permit.into_iter().for_each(Permit::forget);
-        } else {
-            drop(permit);
+        if !stuck.replaced {
             self.inside.fetch_sub(1, Ordering::SeqCst);
             engine.health.unreplaced.fetch_sub(1, Ordering::SeqCst);
         }
@@ -137,53 +166,28 @@ struct Begun {
     trace: Option<TraceParent>,
 }
 
-/// Begins an attempt; what drives it to its end lies on the heap, for the task itself is moved
-/// about while it is made and ended.
-#[allow(clippy::type_complexity)]
-fn start<'a, S: Clone + Send + Sync + 'static>(
-    engine: &'a Engine<S>,
-    by: &Leased,
-    job: &'a LeasedJob,
-    hold: &'a Arc<Hold>,
-    lane: &'a super::Lane,
-) -> Result<(bool, Pin<Box<dyn Future<Output = Option<Outcome>> + Send + 'a>>), (bool, Outcome)> {
-    let begun = begin(engine, by, job, hold)?;
-    let (keyed, trace, span) = (begun.inner.envelope.keyed(), begun.trace, begun.span.clone());
-    let attempt = attempt(engine, job, begun, hold, lane);
-    Ok((
-        keyed,
-        match trace {
-            None => Box::pin(attempt.instrument(span)),
-            some => Box::pin(middleware::scope(some, attempt).instrument(span)),
-        },
-    ))
-}
-
 /// From the record to the call of the handler; or what becomes of a job that does not come to
 /// run, and whether more follows from its end. All at once, because what lives across a wait
-/// is a part of the task, and moved about with it.
+/// is a part of the task.
 fn begin<S: Clone + Send + Sync + 'static>(
     engine: &Engine<S>,
-    by: &Leased,
-    job: &LeasedJob,
-    hold: &Arc<Hold>,
+    leased: &Leased,
 ) -> Result<Begun, (bool, Outcome)> {
-    let now = Instant::now();
+    let (now, job) = (Instant::now(), &leased.job);
     // A worker that was stopped, or whose threads were blocked, comes to its jobs late.
-    if now.duration_since(by.asked) >= engine.settings.lease && engine.held.is_over(by.token) {
-        return Err((is_keyed(job), Outcome::HandBack));
+    if now.duration_since(leased.asked) >= engine.settings.lease && engine.held.is_over(leased.token) {
+        return Err((leased.is_keyed(), Outcome::HandBack));
     }
     let envelope = match Envelope::decode(job.id, &job.record) {
         Ok(envelope) => envelope,
         Err(e) => return Err((false, undecodable(&Policy::default(), e.to_string()))),
     };
     let keyed = envelope.keyed();
-    if by.is_past(envelope.expires_ms) {
+    if leased.is_past(envelope.expires_ms) {
         return Err((keyed, engine.expired(&envelope)));
     }
     let (span, trace) = span(engine.client.chain(), job, &envelope);
-    let called =
-        span.in_scope(|| middleware::inside(trace, || call(engine, (by.token, now), job, envelope, hold)));
+    let called = span.in_scope(|| middleware::inside(trace, || call(engine, now, leased, envelope)));
     let (inner, running) = called.map_err(|outcome| (keyed, outcome))?;
     Ok(Begun { inner, running, span, trace })
 }
@@ -191,11 +195,11 @@ fn begin<S: Clone + Send + Sync + 'static>(
 /// Opens the payload and calls the handler for it.
 fn call<S: Clone + Send + Sync + 'static>(
     engine: &Engine<S>,
-    (token, now): (Token, Instant),
-    job: &LeasedJob,
+    now: Instant,
+    leased: &Leased,
     mut envelope: Envelope,
-    hold: &Arc<Hold>,
 ) -> Result<(Arc<context::Inner>, std::thread::Result<Run<'static>>), Outcome> {
+    let Leased { token, job, hold, .. } = leased;
     let Some(handler) = engine.handlers.get(&envelope.name) else {
         tracing::warn!("no handler for this name; parked");
         return Err(Outcome::Park);
@@ -214,7 +218,7 @@ fn call<S: Clone + Send + Sync + 'static>(
         attempt: terms.attempt,
         max_attempts: terms.max_attempts,
         suspect: job.suspect,
-        token,
+        token: *token,
         hold: hold.clone(),
         stopping: engine.stop.clone(),
         trace: middleware::current(),
@@ -234,12 +238,11 @@ fn call<S: Clone + Send + Sync + 'static>(
 /// Runs one attempt and says what becomes of the job; `None` when its lease is lost.
 async fn attempt<S: Clone + Send + Sync + 'static>(
     engine: &Engine<S>,
-    job: &LeasedJob,
+    leased: &Leased,
     begun: Begun,
-    hold: &Hold,
-    lane: &super::Lane,
 ) -> Option<Outcome> {
     let Begun { inner, running, .. } = begun;
+    let (job, hold) = (&leased.job, &*leased.hold);
     let (envelope, terms) = (&inner.envelope, hold.terms()?);
     let (chain, about) = (engine.client.chain(), about(job, envelope));
     engine.health.running.fetch_add(1, Ordering::Relaxed);
@@ -249,7 +252,7 @@ async fn attempt<S: Clone + Send + Sync + 'static>(
     };
     engine.health.running.fetch_sub(1, Ordering::Relaxed);
     let took = terms.since.elapsed();
-    lane.ran(took);
+    engine.lanes[leased.lane].ran(took);
     if !matches!(ended, Ended::Returned(_)) {
         Box::pin(inner.store_last()).await;
     }
@@ -398,17 +401,23 @@ fn told(outcome: Option<&Outcome>) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size<A, B, C, D, E, F, G, O>(_: fn(A, B, C, D, E, F, G) -> O) -> usize {
-        size_of::<O>()
-    }
-
-    /// Every spawn, and every end of a task, moves all of it.
-    #[test]
-    fn what_is_moved_for_a_job_is_small() {
-        let bytes = size(life::<()>);
-        assert!(bytes <= 640, "{bytes}");
+impl Leased {
+    /// A job of which only its place in its batch matters.
+    pub(super) fn numbered(place: usize) -> Leased {
+        Leased {
+            token: Token(1),
+            now_ms: 0,
+            asked: Instant::now(),
+            lane: 0,
+            job: LeasedJob {
+                id: crate::JobId::new(),
+                record: Vec::new(),
+                attempts: 0,
+                crashes: 0,
+                suspect: false,
+            },
+            hold: Arc::new(Hold::at(place)),
+            last_chance: false,
+        }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Health {
     quiet: AtomicBool,
     /// A permit or a whole job came free, or something was ordered.
     pub(super) freed: Notify,
+    /// Tells the usher that there are more permits, or that nobody is to wait any longer.
+    pub(super) line: Notify,
     /// A look for work that is older says nothing.
     fresh: Duration,
 }
@@ -234,6 +236,7 @@ impl Health {
             pools,
             quiet: AtomicBool::new(false),
             freed: Notify::new(),
+            line: Notify::new(),
             fresh: poll * 3 + SLACK,
         }
     }
@@ -269,6 +272,7 @@ impl Health {
             return Err(Error::invalid(line));
         };
         pool.permits.resize(permits);
+        self.line.notify_one();
         self.freed.notify_waiters();
         Ok(())
     }

@@ -72,6 +72,7 @@ impl Beat {
             if replaced {
                 lane.inside.fetch_sub(1, Ordering::SeqCst);
                 permits.replace();
+                self.health.line.notify_one();
             } else {
                 self.health.unreplaced.fetch_add(1, Ordering::SeqCst);
             }
