@@ -5,7 +5,7 @@ use super::lock;
 use super::watch::Overrun;
 use crate::JobId;
 use crate::backend::Token;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 /// All leases of this worker.
 #[derive(Default)]
 pub(super) struct Held {
-    batches: Mutex<HashMap<Token, HeldBatch>>,
+    batches: Mutex<BTreeMap<Token, HeldBatch>>,
     /// Told when jobs are to end, some of which may not have begun.
     pub(super) ended: Notify,
 }
@@ -108,10 +108,7 @@ impl Held {
 
     /// The leases on jobs for which one more crash would be the last, oldest first.
     pub(super) fn last_chances(&self) -> Vec<Token> {
-        let mut all: Vec<Token> =
-            lock(&self.batches).iter().filter(|(_, b)| b.last_chance).map(|(token, _)| *token).collect();
-        all.sort();
-        all
+        lock(&self.batches).iter().filter(|(_, b)| b.last_chance).map(|(token, _)| *token).collect()
     }
 
     /// Calls a job off; returns those leases of it that the backend has not been told of.
