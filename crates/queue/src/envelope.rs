@@ -23,7 +23,7 @@ pub const MAX_PAYLOAD: usize = 256 * 1024;
 /// How deep a payload may nest: readers of JSON, ours among them, give up at 128.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// The version of the header's own shape.
+/// The version of the header's own shape; a header that names none has this one.
 const FORMAT: u8 = 1;
 
 /// A job as it is stored and sent: everything but its changing state.
@@ -101,6 +101,7 @@ pub struct Envelope {
 /// the memory of Redis, a million times over.
 #[derive(Serialize, Deserialize)]
 struct Header {
+    #[serde(default = "format", skip_serializing_if = "is_format")]
     v: u8,
     n: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,9 +205,17 @@ pub(crate) fn nesting(json: &str) -> usize {
 /// Name and queue of a header that says nothing else, as most do: what a name may be needs no
 /// unescaping. Anything else is for a reader of JSON.
 fn brief(header: &[u8]) -> Option<(&str, &str)> {
-    let inner = std::str::from_utf8(header).ok()?.strip_prefix(r#"{"v":1,"n":""#)?.strip_suffix(r#""}"#)?;
+    let inner = std::str::from_utf8(header).ok()?.strip_prefix(r#"{"n":""#)?.strip_suffix(r#""}"#)?;
     let (name, queue) = inner.split_once(r#"","q":""#).unwrap_or((inner, "default"));
     (crate::name::is_allowed(name) && crate::name::is_allowed(queue)).then_some((name, queue))
+}
+
+fn format() -> u8 {
+    FORMAT
+}
+
+fn is_format(v: &u8) -> bool {
+    *v == FORMAT
 }
 
 fn is_one(cost: &u32) -> bool {
@@ -334,7 +343,7 @@ impl Envelope {
     ///
     /// ```
     /// let envelope = legwork::Envelope::new("a.job", "[1]").unwrap();
-    /// assert_eq!(envelope.encode(), b"{\"v\":1,\"n\":\"a.job\"}\n[1]");
+    /// assert_eq!(envelope.encode(), b"{\"n\":\"a.job\"}\n[1]");
     /// ```
     pub fn encode(&self) -> Vec<u8> {
         let header = Header {
@@ -436,11 +445,12 @@ mod tests {
         for rest in ["", ",\"q\":\"b-2\"", ",\"q\":\"B\"", ",\"q\":\"\"", ",\"p\":3", ",\"q\":\"a\",\"p\":3"]
         {
             for name in ["a.b", "", "A", "a\\u0062", "é"] {
-                let header = format!("{{\"v\":1,\"n\":\"{name}\"{rest}}}");
+                let header = format!("{{\"n\":\"{name}\"{rest}}}");
                 assert_eq!(shown(&header), shown(&format!(" {header}")), "{header}");
+                assert_eq!(shown(&header), shown(&header.replace('{', "{\"v\":1,")), "{header}");
             }
         }
-        assert!(brief(b"{\"v\":1,\"n\":\"a.b\",\"q\":\"c\"}").is_some());
+        assert!(brief(b"{\"n\":\"a.b\",\"q\":\"c\"}").is_some());
     }
 
     proptest! {

@@ -21,7 +21,7 @@ use std::str::FromStr;
 /// ```
 /// let all = legwork::testing::fuzz::TARGETS;
 /// let record = all.iter().find(|target| target.name == "record").unwrap();
-/// assert!((record.run)(b"{\"v\":1,\"n\":\"a.job\"}\n[1]"));
+/// assert!((record.run)(b"{\"n\":\"a.job\"}\n[1]"));
 /// assert!(!(record.run)(b"junk"));
 /// ```
 #[derive(Debug, Clone, Copy)]

@@ -122,7 +122,7 @@ fn place_of(job: &NewJob) -> (&str, u8) {
 /// Whether the record does not begin as an encoded envelope does, so that the place of the
 /// job must be remembered beside it.
 fn is_odd(job: &NewJob) -> bool {
-    !job.record.starts_with(b"{\"v\":1,\"n\":\"") || !job.record.contains(&b'\n')
+    !job.record.starts_with(b"{\"n\":\"") || !job.record.contains(&b'\n')
 }
 
 fn single(cmd: &mut Cmd, job: &NewJob) {
