@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::futures::Notified;
 use tokio_util::task::TaskTracker;
 
+/// So few jobs that none is likely to follow them at once.
+const FEW: usize = 8;
+
 /// Runs until the worker stops and everything inside it is settled.
 pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(
     engine: Arc<Engine<S>>,
@@ -63,6 +66,9 @@ async fn fetch<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
             None if round.asked == 0 => full(engine, freed).await,
+            // A few begin before the next call is made ready, which would take their turn in this thread.
+            // Of many the next are to be on their way soon.
+            None if round.came <= FEW && round.came > 0 => tokio::task::yield_now().await,
             None if round.came > 0 => {}
             None => {
                 pause = Duration::from_millis(50);
