@@ -18,6 +18,8 @@ pub(super) struct Open {
     pub(super) queue: String,
     /// Whether its jobs have limit keys.
     pub(super) keyed: bool,
+    /// Whether its queue has rules; without any it is under no limit.
+    pub(super) ruled: bool,
     ttl_ms: i64,
     open: i64,
     members: Vec<u8>,
@@ -33,11 +35,14 @@ impl Outcomes {
     /// The batch with this token, closed or not.
     pub(super) async fn open(&mut self, tx: &mut Tx, token: i64) -> Sql<Option<&mut Open>> {
         if let Entry::Vacant(vacant) = self.0.entry(token) {
-            let find = "SELECT queue, keyed, ttl_ms, open, members, ended FROM batches WHERE token = ?";
+            let find = "SELECT queue, keyed,
+                EXISTS (SELECT 1 FROM settings WHERE kind = 'queue' AND name = batches.queue),
+                ttl_ms, open, members, ended FROM batches WHERE token = ?";
             let found = sqlx::query_as(find).bind(token).fetch_optional(&mut *tx.conn).await?;
-            let found = found.map(|(queue, keyed, ttl_ms, open, members, ended)| Open {
+            let found = found.map(|(queue, keyed, ruled, ttl_ms, open, members, ended)| Open {
                 queue,
                 keyed,
+                ruled,
                 ttl_ms,
                 open,
                 members,

@@ -225,13 +225,11 @@ pub(super) async fn store(
     let expires_ms = tx.now.saturating_add(request.ttl_ms);
     let numbers: Vec<i64> = jobs.iter().map(|one| one.n).collect();
     let numbers = serde_json::to_string(&numbers).map_err(broken)?;
-    let mark = sqlx::query(include_str!("sql/lease_mark.sql")).bind(numbers).bind(token);
-    mark.execute(&mut *tx.conn).await?;
     let jobs: Vec<LeasedJob> = jobs.into_iter().map(|one| one.job).collect();
     let members: Vec<u8> = jobs.iter().flat_map(|j| *j.id.as_bytes()).collect();
-    let batch = sqlx::query(include_str!("sql/lease_batch.sql")).bind(token).bind(&request.worker);
-    let batch = batch.bind(queue).bind(expires_ms).bind(request.ttl_ms);
-    batch.bind(jobs.len() as i64).bind(members).bind(keyed).execute(&mut *tx.conn).await?;
+    let mark = sqlx::query(include_str!("sql/lease_mark.sql")).bind(numbers).bind(token);
+    let mark = mark.bind(&request.worker).bind(queue).bind(expires_ms).bind(request.ttl_ms);
+    mark.bind(jobs.len() as i64).bind(members).bind(keyed).execute(&mut *tx.conn).await?;
     tx.count(queue, Some(State::Available), Some(State::Leased), jobs.len());
     Ok(Batch { token: Token(token as u64), queue: queue.into(), expires_ms, now_ms: tx.now, jobs })
 }

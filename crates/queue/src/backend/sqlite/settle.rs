@@ -83,7 +83,9 @@ async fn at_once(
     batch.left(moved);
     tx.count(&batch.queue, Some(State::Leased), state, moved);
     tx.processed(&batch.queue, moved);
-    tx.free_queue(&batch.queue).await?;
+    if batch.ruled {
+        tx.free_queue(&batch.queue).await?;
+    }
     if moved == items.len() {
         items.iter().for_each(|(n, ..)| answers[*n] = Some(Settled::Done));
     }

@@ -17,6 +17,12 @@ struct Change {
     failed: i64,
 }
 
+impl Change {
+    fn is_none(&self) -> bool {
+        (self.processed, self.failed, self.jobs) == (0, 0, [0; 8])
+    }
+}
+
 /// A transaction that holds the write lock.
 pub(super) struct Tx {
     pub(super) conn: PoolConnection<Sqlite>,
@@ -29,7 +35,6 @@ pub(super) struct Tx {
     tail: i64,
     head: i64,
     token: i64,
-    stored: [i64; 4],
     /// Nodes of flows that have ended in it.
     pub(super) ended: super::flow::Ended,
     changes: HashMap<String, Change>,
@@ -86,29 +91,33 @@ impl Tx {
     /// A transaction that has begun.
     pub(super) fn new(conn: PoolConnection<Sqlite>, counters: Counters) -> Tx {
         let (_, tail, head, token, outage) = counters;
-        let stored = [tail, head, token, outage];
         let (changes, ended) = (HashMap::new(), super::flow::Ended::default());
         let stalls = Stalls::default();
-        Tx { conn, now: 0, woke: false, outage, stalls, tail, head, token, stored, ended, changes }
+        Tx { conn, now: 0, woke: false, outage, stalls, tail, head, token, ended, changes }
     }
 
-    /// Writes the counters that have changed.
+    /// Writes what is still to be written; of the counters all but those that the commit writes.
     pub(super) async fn flush(&mut self) -> Sql<()> {
         super::flow::go_on(self).await?;
-        let counters = [self.tail, self.head, self.token, self.outage];
-        if counters != self.stored {
-            let set = sqlx::query("UPDATE legwork SET tail = ?, head = ?, token = ?, outage = ?");
-            counters.into_iter().fold(set, |q, n| q.bind(n)).execute(&mut *self.conn).await?;
-        }
-        for (queue, change) in self.changes.drain() {
-            let Change { jobs, processed, failed } = change;
-            if processed == 0 && failed == 0 && jobs == [0; 8] {
-                continue;
-            }
+        self.changes.retain(|_, change| !change.is_none());
+        while self.changes.len() > 1
+            && let Some(queue) = self.changes.keys().next().cloned()
+        {
+            let Change { jobs, processed, failed } = self.changes.remove(&queue).unwrap_or_default();
             let count = sqlx::query(include_str!("sql/count.sql")).bind(queue).bind(processed).bind(failed);
             jobs.into_iter().fold(count, |q, n| q.bind(n)).execute(&mut *self.conn).await?;
         }
         Ok(())
+    }
+
+    /// Writes the rest of the counters that have changed, and commits.
+    pub(super) async fn commit(&mut self) -> Sql<()> {
+        let (queue, change) = self.changes.drain().next().unzip();
+        let Change { jobs, processed, failed } = change.unwrap_or_default();
+        let end = sqlx::query(include_str!("sql/commit.sql"));
+        let end = [self.tail, self.head, self.token, self.outage].into_iter().fold(end, |q, n| q.bind(n));
+        let end = end.bind(queue).bind(processed).bind(failed);
+        jobs.into_iter().fold(end, |q, n| q.bind(n)).execute(&mut *self.conn).await.map(drop)
     }
 
     /// The places of `n` more jobs at the tail: the first of them.

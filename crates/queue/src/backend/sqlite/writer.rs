@@ -174,12 +174,12 @@ impl Desk {
             tx.flush().await?;
             // Before others can get at the lock, and once more for what the commit takes.
             stalled(begun);
-            let done = sqlx::query("COMMIT").execute(&mut *tx.conn).await;
+            let done = tx.commit().await;
             stalled(begun);
             done
         };
         match applied.await {
-            Ok(_) => {
+            Ok(()) => {
                 if tx.woke {
                     self.bell.ring();
                 }

@@ -1,2 +1,0 @@
-INSERT INTO batches (token, worker, queue, expires_ms, ttl_ms, open, members, ended, keyed)
-VALUES (?, ?, ?, ?, ?, ?, ?, x'', ?)
