@@ -5,8 +5,8 @@ use super::permits::Permits;
 use super::share::Shares;
 use crate::backend::GroupView;
 use crate::{Error, Result};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// As many permits as a group may have.
 const MAX_PERMITS: usize = 10_000;

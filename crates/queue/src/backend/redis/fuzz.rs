@@ -1,6 +1,7 @@
 //! What reads the answers of a server, as functions of any bytes; see `testing/fuzz.rs`.
 
 use super::node::Node;
+use super::reply::Reader;
 use super::shards::settings::{part_of, whole_of};
 use super::{decode, encode, flow, inspect, limits, route, search};
 use crate::JobId;
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 
 /// An answer as it stands on the wire. Nothing says which call it answers, so all read it.
 pub(crate) fn replies(data: &[u8]) -> bool {
+    cut(data);
     let Ok(value) = redis::parse_redis_value(data) else { return false };
     let again = || value.clone();
     let view = decode::view(JobId::from_slice(&[7; 16]).expect("16 bytes"), again());
@@ -35,6 +37,19 @@ pub(crate) fn replies(data: &[u8]) -> bool {
             .is_ok_and(|(o, _)| o.is_some()),
     ];
     good.contains(&true)
+}
+
+/// What our reader takes for a reply is the same however it is cut, and what the driver reads.
+fn cut(data: &[u8]) {
+    let (mut whole, mut rest) = (Reader::default(), data);
+    let Ok(Some(value)) = whole.next(&mut rest) else { return };
+    let length = data.len() - rest.len();
+    assert!(redis::parse_redis_value(&data[..length]).is_ok_and(|other| other == value), "{data:?}");
+    let mut late = Reader::default();
+    let mut first = &data[..length / 2];
+    assert!(matches!(late.next(&mut first), Ok(None)), "half of {data:?}");
+    let mut second = &data[length / 2 - first.len()..];
+    assert!(matches!(late.next(&mut second), Ok(Some(other)) if other == value), "{data:?}");
 }
 
 fn setting(value: Value) -> bool {

@@ -8,8 +8,8 @@ use super::config::Config;
 use super::errors;
 use super::node::Node;
 use super::route::Route;
+use super::socket::Socket;
 use crate::{Error, Result};
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, Value, pipe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -54,7 +54,7 @@ impl Drop for InFlight<'_> {
 
 #[derive(Default)]
 struct State {
-    open: Option<(MultiplexedConnection, Node)>,
+    open: Option<(Socket, Node)>,
     /// Rises with every connection, so that a late failure of an old one breaks no new one.
     number: u64,
     failures: usize,
@@ -62,7 +62,7 @@ struct State {
     /// Who holds the shard, in the words of who did.
     named: Option<Node>,
     /// Where keys of the shard are being moved to.
-    aside: Option<(MultiplexedConnection, Node)>,
+    aside: Option<(Socket, Node)>,
 }
 
 impl Link {
@@ -105,9 +105,9 @@ impl Link {
 
     /// Sends one command and waits for its answer.
     pub(super) async fn send(&self, cmd: &Cmd) -> Result<Result<Value, RedisError>> {
-        let (mut connection, number) = self.connection().await?;
+        let (connection, number) = self.connection().await?;
         let mut call = self.begun(number);
-        let answer = one(&mut connection, cmd).await;
+        let answer = one(&connection, cmd).await;
         call.answered = true;
         let answer = match answer {
             Err(error) => Box::pin(self.failed(cmd, number, error)).await?,
@@ -128,13 +128,13 @@ impl Link {
         &self,
         all: [&Cmd; N],
     ) -> Result<[Result<Value, RedisError>; N]> {
-        let (mut connection, number) = self.connection().await?;
+        let (connection, number) = self.connection().await?;
         let mut call = self.begun(number);
         let mut piece = pipe();
         for cmd in all {
             piece.add_command(cmd.clone());
         }
-        let answer = connection.send_packed_commands(&piece, 0, N).await;
+        let answer = connection.send_all(&piece, 0, N).await;
         call.answered = true;
         let values = match answer {
             Ok(values) => values,
@@ -200,8 +200,8 @@ impl Link {
                 }
                 tokio::time::sleep(pause).await;
             }
-            let (mut connection, next) = self.connection().await?;
-            match one(&mut connection, cmd).await {
+            let (connection, next) = self.connection().await?;
+            match one(&connection, cmd).await {
                 Ok(value) => return Ok(Ok(value)),
                 Err(e) => (error, number) = (e, next),
             }
@@ -235,11 +235,11 @@ impl Link {
         if state.aside.as_ref().is_none_or(|(_, known)| *known != node) {
             state.aside = Some((self.route.connect(&node).await.ok()?, node));
         }
-        let mut connection = state.aside.as_ref()?.0.clone();
+        let connection = state.aside.as_ref()?.0.clone();
         drop(state);
         let mut both = pipe();
         both.cmd("ASKING").add_command(cmd.clone());
-        let answer = match connection.send_packed_commands(&both, 1, 1).await {
+        let answer = match connection.send_all(&both, 1, 1).await {
             Ok(mut values) => match values.pop() {
                 Some(Value::ServerError(error)) => Err(error.into()),
                 value => Ok(value.unwrap_or(Value::Nil)),
@@ -252,7 +252,7 @@ impl Link {
         Some(answer)
     }
 
-    async fn connection(&self) -> Result<(MultiplexedConnection, u64)> {
+    async fn connection(&self) -> Result<(Socket, u64)> {
         let came = Instant::now();
         let mut state = self.state.lock().await;
         // Calls that still wait on a doubted connection have it to themselves: one that is only
@@ -289,8 +289,8 @@ impl Link {
     }
 }
 
-async fn one(connection: &mut MultiplexedConnection, cmd: &Cmd) -> Result<Value, RedisError> {
-    match connection.send_packed_command(cmd).await {
+async fn one(connection: &Socket, cmd: &Cmd) -> Result<Value, RedisError> {
+    match connection.send(cmd).await {
         Ok(Value::ServerError(error)) => Err(error.into()),
         answer => answer,
     }

@@ -30,12 +30,14 @@ mod limit_tests;
 mod limits;
 mod link;
 mod node;
+mod reply;
 mod route;
 mod schema;
 mod scripts;
 mod search;
 mod shards;
 mod slot;
+mod socket;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 mod tls;

@@ -2,14 +2,14 @@
 
 use super::config::Config;
 use super::errors;
+use super::socket::{Socket, Wire};
 use super::tls::Tls;
 use crate::{Error, Result};
-use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{AsyncConnectionConfig, RedisConnectionInfo};
+use redis::RedisConnectionInfo;
+use redis::aio::PubSub;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
@@ -17,7 +17,6 @@ use tokio::time::timeout;
 const CONNECT: Duration = Duration::from_secs(2);
 /// With TLS and login.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-const RESPONSE: Duration = Duration::from_secs(5);
 
 /// A server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +38,6 @@ impl fmt::Display for Node {
     }
 }
 
-/// A byte stream, whatever carries it.
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
-
 impl Node {
     /// An address as the nodes of a cluster give it, `host:port`. They leave out a host that
     /// they do not know: it is the one that was asked, `via`.
@@ -61,26 +56,15 @@ impl Node {
     }
 
     /// A connection for commands, which may be shared.
-    pub(super) async fn connect(&self, config: &Config) -> Result<MultiplexedConnection> {
+    pub(super) async fn connect(&self, config: &Config) -> Result<Socket> {
         self.connect_as(&config.login, config.tls.as_ref()).await
     }
 
     /// As [`Node::connect`], under another login.
-    pub(super) async fn connect_as(
-        &self,
-        login: &RedisConnectionInfo,
-        tls: Option<&Tls>,
-    ) -> Result<MultiplexedConnection> {
+    pub(super) async fn connect_as(&self, login: &RedisConnectionInfo, tls: Option<&Tls>) -> Result<Socket> {
         self.bounded(async {
-            let options = AsyncConnectionConfig::new()
-                .set_response_timeout(Some(RESPONSE))
-                .set_pipeline_buffer_size(1024);
             let wire = self.wire(tls).await?;
-            let made = MultiplexedConnection::new_with_config(login, wire, options).await;
-            let (connection, driver) = made.map_err(|e| errors::told(&self.to_string(), e))?;
-            // Ends with the last clone of the connection.
-            tokio::spawn(driver);
-            Ok(connection)
+            Socket::new(login, wire).await.map_err(|e| errors::told(&self.to_string(), e))
         })
         .await
     }

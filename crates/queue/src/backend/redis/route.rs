@@ -7,10 +7,11 @@
 
 use super::config::{Config, Place};
 use super::node::Node;
+use super::socket::Socket;
 use super::{decode, errors, slot};
 use crate::error::Kind;
 use crate::{Error, Result};
-use redis::aio::{MultiplexedConnection, PubSub};
+use redis::aio::PubSub;
 use redis::{Value, cmd};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub(super) struct Route {
 }
 
 /// A connection and where it leads.
-pub(super) type Found = (MultiplexedConnection, Node);
+pub(super) type Found = (Socket, Node);
 
 impl Route {
     /// The way to the keys with this hash tag.
@@ -55,7 +56,7 @@ impl Route {
     }
 
     /// A connection to a node that another has named.
-    pub(super) async fn connect(&self, node: &Node) -> Result<MultiplexedConnection> {
+    pub(super) async fn connect(&self, node: &Node) -> Result<Socket> {
         node.connect(&self.config).await
     }
 
@@ -141,9 +142,9 @@ impl Route {
         tried: &mut Vec<Node>,
     ) -> Result<Found> {
         let tls = self.config.tls.as_ref();
-        let mut asked = soon(sentinel, sentinel.connect_as(login, tls)).await?;
+        let asked = soon(sentinel, sentinel.connect_as(login, tls)).await?;
         let question = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master).to_owned();
-        let address = ask(sentinel, &mut asked, &question).await?;
+        let address = ask(sentinel, &asked, &question).await?;
         let Value::Array(address) = address else {
             return Err(Error::new(
                 Kind::Refused,
@@ -154,8 +155,8 @@ impl Route {
         let (host, port) = (parts.next().transpose()?, parts.next().transpose()?);
         let node = host.zip(port).and_then(|(host, port)| Node::at(&host, port.parse().ok()?, sentinel));
         let node = node.ok_or_else(|| Error::corrupt(format!("sentinel at {sentinel}: named no address")))?;
-        let mut connection = self.try_once(&node, tried).await?;
-        let role = ask(&node, &mut connection, &cmd("ROLE")).await.and_then(decode::list)?;
+        let connection = self.try_once(&node, tried).await?;
+        let role = ask(&node, &connection, &cmd("ROLE")).await.and_then(decode::list)?;
         match role.into_iter().next().map(decode::text).transpose()?.as_deref() {
             Some("master") => Ok((connection, node)),
             _ => Err(Error::unavailable(format!("redis at {node}: is not the primary, or not yet"))),
@@ -164,8 +165,8 @@ impl Route {
 
     /// The node that holds the slot, in the eyes of this one.
     async fn owner(&self, node: &Node, tried: &mut Vec<Node>) -> Result<Found> {
-        let mut asked = soon(node, node.connect(&self.config)).await?;
-        let ranges = ask(node, &mut asked, cmd("CLUSTER").arg("SLOTS")).await.map_err(|e| {
+        let asked = soon(node, node.connect(&self.config)).await?;
+        let ranges = ask(node, &asked, cmd("CLUSTER").arg("SLOTS")).await.map_err(|e| {
             match e.to_string().contains("cluster support disabled") {
                 true => Error::new(Kind::Refused, format!("redis at {node}: is no cluster; use redis://")),
                 false => e,
@@ -192,7 +193,7 @@ impl Route {
     }
 
     /// Several may name the same server that is dead.
-    async fn try_once(&self, node: &Node, tried: &mut Vec<Node>) -> Result<MultiplexedConnection> {
+    async fn try_once(&self, node: &Node, tried: &mut Vec<Node>) -> Result<Socket> {
         if tried.contains(node) {
             return Err(Error::unavailable(format!("redis at {node}: cannot be reached")));
         }
@@ -206,10 +207,10 @@ async fn soon<T>(node: &Node, opening: impl Future<Output = Result<T>>) -> Resul
     timeout(ASKED, opening).await.unwrap_or_else(late)
 }
 
-async fn ask(node: &Node, connection: &mut MultiplexedConnection, question: &redis::Cmd) -> Result<Value> {
+async fn ask(node: &Node, connection: &Socket, question: &redis::Cmd) -> Result<Value> {
     soon(node, async {
         let told = |e| errors::told(&node.to_string(), e);
-        match connection.send_packed_command(question).await {
+        match connection.send(question).await {
             Ok(Value::ServerError(error)) => Err(told(error.into())),
             answer => answer.map_err(told),
         }
