@@ -140,9 +140,12 @@ Example: legwork pause strava --for 15m")]
     Purge {
         #[command(flatten)]
         queue: Queue,
-        /// Does it; without, says how many jobs would go
+        /// Does it; without, fails and says how many jobs would go
         #[arg(long)]
         yes: bool,
+        /// Says how many jobs would go, and removes none
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
     },
 
     /// Lists the workers that run
@@ -235,7 +238,7 @@ Example: legwork outbox sqlite:app.db")]
     #[command(after_help = "\
 Exit codes: 0 healthy (there may be notes), 1 findings, 3 backend unreachable.
 Without --fix nothing is changed: it says what would be mended.
-Example: legwork doctor; then legwork doctor --fix")]
+Example: legwork doctor --accept CVE-2024-46981; then legwork doctor --fix")]
     Doctor(Doctor),
 
     /// Prints the ACL lines of a Redis account for one role or several
@@ -273,6 +276,10 @@ pub(crate) struct Doctor {
     /// Looks at all jobs also where there are more than 50,000: it holds up Redis meanwhile
     #[arg(long)]
     pub(crate) deep: bool,
+    /// Takes this hole of the server for mended: distributions mend one without a new version
+    /// number. May be given several times
+    #[arg(long, value_name = "CVE", value_parser = parse::cve)]
+    pub(crate) accept: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -26,6 +26,20 @@ pub(crate) fn version(text: &str) -> Parsed<(u32, u32)> {
     }
 }
 
+/// The number of a known hole, as `CVE-2024-46981`.
+pub(crate) fn cve(text: &str) -> Parsed<String> {
+    let digits = |part: Option<&str>, least| {
+        part.is_some_and(|part| part.len() >= least && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let upper = text.to_ascii_uppercase();
+    let mut parts = upper.split('-');
+    let good = parts.next() == Some("CVE") && digits(parts.next(), 4) && digits(parts.next(), 4);
+    match good && parts.next().is_none() {
+        true => Ok(upper),
+        false => Err(format!("accept: {} is no CVE; use CVE-YEAR-NUMBER, as CVE-2024-46981", quoted(text))),
+    }
+}
+
 pub(crate) fn user(text: &str) -> Parsed<String> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     match text {

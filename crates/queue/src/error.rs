@@ -1,5 +1,6 @@
 //! The one error type of the library.
 
+use crate::JobId;
 use std::fmt;
 
 /// What the library returns: an [`Error`] unless said otherwise.
@@ -27,7 +28,11 @@ struct Inner {
     kind: Kind,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    doubted: Vec<JobId>,
 }
+
+/// How a message ends that leaves open whether a call took effect.
+pub(crate) const DOUBT: &str = "; it may be there or not";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -50,7 +55,7 @@ pub(crate) enum Kind {
 
 impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error(Box::new(Inner { kind, message: message.into(), source: None }))
+        Error(Box::new(Inner { kind, message: message.into(), source: None, doubted: Vec::new() }))
     }
 
     pub(crate) fn with(
@@ -58,7 +63,9 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
-        Error(Box::new(Inner { kind, message: message.into(), source: Some(source.into()) }))
+        let mut error = Error::new(kind, message);
+        error.0.source = Some(source.into());
+        error
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Error {
@@ -76,6 +83,41 @@ impl Error {
     /// The same error once more, for each of many callers that share one call.
     pub(crate) fn again(&self) -> Error {
         Error::new(self.0.kind, self.0.message.clone())
+    }
+
+    /// The error of an enqueue of these jobs: where it got no answer it names them.
+    pub(crate) fn of_jobs(mut self, ids: &[JobId]) -> Error {
+        let (Some(first), true) = (ids.first(), self.is_unavailable()) else { return self };
+        let which = match ids.len() {
+            1 => format!("job {first}"),
+            count => format!("{count} jobs from {first} on"),
+        };
+        let said = self.0.message.strip_suffix(DOUBT).unwrap_or(&self.0.message);
+        self.0.message = format!("{said}; {which} may be there or not");
+        self.0.doubted = ids.to_vec();
+        self
+    }
+
+    /// The jobs that may have been enqueued or not, where an enqueue got no answer. To enqueue
+    /// one again [under its id](crate::Enqueue::id) makes no second one, for as long as the
+    /// first is kept.
+    ///
+    /// ```
+    /// # use legwork::{*, testing::faulty::*}; use std::{sync::Arc, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// # let faulty = FaultyBackend::new(jobs.backend().clone()).share(Some("enqueue"), 1.0, Fault::After);
+    /// # let hasty = ClientOptions { patience: Duration::ZERO, ..ClientOptions::default() };
+    /// # let cut_off = Client::over(Arc::new(faulty), hasty);
+    /// // It is taken in, and the answer is lost.
+    /// let error = cut_off.enqueue_raw("a.job", "{}").await.unwrap_err();
+    /// let [id] = error.in_doubt() else { panic!("one job") };
+    /// assert!(error.to_string().contains(&id.to_string()));
+    /// assert!(!jobs.enqueue_raw("a.job", "{}").id(*id).await?.created);
+    /// # Ok(()) }
+    /// ```
+    pub fn in_doubt(&self) -> &[JobId] {
+        &self.0.doubted
     }
 
     /// The backend was not reached or did not answer; repeating the call is safe.

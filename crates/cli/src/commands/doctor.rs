@@ -6,6 +6,7 @@ use crate::out::{Color, Out, coloured};
 use crate::problem::Problem;
 use crate::words::{relative, shown};
 use comfy_table::Cell;
+use legwork::backend::sqlite::{Schema, Sqlite};
 use legwork::backend::{Fault, Finding, Gravity, WorkerView};
 use legwork::{Client, Durability, Snapshot, State};
 use serde::Serialize;
@@ -17,10 +18,12 @@ const ROUNDS: usize = 30;
 /// A worker that has been silent for so long is gone.
 const SILENT_MS: i64 = 60_000;
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Report {
     healthy: bool,
     findings: Vec<Finding>,
+    /// Holes of the server that were said to be mended.
+    accepted: Vec<Finding>,
     /// What does not hold.
     faults: Vec<Fault>,
     /// What did not hold, and has been mended.
@@ -33,6 +36,9 @@ struct Report {
 pub(super) async fn act(url: &str, what: &Doctor, out: &mut Out) -> Done {
     let mut findings = Vec::new();
     let file = url.starts_with("sqlite:");
+    if file && let Some(finding) = not_opened(url, what.fix).await? {
+        return end(Report { findings: vec![finding], ..Report::default() }, out);
+    }
     let client = connect_with(url, (!file).then_some(Durability::Memory)).await?;
     if !file
         && url.contains("durability=")
@@ -55,17 +61,50 @@ pub(super) async fn act(url: &str, what: &Doctor, out: &mut Out) -> Done {
         );
         findings.push(Finding::new(Gravity::Note, "audit", line));
     }
-    let healthy = faults.is_empty() && findings.iter().all(|f| f.gravity == Gravity::Note);
-    let report = Report { healthy, findings, faults, mended, audited };
+    let accepted = accept(&mut findings, &what.accept);
+    end(Report { healthy: false, findings, accepted, faults, mended, audited }, out)
+}
+
+/// Says what was found, and whether that is well.
+fn end(mut report: Report, out: &mut Out) -> Done {
+    report.healthy =
+        report.faults.is_empty() && report.findings.iter().all(|f| f.gravity == Gravity::Note);
     if out.json {
         out.value(&report)?;
     } else {
         tell(&report, out);
     }
-    match healthy {
+    match report.healthy {
         true => Ok(()),
         false => Err(Problem::failed("doctor: there are findings")),
     }
+}
+
+/// Why a file is not opened: that would make a queue of it, or bring it up to date, and a checkup
+/// changes nothing.
+async fn not_opened(url: &str, fix: bool) -> Result<Option<Finding>, Problem> {
+    let line = match Sqlite::schema(url).await? {
+        Schema::None => "no queue has been made in it; the first program that opens it does".into(),
+        Schema::Older(version) if !fix => format!(
+            "its schema is of version {version}, older than this program's; the first newer program that opens it, or --fix, brings it up to date"
+        ),
+        _ => return Ok(None),
+    };
+    Ok(Some(Finding::new(Gravity::Warning, "file", line)))
+}
+
+/// Takes out the holes that are accepted; says which of them are none of this server's.
+fn accept(findings: &mut Vec<Finding>, accepted: &[String]) -> Vec<Finding> {
+    let names = |finding: &Finding, hole: &str| {
+        finding.line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == hole)
+    };
+    let is_accepted = |finding: &mut Finding| accepted.iter().any(|hole| names(finding, hole));
+    let taken: Vec<Finding> = findings.extract_if(.., is_accepted).collect();
+    for hole in accepted.iter().filter(|hole| !taken.iter().any(|finding| names(finding, hole))) {
+        let line = format!("{hole} is accepted, and was not found; leave it out");
+        findings.push(Finding::new(Gravity::Note, "version", line));
+    }
+    taken
 }
 
 /// What was mended, and what still does not hold.
@@ -135,6 +174,9 @@ fn tell(report: &Report, out: &mut Out) {
         };
         table.add_row([coloured(word, colour), Cell::new(&finding.about), Cell::new(shown(&finding.line))]);
     }
+    for finding in &report.accepted {
+        table.add_row([coloured("accepted", None), Cell::new(&finding.about), Cell::new(shown(&finding.line))]);
+    }
     for line in &report.mended {
         table.add_row([coloured("mended", Some(Color::Green)), Cell::new("jobs"), Cell::new(shown(line))]);
     }
@@ -151,8 +193,19 @@ fn tell(report: &Report, out: &mut Out) {
 
 #[cfg(test)]
 mod tests {
-    use super::{SILENT_MS, of_workers};
-    use legwork::backend::WorkerView;
+    use super::{SILENT_MS, accept, of_workers};
+    use legwork::backend::{Finding, Gravity, WorkerView};
+
+    #[test]
+    fn a_hole_is_accepted_by_its_whole_name() {
+        let hole = |name: &str| Finding::new(Gravity::Warning, "version", format!("7.0.15 has {name} (…)"));
+        let mut findings = vec![hole("CVE-2025-46817"), hole("CVE-2025-468170")];
+        let taken = accept(&mut findings, &["CVE-2025-46817".into(), "CVE-2020-1".into()]);
+        assert_eq!(taken, [hole("CVE-2025-46817")]);
+        assert_eq!(findings[0], hole("CVE-2025-468170"));
+        let line = "CVE-2020-1 is accepted, and was not found; leave it out";
+        assert_eq!(findings[1..], [Finding::new(Gravity::Note, "version", line)]);
+    }
 
     #[test]
     fn who_is_silent_is_told_and_who_is_well_is_not() {

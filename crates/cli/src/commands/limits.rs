@@ -22,13 +22,16 @@ Example: legwork limit set strava --concurrency 4 --rate 100/15m:window --rate 1
     /// Drops the rule of a limit
     #[command(after_help = "Example: legwork limit drop strava --key 7")]
     Drop(Address),
-    /// Puts a whole queue under a limit, or under none
-    #[command(after_help = "Example: legwork limit queue strava strava")]
+    /// Puts a whole queue under a limit, or under none; shows its limit where neither is said
+    #[command(after_help = "Example: legwork limit queue strava strava; then legwork limit queue strava --none")]
     Queue {
         /// The queue
         queue: String,
-        /// The limit; none where it is left out
+        /// The limit
         limit: Option<String>,
+        /// Lifts the limit that the queue is under
+        #[arg(long, conflicts_with = "limit")]
+        none: bool,
     },
     /// Lets nothing go under a limit for some time
     #[command(after_help = "Example: legwork limit block strava --for 15m")]
@@ -46,7 +49,10 @@ Example: legwork limit set strava --concurrency 4 --rate 100/15m:window --rate 1
 impl Limits {
     /// Whether it sets something, which may be before the first job.
     pub(super) fn sets(&self) -> bool {
-        !matches!(self, Limits::Drop(_) | Limits::Reset(_))
+        !matches!(
+            self,
+            Limits::Drop(_) | Limits::Reset(_) | Limits::Queue { limit: None, none: false, .. }
+        )
     }
 }
 
@@ -97,10 +103,16 @@ pub(super) async fn act(client: &Client, what: Limits, out: &mut Out) -> Done {
             }
             (address.text(), "no rule".into())
         }
-        Limits::Queue { queue, limit } => {
+        Limits::Queue { queue, limit: None, none: false } => {
+            let under = queues_under(client).await?.remove(&queue);
+            if under.is_none() {
+                super::queues::known(&client.snapshot().await?, &queue)?;
+            }
+            (format!("queue {queue}"), of_queue(under))
+        }
+        Limits::Queue { queue, limit, .. } => {
             client.limit_queue(&queue, limit.as_deref()).await?;
-            let line = limit.map_or("under no limit".into(), |limit| format!("under the limit {limit}"));
-            (format!("queue {queue}"), line)
+            (format!("queue {queue}"), of_queue(limit))
         }
         Limits::Block { address, span } => {
             address.of(client).block_for(span).await?;
@@ -116,6 +128,10 @@ pub(super) async fn act(client: &Client, what: Limits, out: &mut Out) -> Done {
     }
     out.line(format!("{limit}: {line}"));
     Ok(())
+}
+
+fn of_queue(limit: Option<String>) -> String {
+    limit.map_or("under no limit".into(), |limit| format!("under the limit {limit}"))
 }
 
 /// The queues that are whole under a limit, with its name.

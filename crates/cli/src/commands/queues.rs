@@ -125,11 +125,18 @@ pub(super) async fn resume(client: &Client, name: &str, out: &mut Out) -> Done {
     Ok(())
 }
 
-pub(super) async fn purge(client: &Client, name: &str, yes: bool, out: &mut Out) -> Done {
+pub(super) async fn purge(client: &Client, name: &str, yes: bool, dry: bool, out: &mut Out) -> Done {
     let seen = client.snapshot().await?;
     let queue = known(&seen, name)?;
     let waits = [State::Available, State::Scheduled, State::Retryable, State::Blocked];
     let count = waits.iter().map(|s| queue.count(*s)).sum();
+    if dry {
+        if out.json {
+            return out.value(&json!({"queue": name, "would_remove": count}));
+        }
+        out.line(format!("{} would be removed from {name}", jobs(count)));
+        return Ok(());
+    }
     if !yes {
         let line =
             format!("purge: {} would be removed from {name} for good; say --yes to do it", jobs(count));
@@ -143,7 +150,8 @@ pub(super) async fn purge(client: &Client, name: &str, yes: bool, out: &mut Out)
     Ok(())
 }
 
-fn known<'a>(seen: &'a Snapshot, name: &str) -> Result<&'a QueueView, Problem> {
+/// A queue that somebody has heard of.
+pub(super) fn known<'a>(seen: &'a Snapshot, name: &str) -> Result<&'a QueueView, Problem> {
     seen.queues
         .get(name)
         .ok_or_else(|| Problem::not_found(format!("queue: there is no queue {name}{}", hint(seen, name))))

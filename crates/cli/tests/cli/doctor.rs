@@ -202,6 +202,18 @@ async fn what_is_wrong_with_a_server_is_told() {
         .filter(|(about, _)| *about != "version")
         .collect();
     assert_eq!(lines, [("queues", "default is paused")], "{value}");
+    // Its holes by number, said to be mended: it is healthy then.
+    let words = value.to_string();
+    let holes = words.match_indices("CVE-").map(|(at, _)| {
+        let end = words[at..].find(' ').expect("more is said");
+        &words[at..at + end]
+    });
+    let mut args = vec!["--json"];
+    args.extend(holes.flat_map(|hole| ["--accept", hole]));
+    let told = p.doctor(&args).json();
+    assert_eq!((&told["healthy"], told["findings"].as_array().map(Vec::len)), (&true.into(), Some(1)), "{told}");
+    assert_eq!(told["accepted"].as_array().map(Vec::len), Some((args.len() - 1) / 2), "{told}");
+    assert!(p.doctor(&["--accept", "CVE-1"]).bad(2).contains("use CVE-YEAR-NUMBER"));
     let wanted = legwork(&["--url", &format!("{}&durability=replicated:1", p.url), "doctor"]);
     assert!(wanted.code == 1 && wanted.out.contains("0 of 1 replicas are in step"), "{wanted:?}");
     legwork(&["--url", "redis://127.0.0.1:1", "doctor"]).bad(3);
@@ -217,4 +229,18 @@ async fn a_file_is_healthy_or_not() {
     assert!(told.code == 1 && told.out.contains("synchronous=NORMAL"), "{told:?}");
     world.put("a.job", "1").await;
     assert!(world.cli(&["doctor"]).out.contains("1 wait: no worker"));
+}
+
+#[tokio::test]
+async fn a_checkup_makes_no_queue_of_a_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("empty.db");
+    let url = format!("sqlite:{}", path.display());
+    legwork(&["--url", &url, "doctor"]).bad(3);
+    std::fs::write(&path, "").expect("written");
+    for args in [&["doctor"][..], &["doctor", "--fix"]] {
+        let told = legwork(&[&["--url", &url], args].concat());
+        assert!(told.code == 1 && told.out.contains("no queue has been made in it"), "{told:?}");
+        assert_eq!(std::fs::metadata(&path).expect("it is there").len(), 0);
+    }
 }

@@ -28,6 +28,10 @@ async fn what_waits_says_by_what() {
         world.cli(&["limit", "queue", "default", "all"]).good(),
         "queue default: under the limit all\n"
     );
+    // Without a word it is shown, not lifted.
+    assert_eq!(world.cli(&["limit", "queue", "default"]).good(), "queue default: under the limit all\n");
+    world.cli(&["limit", "queue", "default", "all", "--none"]).bad(2);
+    assert!(world.cli(&["limit", "queue", "defualt"]).bad(1).contains("did you mean default?"));
     let told = world.json(&["limits"]);
     assert_eq!(told["queues"], serde_json::json!({"default": "all"}));
     assert!(world.cli(&["limits"]).good().contains("queue default: under the limit all\n"));
@@ -41,4 +45,7 @@ async fn what_waits_says_by_what() {
     assert!(told["in_use"][0]["held"]["next_ms"].as_i64() > told["in_use"][1]["held"]["next_ms"].as_i64());
     assert!(told["in_use"][1]["held"]["next_ms"].is_null(), "its block is forgotten");
     assert!(world.json(&["job", &id.to_string()])["why"].is_string());
+    let lifted = "queue default: under no limit\n";
+    assert_eq!(world.cli(&["limit", "queue", "default", "--none"]).good(), lifted);
+    assert_eq!(world.cli(&["limit", "queue", "default"]).good(), lifted);
 }

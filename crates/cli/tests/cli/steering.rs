@@ -182,6 +182,9 @@ async fn a_purge_asks_first() {
     }
     world.client.enqueue_raw("a.job", "{}").delay(Duration::from_secs(60)).await.expect("enqueued");
     let other = world.client.enqueue_raw("a.job", "{}").queue("other").await.expect("enqueued").id;
+    let dry = world.json(&["purge", "default", "--dry-run"]);
+    assert_eq!(dry, serde_json::json!({"queue": "default", "would_remove": 4}));
+    world.cli(&["purge", "default", "--dry-run", "--yes"]).bad(2);
     assert!(world.cli(&["purge", "default"]).bad(2).contains("4 jobs would be removed from default"));
     let (code, message) = world.cli(&["purge", "default", "--json"]).error(2);
     assert!(code == "not_confirmed" && message.contains("--yes"), "{message}");

@@ -1,6 +1,7 @@
 //! Natural batching: whatever is enqueued while a call is in flight rides in the next.
 
 use crate::backend::{Backend, EnqueueBatch, Enqueued, Guard, NewJob};
+use crate::error::DOUBT;
 use crate::{Error, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -147,7 +148,7 @@ async fn send(
         // (out of memory, a right that is gone), it has not looked whether that is so. Sent again under
         // another number they could be there twice.
         Err(e) if tries > 1 && e.is_refused() => {
-            Err(Error::unavailable(format!("{e}; it may be there or not")))
+            Err(Error::unavailable(format!("{e}{DOUBT}")))
         }
         answer => answer,
     };

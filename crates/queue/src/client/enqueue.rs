@@ -116,7 +116,7 @@ impl Client {
                 _ => all.by_ref().take(driver::MAX_BATCH).collect(),
             };
             let ids: Vec<JobId> = step.iter().map(|j| j.envelope.id).collect();
-            let answers = self.send(step).await?;
+            let answers = self.send(step).await.map_err(|e| e.of_jobs(&ids))?;
             receipts.extend(ids.into_iter().zip(answers).map(|(id, answer)| self.receipt(id, answer)));
         }
     }
@@ -587,7 +587,7 @@ impl<J: 'static> IntoFuture for Enqueue<J> {
             }
             let job = client.new_job(envelope, due, chosen)?;
             let id = job.envelope.id;
-            let answers = client.send(vec![job]).await?;
+            let answers = client.send(vec![job]).await.map_err(|e| e.of_jobs(&[id]))?;
             let answer = answers.into_iter().next().ok_or_else(|| Error::corrupt("enqueue: no answer"))?;
             Ok(client.receipt(id, answer))
         })

@@ -13,15 +13,14 @@ type Version = (u32, u32, u32);
 
 /// Holes in the servers, and from which version of each series on they are mended; a newer
 /// series is not touched. Those of Valkey have numbers of their own.
-const HOLES: [(&str, &str, &[Version]); 3] = [
-    (
-        "CVE-2025-49844, CVE-2025-46817, CVE-2025-46818",
-        "scripts run foreign code",
-        &[(6, 2, 20), (7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2)],
-    ),
+const HOLES: [(&str, &str, &[Version]); 5] = [
+    ("CVE-2025-49844", "scripts run foreign code", SCRIPTS),
+    ("CVE-2025-46817", "scripts run foreign code", SCRIPTS),
+    ("CVE-2025-46818", "scripts run as another user", SCRIPTS),
     ("CVE-2024-46981", "scripts run foreign code", &[(6, 2, 17), (7, 2, 7), (7, 4, 2)]),
     ("CVE-2026-23479", "blocking commands reach freed memory", &[(8, 6, 3)]),
 ];
+const SCRIPTS: &[Version] = &[(6, 2, 20), (7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2)];
 /// Where the last of them begins.
 const BLOCKING_FROM: Version = (7, 2, 0);
 /// A cluster moves no slot with a key larger than about this.
@@ -190,7 +189,7 @@ fn version(said: &Said) -> Vec<Finding> {
         let begun = !name.contains("23479") || version >= BLOCKING_FROM;
         if begun && open(version, mended) {
             let to = mended.iter().map(|(a, b, c)| format!("{a}.{b}.{c}")).collect::<Vec<_>>().join(", ");
-            let advice = "or a package in which your distribution has mended it";
+            let advice = "or a package in which your distribution has mended it (then --accept it)";
             let line = format!("{text} has {name} by its number ({what}); mended in {to}, {advice}");
             all.push(Finding::new(Warning, "version", line));
         }

@@ -14,7 +14,7 @@ use super::config::Config;
 use super::link::Link;
 use super::scripts::Script;
 use super::{FORGOTTEN, Redis, decode, errors};
-use crate::error::Kind;
+use crate::error::{DOUBT, Kind};
 use crate::{Durability, Error, Result};
 use redis::{Cmd, RedisError, Value, cmd};
 use std::sync::OnceLock;
@@ -144,7 +144,7 @@ impl Durable {
     fn in_doubt(&self, what: &str) -> Error {
         let place = self.link.target();
         let wanted = &self.wanted;
-        Error::unavailable(format!("redis at {place}: durability {wanted}: {what}; it may be there or not"))
+        Error::unavailable(format!("redis at {place}: durability {wanted}: {what}{DOUBT}"))
     }
 
     /// Runs a script that takes jobs in.

@@ -42,6 +42,7 @@ use super::*;
 use crate::{Clock, Durability, Error};
 use fault::Sql;
 use open::Place;
+pub use open::Schema;
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite as Driver, SqlitePool};
 use std::future::Future;
@@ -87,6 +88,21 @@ impl Sqlite {
     /// not a database or not ours, cannot be written, or has a newer schema.
     pub async fn connect(url: &str, clock: Clock) -> Result<Sqlite> {
         Sqlite::open(url, clock, None).await
+    }
+
+    /// What schema the file has that an address names; writes nothing.
+    ///
+    /// ```
+    /// # use legwork::backend::sqlite::Sqlite;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// assert!(Sqlite::schema("sqlite:/no/such/directory/a.db").await.unwrap_err().is_invalid());
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Sqlite::connect`], but for what only writing finds out.
+    pub async fn schema(url: &str) -> Result<Schema> {
+        open::schema(&open::place(url)?).await
     }
 
     /// As [`Sqlite::connect`]; enqueues are to be this safe, whatever the URL says.

@@ -41,6 +41,9 @@ pub(super) enum Place {
     File(PathBuf),
 }
 
+/// What may stand behind the path. `ns` means something to Redis only: a file is a namespace.
+const PARAMETERS: &[&str] = &["durability", "ns"];
+
 /// The place that an address names.
 pub(super) fn place(url: &str) -> Result<Place> {
     let allowed = "use sqlite::memory:, sqlite:PATH or sqlite:///ABSOLUTE/PATH";
@@ -48,16 +51,19 @@ pub(super) fn place(url: &str) -> Result<Place> {
     let Some(rest) = url.strip_prefix("sqlite:") else {
         return refuse("not an address of SQLite");
     };
-    if rest == ":memory:" {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    if let Some(other) = names.into_iter().find(|name| !name.is_empty() && !PARAMETERS.contains(name)) {
+        let known = PARAMETERS.join(", ");
+        return Err(Error::invalid(format!("url: parameter {other:?} is not known to SQLite; use {known}")));
+    }
+    if path == ":memory:" {
         return Ok(Place::Memory);
     }
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    // Parameters (`?ns=`) mean something to Redis only: a file is a namespace.
-    let path = rest.split_once('?').map_or(rest, |(path, _)| path);
-    match path {
+    match path.strip_prefix("//").unwrap_or(path) {
         "" => refuse("the path is empty"),
-        _ if path.contains('\0') => refuse("the path holds a NUL"),
-        _ => Ok(Place::File(PathBuf::from(path))),
+        path if path.contains('\0') => refuse("the path holds a NUL"),
+        path => Ok(Place::File(PathBuf::from(path))),
     }
 }
 
@@ -77,6 +83,45 @@ pub(super) fn durability(url: &str, place: &Place, wanted: Option<Durability>) -
         }
         (_, Place::Memory) => Ok(Durability::Memory),
         (wanted, Place::File(_)) => Ok(wanted.unwrap_or(Durability::Fsync)),
+    }
+}
+
+/// What schema a file has.
+///
+/// ```
+/// use legwork::backend::sqlite::{Schema, Sqlite};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> legwork::Result<()> {
+/// assert_eq!(Sqlite::schema("sqlite:no-such-file.db").await?, Schema::None);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// There is no file, or it is empty: opening it makes a queue of it.
+    None,
+    /// That of an older program: opening it brings it up to date.
+    Older(i64),
+    /// That of this program.
+    Own,
+}
+
+/// Looks at a file's schema and writes nothing.
+pub(super) async fn schema(place: &Place) -> Result<Schema> {
+    let Place::File(path) = place else { return Ok(Schema::Own) };
+    checked(path)?;
+    if std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0) || !path.exists() {
+        return Ok(Schema::None);
+    }
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5));
+    let looked = async {
+        let mut conn = options.disable_statement_logging().connect().await?;
+        let version = version(&mut conn).await?;
+        conn.close().await?;
+        Ok(version)
+    };
+    match looked.await.map_err(|e| fault::of(&format!("sqlite:{}", path.display()), e))? {
+        0 => Ok(Schema::None),
+        VERSION => Ok(Schema::Own),
+        older => Ok(Schema::Older(older)),
     }
 }
 
@@ -209,17 +254,23 @@ pub(super) fn newer(version: i64) -> String {
     )
 }
 
-/// Checks what SQLite would report less clearly, and creates a missing file for its owner only.
+fn folder(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty())
+}
+
+/// Checks what SQLite would report less clearly.
+fn checked(path: &Path) -> Result<()> {
+    let refuse = |why: String| Err(Error::invalid(format!("sqlite:{}: {why}", path.display())));
+    match folder(path).filter(|folder| !folder.is_dir()) {
+        Some(folder) => refuse(format!("there is no directory {}", folder.display())),
+        None if path.is_dir() => refuse("this is a directory; name a file".into()),
+        None => Ok(()),
+    }
+}
+
+/// Creates a missing file for its owner only.
 fn create(path: &Path) -> Result<()> {
-    let shown = format!("sqlite:{}", path.display());
-    let refuse = |kind, why: String| Err(Error::new(kind, format!("{shown}: {why}")));
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|p| !p.is_dir()) {
-        return refuse(Kind::Invalid, format!("there is no directory {}", folder.display()));
-    }
-    if path.is_dir() {
-        return refuse(Kind::Invalid, "this is a directory; name a file".into());
-    }
+    checked(path)?;
     let mut file = std::fs::OpenOptions::new();
     // Never one that is there: when any descriptor of a file is closed, the system drops all locks
     // of the process on it, and another process takes itself for the last and deletes the log. For
@@ -233,12 +284,13 @@ fn create(path: &Path) -> Result<()> {
     drop(one);
     match made {
         Err(e) if e.kind() != ErrorKind::AlreadyExists => {
-            refuse(Kind::Refused, format!("the file cannot be opened for writing ({e})"))
+            let why = format!("the file cannot be opened for writing ({e})");
+            Err(Error::new(Kind::Refused, format!("sqlite:{}: {why}", path.display())))
         }
         // A link to what is not there yet. One that leads to itself exists, in this sense.
         Err(_) if std::fs::metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound) => {
             match std::fs::read_link(path) {
-                Ok(to) => create(&folder.map_or(to.clone(), |folder| folder.join(&to))),
+                Ok(to) => create(&folder(path).map_or(to.clone(), |folder| folder.join(&to))),
                 // Removed since.
                 Err(_) => Ok(()),
             }
@@ -270,7 +322,11 @@ mod tests {
             INSERT INTO terms VALUES (x'673a61', 1, x'00112233445566778899aabbccddeeff')";
         sqlx::raw_sql(before).execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
-        let pools = open(&Place::File(path), Durability::Fsync).await.unwrap();
+        let place = Place::File(path);
+        assert_eq!(schema(&place).await.unwrap(), Schema::Older(7), "looking changes nothing");
+        assert_eq!(schema(&place).await.unwrap(), Schema::Older(7));
+        let pools = open(&place, Durability::Fsync).await.unwrap();
+        assert_eq!(schema(&place).await.unwrap(), Schema::Own);
         let mut conn = pools.write.acquire().await.unwrap();
         assert_eq!(version(&mut conn).await.unwrap(), VERSION);
         let all = "SELECT group_concat(name || state || ord || cost || hex(record), ' ') FROM jobs";
@@ -304,9 +360,20 @@ mod tests {
         assert_eq!(place("sqlite:/a.db").unwrap(), file("/a.db"));
         assert_eq!(place("sqlite:///a.db?ns=x").unwrap(), file("/a.db"));
         assert_eq!(place("sqlite://a.db").unwrap(), file("a.db"));
+        assert_eq!(place("sqlite:a.db?").unwrap(), file("a.db"));
+        assert_eq!(place("sqlite::memory:?ns=x").unwrap(), Place::Memory);
         for bad in ["", "sqlite", "sqlite:", "sqlite://", "sqlite:?x", "redis://a", "sqlite:a\0b"] {
             let line = place(bad).unwrap_err().to_string();
             assert!(line.starts_with("url: ") && !line.contains('\n'), "{line}");
+        }
+        for (bad, name) in [
+            ("sqlite:a.db?durabilty=memory", "\"durabilty\""),
+            ("sqlite:a.db?ns=x&mode", "\"mode\""),
+            ("sqlite::memory:?shards=2", "\"shards\""),
+        ] {
+            let line = place(bad).unwrap_err().to_string();
+            let said = format!("url: parameter {name} is not known to SQLite; use durability, ns");
+            assert_eq!(line, said);
         }
     }
 }
