@@ -1,7 +1,9 @@
 //! A real cluster: a slot is moved under load, a node steps down, a node is killed.
 
+use crate::durable::{enqueue, options, signal};
 use crate::load::{Load, replicated};
-use legwork::Client;
+use legwork::backend::redis::migrate;
+use legwork::{Client, Durability, JobId};
 use legwork::testing::server::{TestCluster, TestServer};
 use std::time::{Duration, Instant};
 use tests::{skip, until};
@@ -111,6 +113,62 @@ async fn a_killed_node_is_replaced() {
     );
     assert_eq!(owed, 0, "{account:?}");
     assert!(account.lost.iter().all(|(_, at)| *at < killed + Duration::from_millis(50)), "{account:?}");
+}
+
+/// How many of these jobs nobody knows.
+async fn missing(url: &str, ids: &[JobId]) -> usize {
+    let jobs = until("the new primary answers", SOON, async || Client::connect(url).await.ok()).await;
+    let mut missing = 0;
+    for id in ids {
+        missing += usize::from(jobs.job(*id).await.expect("read").is_none());
+    }
+    missing
+}
+
+/// In the hardened mode: the functions are loaded on primaries, and are there after a failover.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_nodes_replica_has_is_not_lost_by_a_failover() {
+    let Some(mut cluster) = TestCluster::start(true, 1_500) else {
+        return skip("redis-server is not installed");
+    };
+    let first = cluster.owner(cluster.slot("{test-asked:0}")).expect("an owner");
+    // Another namespace on the same node, which demands nothing: so that this is known to find a loss.
+    let on_first = |ns: &String| cluster.owner(cluster.slot(&format!("{{{ns}:0}}"))) == Some(first);
+    let beside = (0..).map(|n| format!("test-beside-{n}")).find(on_first).expect("a third of all are there");
+    let url = |ns: &str| format!("{}?ns={ns}&scripts=functions", cluster.url());
+    let (asked, plain) = (url("test-asked&shards=3"), url(&beside));
+    let refused = Client::connect(&asked).await.expect_err("nobody has loaded the functions");
+    assert!(refused.is_refused() && refused.to_string().contains("legwork migrate"), "{refused}");
+    let spread = migrate(&asked, false).await.expect("migrated");
+    assert!((1..=3).contains(&spread.servers), "{spread:?}");
+    assert_eq!(migrate(&plain, false).await.expect("migrated").servers, 1);
+    let open = async |url: &str, wanted| Client::connect_with(url, options(wanted)).await.expect("connected");
+    let plain_jobs = open(&plain, Durability::Memory).await;
+    let asked_jobs = open(&asked, Durability::Replicated(1)).await;
+
+    let until_then = Instant::now() + Duration::from_millis(200);
+    let ((mut answered, failed), _) =
+        tokio::join!(enqueue(&asked_jobs, until_then), enqueue(&plain_jobs, until_then));
+    assert_eq!(failed, 0, "all is well so far");
+    signal(&cluster.nodes()[first + 3], "-STOP");
+    let until_then = Instant::now() + Duration::from_millis(700);
+    let ((more, failed), (unasked, _)) =
+        tokio::join!(enqueue(&asked_jobs, until_then), enqueue(&plain_jobs, until_then));
+    answered.extend(more);
+    cluster.nodes()[first].kill();
+    signal(&cluster.nodes()[first + 3], "-CONT");
+    let slot = cluster.slot(&format!("{{{beside}:0}}"));
+    until("the replica takes over", SOON, async || cluster.owner(slot).filter(|o| *o == first + 3)).await;
+    let lost = missing(&asked, &answered).await;
+    let lost_unasked = missing(&plain, &unasked).await;
+    println!(
+        "cluster: replicated:1 {} answered, {failed} not, {lost} lost; nothing demanded: {} answered, {lost_unasked} lost",
+        answered.len(),
+        unasked.len()
+    );
+    assert!(failed > 0, "a replica that hangs must be missed");
+    assert_eq!(lost, 0, "of {} answered", answered.len());
+    assert!(lost_unasked > 0, "of {} answered while the replica hung", unasked.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

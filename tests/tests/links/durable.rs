@@ -9,7 +9,7 @@ use tests::{passed, skip, until};
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn options(durability: Durability) -> ClientOptions {
+pub(crate) fn options(durability: Durability) -> ClientOptions {
     ClientOptions { durability: Some(durability), patience: Duration::from_millis(500), ..Default::default() }
 }
 
@@ -45,14 +45,14 @@ async fn follow(primary: &TestServer, replica: &TestServer) {
     .await;
 }
 
-fn signal(server: &TestServer, signal: &str) {
+pub(crate) fn signal(server: &TestServer, signal: &str) {
     let pid = server.pid().expect("it runs").to_string();
     let sent = std::process::Command::new("kill").args([signal, &pid]).status();
     assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
 }
 
 /// Enqueues one after the other until told to stop; what was answered, and what was not.
-async fn enqueue(jobs: &Client, until: Instant) -> (Vec<JobId>, usize) {
+pub(crate) async fn enqueue(jobs: &Client, until: Instant) -> (Vec<JobId>, usize) {
     let (mut answered, mut failed) = (Vec::new(), 0);
     while Instant::now() < until {
         match jobs.enqueue_raw("a.job", "1").await {
