@@ -51,11 +51,14 @@ pub(crate) fn signal(server: &TestServer, signal: &str) {
     assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
 }
 
-/// Enqueues one after the other until told to stop; what was answered, and what was not.
+/// Enqueues one after the other until told to stop; what was answered, and what was not. The jobs
+/// are large: what a server that hangs has been sent is not lost as long as it fits into buffers of
+/// the system, some megabytes.
 pub(crate) async fn enqueue(jobs: &Client, until: Instant) -> (Vec<JobId>, usize) {
     let (mut answered, mut failed) = (Vec::new(), 0);
+    let payload = format!("\"{}\"", "x".repeat(100_000));
     while Instant::now() < until {
-        match jobs.enqueue_raw("a.job", "1").await {
+        match jobs.enqueue_raw("a.job", &payload).await {
             Ok(receipt) => answered.push(receipt.id),
             Err(e) => {
                 assert!(e.is_unavailable(), "{e}");
