@@ -3,8 +3,8 @@
 use crate::durable::{enqueue, options, signal};
 use crate::load::{Load, replicated};
 use legwork::backend::redis::migrate;
-use legwork::{Client, Durability, JobId};
 use legwork::testing::server::{TestCluster, TestServer};
+use legwork::{Client, Durability, JobId};
 use std::time::{Duration, Instant};
 use tests::{skip, until};
 

@@ -77,7 +77,7 @@ async fn failover(durability: Durability) -> Option<(usize, usize, usize)> {
     let jobs = Client::connect_with(&url, options(durability)).await.expect("connected");
     let (mut answered, failed) = enqueue(&jobs, Instant::now() + Duration::from_millis(200)).await;
     assert_eq!(failed, 0, "all is well so far");
-    assert!(answered.len() > 10, "{}", answered.len());
+    assert!(!answered.is_empty());
     signal(&replica, "-STOP");
     let (more, failed) = enqueue(&jobs, Instant::now() + Duration::from_millis(1_500)).await;
     answered.extend(more);

@@ -67,8 +67,7 @@ pub(super) async fn act(url: &str, what: &Doctor, out: &mut Out) -> Done {
 
 /// Says what was found, and whether that is well.
 fn end(mut report: Report, out: &mut Out) -> Done {
-    report.healthy =
-        report.faults.is_empty() && report.findings.iter().all(|f| f.gravity == Gravity::Note);
+    report.healthy = report.faults.is_empty() && report.findings.iter().all(|f| f.gravity == Gravity::Note);
     if out.json {
         out.value(&report)?;
     } else {
@@ -175,7 +174,11 @@ fn tell(report: &Report, out: &mut Out) {
         table.add_row([coloured(word, colour), Cell::new(&finding.about), Cell::new(shown(&finding.line))]);
     }
     for finding in &report.accepted {
-        table.add_row([coloured("accepted", None), Cell::new(&finding.about), Cell::new(shown(&finding.line))]);
+        table.add_row([
+            coloured("accepted", None),
+            Cell::new(&finding.about),
+            Cell::new(shown(&finding.line)),
+        ]);
     }
     for line in &report.mended {
         table.add_row([coloured("mended", Some(Color::Green)), Cell::new("jobs"), Cell::new(shown(line))]);

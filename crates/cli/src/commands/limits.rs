@@ -23,7 +23,9 @@ Example: legwork limit set strava --concurrency 4 --rate 100/15m:window --rate 1
     #[command(after_help = "Example: legwork limit drop strava --key 7")]
     Drop(Address),
     /// Puts a whole queue under a limit, or under none; shows its limit where neither is said
-    #[command(after_help = "Example: legwork limit queue strava strava; then legwork limit queue strava --none")]
+    #[command(
+        after_help = "Example: legwork limit queue strava strava; then legwork limit queue strava --none"
+    )]
     Queue {
         /// The queue
         queue: String,
@@ -49,10 +51,7 @@ Example: legwork limit set strava --concurrency 4 --rate 100/15m:window --rate 1
 impl Limits {
     /// Whether it sets something, which may be before the first job.
     pub(super) fn sets(&self) -> bool {
-        !matches!(
-            self,
-            Limits::Drop(_) | Limits::Reset(_) | Limits::Queue { limit: None, none: false, .. }
-        )
+        !matches!(self, Limits::Drop(_) | Limits::Reset(_) | Limits::Queue { limit: None, none: false, .. })
     }
 }
 

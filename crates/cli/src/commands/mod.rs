@@ -94,9 +94,7 @@ async fn act(client: &Client, command: Command, out: &mut Out) -> Done {
         Command::Discard(which) => bulk::act(client, which, Action::Discard, out).await,
         Command::Pause(pause) => queues::pause(client, pause, out).await,
         Command::Resume(queue) => queues::resume(client, &queue.name, out).await,
-        Command::Purge { queue, yes, dry_run } => {
-            queues::purge(client, &queue.name, yes, dry_run, out).await
-        }
+        Command::Purge { queue, yes, dry_run } => queues::purge(client, &queue.name, yes, dry_run, out).await,
         Command::Workers => workers::list(client, out).await,
         Command::Worker(order) => worker::order(client, order, out).await,
         Command::Versions => versions::list(client, out).await,
