@@ -52,8 +52,8 @@ pub(super) fn place(url: &str) -> Result<Place> {
         return refuse("not an address of SQLite");
     };
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
-    if let Some(other) = names.into_iter().find(|name| !name.is_empty() && !PARAMETERS.contains(name)) {
+    let mut names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    if let Some(other) = names.find(|name| !name.is_empty() && !PARAMETERS.contains(name)) {
         let known = PARAMETERS.join(", ");
         return Err(Error::invalid(format!("url: parameter {other:?} is not known to SQLite; use {known}")));
     }
