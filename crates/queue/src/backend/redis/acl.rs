@@ -62,7 +62,7 @@ impl Role {
     /// The scripts that it runs.
     #[rustfmt::skip]
     fn scripts(self) -> Vec<&'static str> {
-        const ENQUEUES: &[&str] = &["ENQUEUE", "ENQUEUE_BRIEF", "STAGE", "SETTINGS", "VIEW", "FLOWS"];
+        const ENQUEUES: &[&str] = &["ENQUEUE", "ENQUEUE_BRIEF", "ENQUEUE_BESIDE", "STAGE", "SETTINGS", "VIEW", "FLOWS"];
         const RUNS: &[&str] = &[
             "LEASE", "LEASE_BRIEF", "SETTLE", "SETTLE_BRIEF", "EXTEND", "NOTE", "PROMOTE", "REAP", "PRUNE",
             "KEPT", "DROP", "BEAT", "BUDGET", "VANISHED", "QUEUES",
@@ -84,11 +84,13 @@ impl Role {
     /// What it calls itself, beside what every account does.
     fn direct(self) -> &'static [&'static str] {
         match self {
-            Role::Producer | Role::Scheduler => &["SET"],
-            Role::Worker => &["SET", "HMGET", "ZRANGE", "HVALS", "SUBSCRIBE"],
+            Role::Producer | Role::Scheduler => &["SET", "MULTI", "EXEC"],
+            Role::Worker => &["SET", "MULTI", "EXEC", "HMGET", "ZRANGE", "HVALS", "SUBSCRIBE"],
             Role::Viewer => &["ZRANGE", "HVALS", "SUBSCRIBE"],
             Role::Operator => &[
                 "SET",
+                "MULTI",
+                "EXEC",
                 "ZRANGE",
                 "HVALS",
                 "SUBSCRIBE",

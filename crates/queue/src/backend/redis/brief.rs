@@ -25,16 +25,25 @@ impl Brief {
         (brief, full): (&Script, &Script),
         args: impl Fn(&mut Cmd),
     ) -> Result<Value> {
-        let call = |script: &Script| {
+        let call = async |script: &Script| {
             let mut call = redis.script(script);
             args(&mut call);
-            call
+            redis.run(script, &call).await
         };
+        self.either(call(brief), call(full)).await
+    }
+
+    /// As [`Brief::run`], for what is more than a script.
+    pub(super) async fn either(
+        &self,
+        brief: impl Future<Output = Result<Value>>,
+        full: impl Future<Output = Result<Value>>,
+    ) -> Result<Value> {
         let left = self.left.load(Ordering::Relaxed);
         if left > 0 {
             self.left.store(left - 1, Ordering::Relaxed);
         } else {
-            let answer = redis.run(brief, &call(brief)).await?;
+            let answer = brief.await?;
             if !is_slow(&answer) {
                 self.last.store(0, Ordering::Relaxed);
                 return Ok(answer);
@@ -43,8 +52,13 @@ impl Brief {
             self.last.store(next, Ordering::Relaxed);
             self.left.store(next, Ordering::Relaxed);
         }
-        redis.run(full, &call(full)).await
+        full.await
     }
+}
+
+/// What a brief script says that does not do.
+pub(super) fn slow() -> Value {
+    Value::Array(vec![Value::BulkString(b"slow".to_vec())])
 }
 
 fn is_slow(answer: &Value) -> bool {

@@ -8,7 +8,7 @@ use redis::{Value, cmd};
 const LOOKS: usize = 100;
 
 /// The computed keys of a shard by how their names begin behind its tag, with their types.
-const COMPUTED: [(&str, &str); 25] = [
+const COMPUTED: [(&str, &str); 26] = [
     ("schema", "string"),
     ("q:", "list"),
     ("b:", "list"),
@@ -23,6 +23,7 @@ const COMPUTED: [(&str, &str); 25] = [
     ("ix:", "zset"),
     ("fl:", "list"),
     ("lane:", "string"),
+    ("late", "hash"),
     ("fw:", "hash"),
     ("fn:", "list"),
     ("fg:", "hash"),

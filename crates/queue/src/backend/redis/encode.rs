@@ -87,6 +87,34 @@ impl<'a> Jobs<'a> {
         }
     }
 
+    /// The groups of plain jobs, without their records: queue, priority, ids in one.
+    pub(super) fn write_ids(&self, cmd: &mut Cmd) {
+        for group in self.groups() {
+            let place = &group[0].envelope;
+            let ids: Vec<u8> = group.iter().flat_map(|job| *job.envelope.id.as_bytes()).collect();
+            cmd.arg(&place.queue).arg(place.priority.min(9)).arg(ids);
+        }
+    }
+
+    /// Ids and records of the plain jobs.
+    pub(super) fn write_records(&self, cmd: &mut Cmd) {
+        for job in self.groups().flatten() {
+            cmd.arg(job.envelope.id.as_bytes().as_slice()).arg(job.record.as_slice());
+        }
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &Vec<&'a NewJob>> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Plain(group) => Some(group),
+            Step::Single(_) => None,
+        })
+    }
+
+    /// How many bytes the records have.
+    pub(super) fn size(&self) -> usize {
+        self.groups().flatten().map(|job| job.record.len()).sum()
+    }
+
     /// The answers in the order of the jobs; the script answers single jobs only.
     pub(super) fn answers(&self, mut text: &[u8]) -> Result<Vec<Enqueued>> {
         let mut all = vec![Enqueued::Created; self.total];

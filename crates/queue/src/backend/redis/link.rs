@@ -10,7 +10,7 @@ use super::node::Node;
 use super::route::Route;
 use super::socket::Socket;
 use crate::{Error, Result};
-use redis::{Cmd, RedisError, Value, pipe};
+use redis::{Cmd, Pipeline, RedisError, Value, pipe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -128,13 +128,30 @@ impl Link {
         &self,
         all: [&Cmd; N],
     ) -> Result<[Result<Value, RedisError>; N]> {
-        let (connection, number) = self.connection().await?;
-        let mut call = self.begun(number);
         let mut piece = pipe();
         for cmd in all {
             piece.add_command(cmd.clone());
         }
-        let answer = connection.send_all(&piece, 0, N).await;
+        let answers = self.piece(&piece, N).await?;
+        for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+            if self.route.moves() && errors::unserved(error) {
+                return Err(self.nobody(error));
+            }
+        }
+        answers
+            .try_into()
+            .map_err(|_| Error::corrupt(format!("redis at {}: answers are missing", self.target())))
+    }
+
+    /// As [`Link::together`], so many commands, whatever they are answered.
+    pub(super) async fn piece(
+        &self,
+        piece: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<Result<Value, RedisError>>> {
+        let (connection, number) = self.connection().await?;
+        let mut call = self.begun(number);
+        let answer = connection.send_all(piece, 0, count).await;
         call.answered = true;
         let values = match answer {
             Ok(values) => values,
@@ -151,14 +168,9 @@ impl Link {
         for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
             if errors::breaks(error) || self.route.moves() && errors::unserved(error) {
                 self.leave(number, error).await;
-                if self.route.moves() {
-                    return Err(self.nobody(error));
-                }
             }
         }
-        answers
-            .try_into()
-            .map_err(|_| Error::corrupt(format!("redis at {}: answers are missing", self.target())))
+        Ok(answers)
     }
 
     /// As [`Link::send`], with what Redis refused as an error.

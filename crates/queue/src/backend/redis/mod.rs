@@ -14,6 +14,9 @@ mod diagnose;
 mod doctor;
 mod durable;
 mod encode;
+mod enqueue;
+#[cfg(all(test, feature = "testing"))]
+mod enqueue_tests;
 mod errors;
 mod eviction;
 mod flow;
@@ -61,7 +64,7 @@ use keys::Keys;
 use redis::{Cmd, Value, cmd};
 use scripts::Script;
 use std::sync::{Arc, Mutex};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 /// How often a script is loaded for one call.
 const FORGOTTEN: usize = 5;
@@ -79,6 +82,8 @@ pub struct Redis {
     durable: Option<durable::Durable>,
     clock: Clock,
     briefs: Briefs,
+    /// Whether records go beside the script, once that is known.
+    beside: OnceCell<bool>,
     bell: Arc<watch::Sender<u64>>,
     listener: Mutex<Option<tokio::task::AbortHandle>>,
     /// When it was last looked for what Redis has thrown away.
@@ -177,6 +182,7 @@ impl Redis {
             durable: durable::Durable::of(config, &Keys::tag(&config.namespace, shard)),
             clock,
             briefs: Briefs::default(),
+            beside: OnceCell::new(),
             bell,
             listener: Mutex::default(),
             looked: Mutex::default(),
@@ -234,33 +240,6 @@ impl Redis {
         match numbers[..] {
             [seconds, micros] => Ok(seconds * 1000 + micros / 1000),
             _ => Err(Error::corrupt("redis: TIME answered something else")),
-        }
-    }
-
-    async fn take_in(&self, batch: &EnqueueBatch) -> Result<Taken> {
-        let plan = encode::Jobs::of(&batch.jobs);
-        let args = |call: &mut Cmd| {
-            encode::guard(call, batch);
-            plan.write(call);
-        };
-        let full = &*scripts::ENQUEUE;
-        let answer = if plan.are_plain() && batch.guard == Guard::None {
-            self.briefs.enqueue.run(self, (&*scripts::ENQUEUE_BRIEF, full), args).await?
-        } else {
-            let mut call = self.script(full);
-            args(&mut call);
-            self.run(full, &call).await?
-        };
-        let mut reply = decode::Reply::of(answer)?;
-        match reply.word.as_str() {
-            "ok" => plan.answers(&decode::bytes(reply.next()?)?).map(Taken::Jobs),
-            "old" => Err(Error::invalid("seq: this lane has been answered for a later call already")),
-            "full" => {
-                let queue = decode::text(reply.next()?)?;
-                let (waiting, limit) = (decode::number(reply.next()?)?, decode::number(reply.next()?)?);
-                Err(crate::rules::full(&queue, waiting, limit))
-            }
-            _ => Ok(Taken::Changed),
         }
     }
 

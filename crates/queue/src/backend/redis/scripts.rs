@@ -29,7 +29,7 @@ impl Script {
 
     /// Whether it takes jobs in: a full Redis must refuse that, and nothing else.
     pub(super) fn takes_in(&self) -> bool {
-        matches!(self.name, "ENQUEUE" | "ENQUEUE_BRIEF" | "STAGE")
+        matches!(self.name, "ENQUEUE" | "ENQUEUE_BRIEF" | "ENQUEUE_BESIDE" | "STAGE")
     }
 
     /// The commands that it may call.
@@ -85,6 +85,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Script> {
 
 brief! {
     ENQUEUE_BRIEF(jobs queues) = "enqueue_brief";
+    ENQUEUE_BESIDE(jobs queues) = "enqueue_beside";
     LEASE_BRIEF(jobs lease batch last n ghost gn paused gov lim mended) = "lease_brief";
     SETTLE_BRIEF(jobs lease batch n fin fls meta prog watch idx full lim) = "settle_brief" "settled_brief";
 }

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 const TTL: i64 = 15_000;
 
-async fn open(server: &TestServer, name: &str) -> Redis {
+pub(super) async fn open(server: &TestServer, name: &str) -> Redis {
     let url = format!("{}?ns=test-{name}", server.url());
     Redis::connect(&url, Clock::Manual(ManualClock::new(1_800_000_000_000))).await.unwrap()
 }
 
-fn jobs(count: usize) -> Vec<NewJob> {
+pub(super) fn jobs(count: usize) -> Vec<NewJob> {
     let job = |_| {
         let envelope = Envelope::new("a.job", "{\"n\":1}").unwrap();
         NewJob { record: envelope.encode(), envelope, due: Due::Now, chosen: false }
@@ -22,12 +22,12 @@ fn jobs(count: usize) -> Vec<NewJob> {
     (0..count).map(job).collect()
 }
 
-async fn put(redis: &Redis, seq: u64, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+pub(super) async fn put(redis: &Redis, seq: u64, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
     let batch = EnqueueBatch { lane: "lane".into(), seq, jobs, guard: Guard::None, flow: None };
     redis.enqueue(&batch).await.map(Taken::jobs)
 }
 
-async fn take(redis: &Redis, max: usize, alone: bool) -> Vec<Batch> {
+pub(super) async fn take(redis: &Redis, max: usize, alone: bool) -> Vec<Batch> {
     let queues = vec![("default".to_owned(), max)];
     redis
         .lease(&LeaseRequest { worker: "w".into(), queues, most: 1_000, alone, ttl_ms: TTL })
@@ -36,7 +36,7 @@ async fn take(redis: &Redis, max: usize, alone: bool) -> Vec<Batch> {
         .batches
 }
 
-fn settles(batches: &[Batch], outcome: &Outcome) -> Vec<Settle> {
+pub(super) fn settles(batches: &[Batch], outcome: &Outcome) -> Vec<Settle> {
     let item = |token, id| Settle { token, id, outcome: outcome.clone(), keyed: false };
     batches.iter().flat_map(|b| b.jobs.iter().map(move |j| item(b.token, j.id))).collect()
 }

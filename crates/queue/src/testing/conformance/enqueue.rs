@@ -104,6 +104,28 @@ pub(super) async fn a_repeated_call_does_not_revive_a_job_that_is_gone(h: &Harne
     assert!(h.lease("q", 9).await.is_empty(), "the job ran once and does not run again");
 }
 
+/// A call that was held up on its way comes once more, after its jobs have gone their ways.
+pub(super) async fn a_large_call_that_comes_late_changes_nothing(h: &Harness) {
+    let batch = h.batch((0..80).map(|_| job("a.job")));
+    let first = h.backend.enqueue(&batch).await.unwrap().jobs();
+    let held = h.lease_alone("q", 4).await;
+    for (held, outcome) in held.iter().zip([success(0), success(60_000), retry(60_000)]) {
+        h.done(held, outcome).await;
+    }
+    h.backend.control(batch.jobs[79].envelope.id, Action::Cancel).await.unwrap();
+    let shown = async || {
+        let mut all = Vec::new();
+        for job in &batch.jobs {
+            all.push(h.shown(job.envelope.id).await);
+        }
+        all
+    };
+    let before = shown().await;
+    assert_eq!(h.backend.enqueue(&batch).await.unwrap().jobs(), first, "as the first time");
+    assert_eq!(shown().await, before);
+    h.gone(held[0].id).await;
+}
+
 pub(super) async fn lanes_do_not_answer_for_each_other(h: &Harness) {
     let mut batch = h.batch([job("a.job")]);
     h.backend.enqueue(&batch).await.unwrap().jobs();

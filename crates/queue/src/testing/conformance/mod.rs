@@ -88,6 +88,7 @@ macro_rules! conformance_cases {
             many_jobs_in_one_batch
             a_repeated_call_answers_as_the_first_time
             a_repeated_call_does_not_revive_a_job_that_is_gone
+            a_large_call_that_comes_late_changes_nothing
             lanes_do_not_answer_for_each_other
             a_chosen_id_exists_in_every_state
             a_chosen_id_whose_record_is_gone_is_free
