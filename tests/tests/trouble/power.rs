@@ -1,10 +1,9 @@
 //! Power that fails: processes are gone, and of their files stays what had been synced.
 
 use crate::{SOON, pairs};
-use legwork::{Client, JobId};
+use legwork::JobId;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tests::shim::Power;
 use tests::world::World;
@@ -97,46 +96,6 @@ async fn with_everysec_a_power_loss_costs_the_last_two_seconds_and_halves_nothin
     );
     let _worker = world.worker(8).await;
     world.all_done(&old.iter().map(|(id, _)| *id).collect::<Vec<_>>(), SOON).await;
-}
-
-/// Before the others' second has passed, by `WAITAOF`; on a server that has it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_everysec_what_demanded_a_disk_outlives_a_power_loss() {
-    let Some(power) = Power::of_appended() else { return };
-    let args = ["--appendonly", "yes", "--appendfsync", "everysec"];
-    let Some(mut world) = World::redis_with(&pairs(&power.env()), &args).await else {
-        return;
-    };
-    let asked = match Client::connect(&format!("{}?durability=fsync", world.url)).await {
-        // Not a failure in CI either: the newest server of the distribution is one that has it not.
-        Err(e) if e.to_string().contains("needs Redis 7.2") => {
-            return println!("skipped: there is no WAITAOF");
-        }
-        client => client.expect("connected"),
-    };
-    let (over, ids) = (AtomicBool::new(false), Mutex::new(Vec::new()));
-    let demand = async || {
-        while !over.load(Ordering::SeqCst) {
-            if let Ok(receipt) = asked.enqueue_raw("probe.work", r#"{"ms":1}"#).await {
-                ids.lock().expect("whole").push((receipt.id, Instant::now()));
-            }
-        }
-    };
-    // Others demand nothing meanwhile, so that there is something to lose.
-    let others = async {
-        let ended = fail(&mut world, &power).await;
-        over.store(true, Ordering::SeqCst);
-        ended
-    };
-    let ((_, failed, bytes), ..) = tokio::join!(others, demand(), demand(), demand(), demand());
-    assert!(bytes > 0, "this power loss loses nothing: is the shim at work?");
-    world.audited().await;
-    let mut before = ids.into_inner().expect("whole");
-    before.retain(|(_, at)| *at < failed);
-    assert!(before.len() >= 4, "{}", before.len());
-    let gone = lost(&world, before.iter().map(|(id, _)| *id)).await;
-    eprintln!("everysec, a disk demanded: lost {} of {}, and {bytes} bytes", gone.len(), before.len());
-    assert!(gone.is_empty(), "{} of {} lost", gone.len(), before.len());
 }
 
 /// The ids that a producer noted as answered.
