@@ -147,9 +147,7 @@ async fn send(
         // A try before this one may have taken the jobs in: where the server refuses the whole call
         // (out of memory, a right that is gone), it has not looked whether that is so. Sent again under
         // another number they could be there twice.
-        Err(e) if tries > 1 && e.is_refused() => {
-            Err(Error::unavailable(format!("{e}{DOUBT}")))
-        }
+        Err(e) if tries > 1 && e.is_refused() => Err(Error::unavailable(format!("{e}{DOUBT}"))),
         answer => answer,
     };
     match answer {

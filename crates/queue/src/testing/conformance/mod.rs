@@ -236,6 +236,7 @@ macro_rules! conformance_cases {
             what_comes_back_behind_a_newer_one_is_cancelled
             a_lost_lease_behind_a_newer_one_is_cancelled
             a_key_for_a_time_outlives_its_success
+            an_id_chosen_again_does_not_inherit_a_key
             a_key_for_a_time_outlives_its_failure
             a_key_for_a_time_is_never_shorter_than_its_job
             a_key_for_a_time_is_free_when_its_job_is_called_off

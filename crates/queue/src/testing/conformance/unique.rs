@@ -168,6 +168,22 @@ pub(super) async fn a_key_for_a_time_outlives_its_success(h: &Harness) {
     h.put(for_an_hour(6)).await;
 }
 
+pub(super) async fn an_id_chosen_again_does_not_inherit_a_key(h: &Harness) {
+    let id = JobId::new();
+    h.put(for_an_hour(1).chosen(id)).await;
+    h.done(&h.take("q").await, success(0)).await;
+    h.gone(id).await;
+    // Another job of that id, which names no key, and outlives the time of the first one's.
+    h.put(job("b.job").queue("other").chosen(id)).await;
+    assert_eq!(h.offer(for_an_hour(2)).await, Enqueued::Existing(id));
+    assert_eq!(h.offer(replacing(2)).await, Enqueued::Existing(id), "what has the id is another job");
+    h.pass(HOUR);
+    let next = h.put(for_an_hour(3)).await;
+    h.backend.prune(100).await.unwrap();
+    assert_eq!(h.offer(for_an_hour(4)).await, Enqueued::Existing(next));
+    assert_eq!(h.take("other").await.id, id);
+}
+
 pub(super) async fn a_key_for_a_time_outlives_its_failure(h: &Harness) {
     let id = h.put(for_an_hour(1)).await;
     h.done(&h.take("q").await, discard()).await;

@@ -3,10 +3,10 @@
 local values = call('HGETALL', uniq)
 for i = 1, #values, 2 do
   local key, id = values[i], string.sub(values[i + 1], 1, 16)
-  local rec = call('HGET', jobs, id)
-  if not rec and not call('ZSCORE', locks, key) then
+  local rec, lasting = call('HGET', jobs, id), call('ZSCORE', locks, key)
+  if not rec and not lasting then
     wrong('a unique key is held by job ' .. hex(id) .. ', which has no record', function() call('HDEL', uniq, key) end)
-  elseif rec and unique_of(header(rec)) ~= key then
+  elseif rec and not lasting and unique_of(header(rec)) ~= key then
     wrong('job ' .. hex(id) .. ' holds a unique key that it does not name')
   end
 end

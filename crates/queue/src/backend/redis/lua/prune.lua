@@ -30,7 +30,7 @@ end
 for _, key in ipairs(call('ZRANGEBYSCORE', locks, '-inf', now, 'LIMIT', 0, 500)) do
   call('ZREM', locks, key)
   local id = owner(key)
-  if id and call('HEXISTS', jobs, id) == 0 then
+  if id and not names(id, key) then
     call('HDEL', uniq, key)
   end
 end

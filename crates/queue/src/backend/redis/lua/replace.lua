@@ -2,13 +2,13 @@
 
 -- A job that waits becomes the new one, but for its id, its state and its place; with
 -- `put_off` it is due when the new one would be, and within the limit of its first enqueue.
--- False where nothing waits: it runs, is to be cancelled, belongs to a flow, or has finished.
+-- False where nothing waits: its id is another's by now, it runs, is to be cancelled, belongs to a flow, or has finished.
 local function replace(id, value, rec, queue, prio, odd, put_off)
-  local old = call('HGET', jobs, id)
-  if not old then
+  local old, new = call('HGET', jobs, id), header(rec)
+  if not old or unique_of(header(old)) ~= unique_of(new) then
     return false
   end
-  local m, h, new = memo(id), header(old), header(rec)
+  local m, h = memo(id), header(old)
   local scope = scope_of(h)
   -- Where the start gives the key up its holder is not leased: no batch need be looked at.
   local state, at = stand(id, m, (scope.s or scope.l) and {} or nil)

@@ -18,10 +18,17 @@ local function owner(key)
   return value and string.sub(value, 1, 16), value
 end
 
+-- Whether the job that is there has this key: after one that is gone, and held it for a time,
+-- its id may have been chosen again.
+local function names(id, key)
+  local rec = call('HGET', jobs, id)
+  return rec and unique_of(header(rec)) == key
+end
+
 -- The job that holds a key: it lives, or holds the key for a time that is not over.
 local function held(key)
   local id, value = owner(key)
-  if id and call('HEXISTS', jobs, id) == 0 and tonumber(call('ZSCORE', locks, key) or 0) <= now then
+  if id and tonumber(call('ZSCORE', locks, key) or 0) <= now and not names(id, key) then
     return nil
   end
   return id, value
