@@ -122,8 +122,8 @@ pub(super) fn parse(text: &str) -> Result<Config> {
             Ok(_) => {}
         }
     }
-    if form == Form::Socket && url.path().len() < 2 {
-        return Err(wrong("no path of a socket; use redis+unix:///path.sock"));
+    if form == Form::Socket {
+        socket(&url)?;
     }
     let login = login(&url, form, db.as_deref())?;
     let (place, target) = match form {
@@ -215,6 +215,19 @@ fn path(url: &Url, form: Form) -> Result<(String, Option<String>)> {
         }
     }
     Ok((master.to_owned(), Some(db.to_owned()).filter(|db| !db.is_empty())))
+}
+
+/// A socket is a path and nothing before it. What looks like a login is refused rather than
+/// passed over, or taken for a part of the path, which is shown.
+fn socket(url: &Url) -> Result<()> {
+    let login = url.path().split_once('@').is_some_and(|(before, _)| before.contains(':'));
+    if login || url.has_authority() && !url.authority().is_empty() {
+        return Err(wrong("a socket has no host or user; use redis+unix:///path.sock?user=…&pass=…"));
+    }
+    match url.path().len() {
+        0 | 1 => Err(wrong("no path of a socket; use redis+unix:///path.sock")),
+        _ => Ok(()),
+    }
 }
 
 fn known_parameters(url: &Url, form: Form, encrypted: bool) -> Result<()> {
