@@ -220,7 +220,7 @@ fn path(url: &Url, form: Form) -> Result<(String, Option<String>)> {
 /// A socket is a path and nothing before it. What looks like a login is refused rather than
 /// passed over, or taken for a part of the path, which is shown.
 fn socket(url: &Url) -> Result<()> {
-    let login = url.path().split_once('@').is_some_and(|(before, _)| before.contains(':'));
+    let login = url.path().rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
     if login || url.has_authority() && !url.authority().is_empty() {
         return Err(wrong("a socket has no host or user; use redis+unix:///path.sock?user=…&pass=…"));
     }

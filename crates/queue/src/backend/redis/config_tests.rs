@@ -69,7 +69,7 @@ fn bad_urls_name_the_part() {
         ("redis+cluster://h?shards=65", "shards"),
         ("redis+unix://", "socket"),
         ("redis+unix:/:hunter2@/s", "a socket has no host or user"),
-        ("redis+unix://me:hunter2@/s", "a socket has no host or user"),
+        ("redis+unix://me:hunter2@/s", "empty host"),
         ("redis+unix://tmp/s", "a socket has no host or user"),
         ("redis+sentinel://a:26379", "name of a primary"),
         ("redis+sentinel://a:26379/ma%20in", "name of a primary"),
