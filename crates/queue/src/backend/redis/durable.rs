@@ -160,7 +160,7 @@ impl Durable {
             let [answer, wrote, enough] = self.link.together([call, &write, &question]).await?;
             match answer {
                 Err(error) if errors::no_script(&error) => {
-                    self.link.ask(cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
+                    self.link.ask(cmd("SCRIPT").arg("LOAD").arg(&script.text)).await?;
                 }
                 Err(error) => return Err(redis.diagnose(error).await),
                 Ok(answer) => {

@@ -65,7 +65,7 @@ impl Redis {
 
     /// In the transaction itself, so that nobody makes Redis forget the script before it is called.
     fn add_loaded(&self, piece: &mut Pipeline) {
-        piece.cmd("SCRIPT").arg("LOAD").arg(scripts::ENQUEUE_BESIDE.text);
+        piece.cmd("SCRIPT").arg("LOAD").arg(scripts::ENQUEUE_BESIDE.text.as_str());
     }
 
     /// Sends ids by script and records natively, in one transaction. Whatever keeps it from being

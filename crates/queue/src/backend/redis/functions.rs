@@ -60,7 +60,7 @@ static LIBRARY: LazyLock<(String, String)> = LazyLock::new(|| {
 /// What the texts of all scripts come to, in eight letters.
 fn mark() -> &'static str {
     static MARK: LazyLock<String> = LazyLock::new(|| {
-        let mut all: Vec<&str> = scripts::all().map(|script| script.text).collect();
+        let mut all: Vec<&str> = scripts::all().map(|script| &*script.text).collect();
         all.sort_unstable();
         redis::Script::new(&all.concat()).get_hash()[..8].to_owned()
     });

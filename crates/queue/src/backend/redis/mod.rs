@@ -222,7 +222,7 @@ impl Redis {
             if !matches!(&answer, Err(error) if errors::no_script(error)) {
                 break;
             }
-            self.link.ask(cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
+            self.link.ask(cmd("SCRIPT").arg("LOAD").arg(&script.text)).await?;
             answer = self.link.send(call).await?;
         }
         match answer {
