@@ -85,7 +85,7 @@ impl Role {
     fn direct(self) -> &'static [&'static str] {
         match self {
             Role::Producer | Role::Scheduler => &["SET", "MULTI", "EXEC"],
-            Role::Worker => &["SET", "MULTI", "EXEC", "HMGET", "ZRANGE", "HVALS", "SUBSCRIBE"],
+            Role::Worker => &["SET", "MULTI", "EXEC", "HMGET", "LRANGE", "ZRANGE", "HVALS", "SUBSCRIBE"],
             Role::Viewer => &["ZRANGE", "HVALS", "SUBSCRIBE"],
             Role::Operator => &[
                 "SET",

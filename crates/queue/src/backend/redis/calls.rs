@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Words of capitals that are no commands but their options.
-const OPTIONS: [&str; 7] = ["CH", "COUNT", "EX", "LIMIT", "NX", "WITHSCORES", "XX"];
+const OPTIONS: [&str; 9] = ["BY", "CH", "COUNT", "EX", "LIMIT", "NX", "STORE", "WITHSCORES", "XX"];
 
 /// The commands of a script.
 pub(super) fn of(text: &'static str) -> BTreeSet<&'static str> {

@@ -82,13 +82,11 @@ fn batch(value: Value, now_ms: i64, expires_ms: i64) -> Result<Batch> {
     let token = Token(text(part()?)?.parse().map_err(|_| odd())?);
     let (queue, ids, records) = (text(part()?)?, bytes(part()?)?, list(part()?)?);
     let notes = list(part()?)?.into_iter().map(number).collect::<Result<Vec<_>>>()?;
-    let mut records = records.into_iter();
-    let jobs = ids.chunks(16).map(|raw| {
-        // None where they are to be read natively.
-        let record = records.next().map(bytes).transpose()?.map_or_else(Vec::new, plain);
-        Ok(LeasedJob { id: id(raw)?, record, attempts: 0, crashes: 0, suspect: false })
-    });
-    let mut jobs = jobs.collect::<Result<Vec<_>>>()?;
+    let mut jobs = ids.chunks(16).map(job).collect::<Result<Vec<_>>>()?;
+    // None where they are to be read natively.
+    for (job, record) in jobs.iter_mut().zip(records) {
+        job.record = plain(bytes(record)?);
+    }
     for note in notes.chunks_exact(4) {
         // Counted from one.
         let at = usize::try_from(note[0]).ok().and_then(|place| place.checked_sub(1));
@@ -97,6 +95,11 @@ fn batch(value: Value, now_ms: i64, expires_ms: i64) -> Result<Batch> {
         }
     }
     Ok(Batch { token, queue, expires_ms, now_ms, jobs })
+}
+
+/// A leased job without a past, its record not read yet.
+pub(super) fn job(raw: &[u8]) -> Result<LeasedJob> {
+    Ok(LeasedJob { id: id(raw)?, record: Vec::new(), attempts: 0, crashes: 0, suspect: false })
 }
 
 /// A record without the mark of jobs that have keys.

@@ -14,6 +14,7 @@ const COMPUTED: [(&str, &str); 26] = [
     ("b:", "list"),
     ("o:", "string"),
     ("x:", "hash"),
+    ("took", "list"),
     ("pk:", "list"),
     ("w:", "zset"),
     ("k:", "set"),

@@ -228,9 +228,8 @@ impl<'a> Settles<'a> {
                 Outcome::Succeeded { result, keep_ms } if !first.keyed => {
                     let with = result.is_some();
                     cmd.arg("s").arg(first.token.0).arg(keep(*keep_ms)).arg(group.len()).arg(u8::from(with));
-                    for (_, item) in group {
-                        cmd.arg(item.id.as_bytes().as_slice());
-                    }
+                    let ids: Vec<u8> = group.iter().flat_map(|(_, item)| *item.id.as_bytes()).collect();
+                    cmd.arg(ids);
                     for (_, item) in group {
                         if let Outcome::Succeeded { result: Some(result), .. } = &item.outcome {
                             cmd.arg(result);

@@ -101,7 +101,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Script> {
 brief! {
     ENQUEUE_BRIEF(jobs queues) = "enqueue_brief";
     ENQUEUE_BESIDE(jobs queues) = "enqueue_beside";
-    LEASE_BRIEF(jobs lease batch last n ghost gn paused gov lim mended) = "lease_brief";
+    LEASE_BRIEF(jobs lease batch last n ghost gn paused gov lim mended) = "lease_brief" "leased_brief";
     SETTLE_BRIEF(jobs lease batch n fin fls meta prog watch idx full lim) = "settle_brief" "settled_brief";
 }
 

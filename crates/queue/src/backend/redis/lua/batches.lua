@@ -8,7 +8,7 @@ local function meet_batches()
     if homes[token] == nil and home(token) then
       touch('STRLEN', P .. 'o:' .. token)
     end
-    i = i + (ARGV[i] == 's' and 5 + ARGV[i + 3] * (1 + ARGV[i + 4]) or 7)
+    i = i + (ARGV[i] == 's' and 6 + ARGV[i + 3] * ARGV[i + 4] or 7)
   end
 end
 

@@ -5,7 +5,7 @@
 -- Invariant: an order goes when the worker has come to it, or with the worker.
 call('ZREM', lease, '')
 local orders, reply, first = P .. 'set:worker', { 'ok' }, 5 + 2 * ARGV[4]
-touch('HLEN', workers, jobs, meta, parked, n, ghost, orders, slast, gov)
+touch('HLEN', workers, jobs, meta, parked, n, ghost, gn, orders, slast, gov)
 touch('GET', ord)
 touch('SCARD', queues)
 touch('ZCARD', seen)

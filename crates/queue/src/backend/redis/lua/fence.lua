@@ -20,19 +20,15 @@ local function gone(token, id, outcome)
     local found = string.find(all, id, from, true)
     from = (found or 0) + 1
   until not found or found % 16 == 1
-  local how = from > 1 and (call('HGET', P .. 'x:' .. token, id) or 'succeeded')
+  local how = call('HGET', P .. 'x:' .. token, id) or from > 1 and 'succeeded'
   return how == outcome and 'd' or 's'
 end
 
--- Takes ids out of a batch; true for all of it in its order, else those that were in it, by id.
+-- Takes ids out of a batch; true for all of them, where they are its next ones in their order,
+-- else those that were in it, by id.
 local function out(token, ids)
   local key, was = P .. 'b:' .. token, {}
-  local all, left, said = call('GET', P .. 'o:' .. token) or '', call('LLEN', key), table.concat(ids)
-  -- The list is what remains of `all`, in its order. As long as it begins where as many ids
-  -- end `all`, it is that end: these ids are its next ones or not, without a look at it.
-  local from = #all - 16 * left
-  if #ids <= left and string.sub(all, from + 1, from + #said) == said
-    and call('LINDEX', key, 0) == ids[1] then
+  if table.concat(call('LRANGE', key, 0, #ids - 1)) == table.concat(ids) then
     call('LTRIM', key, #ids, -1)
     return true
   elseif #ids <= 32 then

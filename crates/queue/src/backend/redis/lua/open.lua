@@ -25,9 +25,8 @@ end
 -- told, and whoever asked reads them: nobody but the holder of the lease ends these jobs.
 local function open(queue, single, ids, recs, notes, keyed)
   top = math.max(top + 1, micros)
-  local token, all = text(top), table.concat(ids)
+  local token = text(top)
   call('RPUSH', P .. 'b:' .. token, unpack(ids))
-  call('SET', P .. 'o:' .. token, all)
   call('ZADD', lease, now + ttl, token)
   local flag = (single and 1 or 0) + (keyed and 2 or 0)
   call('HSET', batch, token, text(flag) .. queue .. ' ' .. worker)
@@ -39,5 +38,5 @@ local function open(queue, single, ids, recs, notes, keyed)
     end
     set_many(permit, permits)
   end
-  out[#out + 1] = { token, queue, all, #recs == #ids and recs or {}, notes }
+  out[#out + 1] = { token, queue, table.concat(ids), #recs == #ids and recs or {}, notes }
 end

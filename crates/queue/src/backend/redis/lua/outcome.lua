@@ -10,7 +10,9 @@ end
 local function settle(queue, token, id, rec, outcome, ms, said, reason)
   local h, m = header(rec), memo(id)
   count(queue, 'leased', -1)
-  if outcome ~= 'succeeded' then
+  if outcome == 'succeeded' then
+    call('APPEND', P .. 'o:' .. token, id)
+  else
     call('HSET', P .. 'x:' .. token, id, outcome)
   end
   local failed = outcome == 'retry' or (outcome == 'discard' and reason ~= 'expired')

@@ -33,6 +33,9 @@ local function plain(queue, lists, want, budget)
       if #entries > 0 then
         left = left - take(queue, prio, entries, shared, refused, haunted)
       end
+      if length == 0 and call('EXISTS', P .. 'q:' .. name) == 0 then
+        call('HDEL', gn, name .. '+')
+      end
     end
   end
   if #shared.ids > 0 then

@@ -2,8 +2,9 @@
 -- KEYS: the shard's fixed keys in the order of keys.rs. ARGV[1]: a test's time in ms, or ''.
 -- Computed keys carry the same hash tag:
 --   q:QUEUE:PRIO  list of entries: id, and behind it what push.lua says, where a lease must look
---   b:TOKEN list of the ids still leased, o:TOKEN all ids of the batch in one string,
+--   b:TOKEN list of the ids still leased, o:TOKEN those that have succeeded, in one string,
 --   x:TOKEN hash id -> how it left the batch, where that was not by success
+--   took list, of the newest large batch its token and its ids: for whoever has leased it
 --   pk:NAME list of parked ids; w:QUEUE:KEY, k:QUEUE, ring:QUEUE, cool:QUEUE: see ring.lua
 --   set:KIND hash name -> JSON, of settings
 --   ix:TERM zset of ids, of the index (index.lua)

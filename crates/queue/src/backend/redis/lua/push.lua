@@ -33,7 +33,12 @@ local function push(side, id, m, queue, prio, h)
   while call('HEXISTS', ghost, id .. tail(m, h)) == 1 do
     m.g = (m.g or 0) + 1
   end
-  if call(side, P .. 'q:' .. queue .. ':' .. prio, id .. tail(m, h)) == 1 then
+  local name, behind = queue .. ':' .. prio, tail(m, h)
+  if behind ~= '' then
+    -- Until the list has been empty its entries are looked at before they are leased.
+    call('HSET', gn, name .. '+', 1)
+  end
+  if call(side, P .. 'q:' .. name, id .. behind) == 1 then
     call('SADD', queues, queue)
     -- A hint: whoever may not publish still enqueues.
     redis.pcall('PUBLISH', P .. 'wake', queue)

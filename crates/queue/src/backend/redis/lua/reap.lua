@@ -4,7 +4,7 @@
 -- Invariant: only what is still in the batch's list moves, and no attempt is spent. After an
 -- outage every lease gets one more ttl, once a ttl, and nobody is charged.
 call('ZREM', lease, '')
-touch('HLEN', jobs, meta, batch, fin, n, uniq, prog, steps, ghost, permit, full, inuse, gov, mended, lim, rate,
+touch('HLEN', jobs, meta, batch, fin, n, uniq, prog, steps, ghost, gn, permit, full, inuse, gov, mended, lim, rate,
   P .. 'set:limit')
 touch('SCARD', cancels, queues)
 touch('GET', ord)
@@ -40,10 +40,11 @@ for _, token in ipairs(call('ZRANGEBYSCORE', lease, '-inf', now, 'LIMIT', 0, ARG
   end
   free_queue(queue)
   for i = #ids, 1, -1 do
-    local rec = call('HGET', jobs, ids[i])
+    local id = string.sub(ids[i], 1, 16)
+    local rec = call('HGET', jobs, id)
     if rec then
-      call('HSET', left, ids[i], 'reaped')
-      back(reply, queue, flag == '1' or flag == '3', ids[i], rec)
+      call('HSET', left, id, 'reaped')
+      back(reply, queue, flag == '1' or flag == '3', id, rec)
     end
   end
   call('UNLINK', key)

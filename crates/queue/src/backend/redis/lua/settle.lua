@@ -1,6 +1,7 @@
 -- Ends leases: leased -> succeeded, retryable, scheduled, discarded, cancelled, available, blocked.
 -- ARGV: time, plain (1 when no i follows), then
---   s TOKEN KEEP N RESULTS id*N [result*N]    successes without keys; RESULTS 0 or 1
+--   s TOKEN KEEP N RESULTS IDS [result*N]     successes without keys, their ids in one string;
+--     RESULTS 0 or 1
 --   i TOKEN id OUTCOME MS TEXT REASON         one job; MS keep or wait; TEXT result, or error
 --     behind its fingerprint (12 characters); of a crash, REASON is how many there may be
 -- Returns ok and one letter a job, in order: d done, s stale.
@@ -10,7 +11,7 @@ call('ZREM', lease, '')
 touch('HLEN', jobs, fin, n, batch)
 touch('ZCARD', fls)
 if ARGV[2] == '0' or call('HLEN', meta) + call('HLEN', prog) + call('ZCARD', watch) > 0 then
-  touch('HLEN', meta, prog, steps, uniq, parked, ghost)
+  touch('HLEN', meta, prog, steps, uniq, parked, ghost, gn)
   touch('GET', ord)
   touch('SCARD', cancels, queues)
   touch('ZCARD', due, watch, locks, terms)
@@ -23,8 +24,11 @@ while i <= #ARGV do
   local queue = home(token)
   if ARGV[i] == 's' then
     local keep, size, ids, good = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), {}, {}
-    local asked = { unpack(ARGV, i + 5, i + 4 + size) }
-    local results = ARGV[i + 4] == '1' and { unpack(ARGV, i + 5 + size, i + 4 + 2 * size) }
+    local asked = {}
+    for k = 1, size do
+      asked[k] = string.sub(ARGV[i + 5], 16 * k - 15, 16 * k)
+    end
+    local results = ARGV[i + 4] == '1' and { unpack(ARGV, i + 6, i + 5 + size) }
     local was = queue and out(token, asked) or {}
     if was == true then
       ids = asked
@@ -44,16 +48,17 @@ while i <= #ARGV do
       end
     end
     if #ids > 0 then
+      call('APPEND', P .. 'o:' .. token, table.concat(ids))
       if keyed[token] then
         free_permits(ids)
       end
       succeed(queue, keep, ids, results)
     end
-    i = i + 5 + size * (results and 2 or 1)
+    i = i + 6 + (ARGV[i + 4] == '1' and size or 0)
   else
-    local id, outcome = ARGV[i + 2], ARGV[i + 3]
+    local id, outcome = string.sub(ARGV[i + 2], 1, 16), ARGV[i + 3]
     local rec = queue and call('HGET', jobs, id)
-    local was = queue and call('LREM', P .. 'b:' .. token, 1, id) == 1
+    local was = queue and call('LREM', P .. 'b:' .. token, 1, ARGV[i + 2]) == 1
     if was and keyed[token] then
       free_permits({ id })
     end

@@ -1,6 +1,6 @@
 -- The brief settle: as settle.lua, of successes that are the next of their batch, without a
 -- memo, progress, waiter, tag or limit.
--- ARGV: time, 1, then s TOKEN KEEP N RESULTS id*N [result*N] as in settle.lua.
+-- ARGV: time, 1, then s TOKEN KEEP N RESULTS IDS [result*N] as in settle.lua.
 local jobs, lease, batch, n, fin, fls, meta, prog, watch, idx, full, lim = unpack(KEYS)
 local MOST_KEPT, REMEMBERED, micros = 10000, 15000, clock()
 if not micros then
@@ -25,21 +25,21 @@ end
 
 while i <= #ARGV do
   local token, keep, size = ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  local ids, record = { unpack(ARGV, i + 5, i + 4 + size) }, call('HGET', batch, token)
-  local flag, queue = string.match(record or '', '^(%d)(%S+)')
-  local key, all, said = P .. 'b:' .. token, call('GET', P .. 'o:' .. token) or '', table.concat(ids)
-  local left = call('LLEN', key)
-  local from = #all - 16 * left
-  -- As in fence.lua: the ids are the next ones of the batch.
-  if seen[token] or not queue or flag > '1' or not call('ZSCORE', lease, token) or size > left
-    or string.sub(all, from + 1, from + #said) ~= said or call('LINDEX', key, 0) ~= ids[1]
+  local flag, queue = string.match(call('HGET', batch, token) or '', '^(%d)(%S+)')
+  local key, all = P .. 'b:' .. token, P .. 'o:' .. token
+  -- As in fence.lua: the ids are the next ones of the batch. They are taken from there, because
+  -- as arguments each is made and freed once more.
+  local ids = call('LRANGE', key, 0, size - 1)
+  call('STRLEN', all)
+  if seen[token] or not queue or flag > '1' or not call('ZSCORE', lease, token) or table.concat(ids) ~= ARGV[i + 5]
     or limited and (call('HLEN', full) > 0 or call('HEXISTS', lim, queue) == 1)
     or metas and any(call('HMGET', meta, unpack(ids))) or progs and any(call('HMGET', prog, unpack(ids)))
     or waits and any(call('ZMSCORE', watch, unpack(ids))) or indexed and any(call('HMGET', idx, unpack(ids))) then
     return SLOW
   end
   seen[token], letters[#letters + 1] = true, string.rep('d', size)
-  local plan = { token = token, queue = queue, ids = ids, keep = keep, size = size, rest = left - size }
+  local plan = { key = key, all = all, token = token, queue = queue, ids = ids, said = ARGV[i + 5], keep = keep, size = size }
+  plan.rest = call('LLEN', key) - size
   if keep > 0 then
     call('HLEN', fin)
     call('ZCARD', fls)
@@ -49,8 +49,8 @@ while i <= #ARGV do
     if indexed and (call('HGET', n, queue .. '\0succeeded') or 0) + 1000 > MOST_KEPT then
       return SLOW
     end
-    plan.results = ARGV[i + 4] == '1' and i + 4 + size
+    plan.results = ARGV[i + 4] == '1' and i + 5
   end
   plans[#plans + 1] = plan
-  i = i + 5 + size * (ARGV[i + 4] == '1' and 2 or 1)
+  i = i + 6 + size * ARGV[i + 4]
 end

@@ -27,13 +27,14 @@ local function keep_all(plan)
 end
 
 for _, plan in ipairs(plans) do
+  call('APPEND', plan.all, plan.said)
   if plan.rest > 0 then
-    call('LTRIM', P .. 'b:' .. plan.token, plan.size, -1)
+    call('LTRIM', plan.key, plan.size, -1)
   else
-    call('UNLINK', P .. 'b:' .. plan.token)
+    call('UNLINK', plan.key)
     call('ZREM', lease, plan.token)
     call('HDEL', batch, plan.token)
-    call('PEXPIRE', P .. 'o:' .. plan.token, REMEMBERED)
+    call('PEXPIRE', plan.all, REMEMBERED)
     call('PEXPIRE', P .. 'x:' .. plan.token, REMEMBERED)
   end
   call('HINCRBY', n, plan.queue .. '\0leased', -plan.size)

@@ -7,7 +7,7 @@
 -- Returns ok, gone (no such draft), or no (the settings have changed).
 -- Invariant: a step counts once, by its number, however often it is repeated. No write comes
 -- before the first HSET, so that a full Redis refuses the whole.
-touch('HLEN', jobs, meta, n, ghost)
+touch('HLEN', jobs, meta, n, ghost, gn)
 touch('SCARD', queues)
 touch('ZCARD', flows, flook, due, terms)
 touch('LLEN', todo)
