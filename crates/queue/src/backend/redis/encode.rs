@@ -174,27 +174,27 @@ fn single(cmd: &mut Cmd, job: &NewJob) {
     cmd.arg(e.governed().unwrap_or_default()).arg(e.cost);
 }
 
-/// Settles as arguments. Successes without keys of one batch and retention go together.
+/// Settles as arguments. Successes of one batch and retention go together, and those without
+/// keys by themselves: the full script asks fewer keys for their type then.
 pub(super) struct Settles<'a> {
     groups: Vec<Vec<(usize, &'a Settle)>>,
     total: usize,
 }
 
 impl<'a> Settles<'a> {
-    /// Whether all are plain successes: the script then asks fewer keys for their type.
-    pub(super) fn are_plain(&self) -> bool {
-        let plain =
-            |(_, item): &(usize, &Settle)| !item.keyed && matches!(item.outcome, Outcome::Succeeded { .. });
-        self.groups.iter().all(|group| plain(&group[0]))
+    /// Whether all are successes, the brief script's; and whether any of them may have a key.
+    pub(super) fn successes(&self) -> Option<bool> {
+        let ends = |group: &Vec<(usize, &Settle)>| like(group[0].1).map(|(.., keyed)| keyed);
+        self.groups.iter().try_fold(false, |any, group| ends(group).map(|keyed| any | keyed))
     }
 
     pub(super) fn of(items: &'a [Settle]) -> Settles<'a> {
         let (mut groups, mut backward) = (Vec::<Vec<(usize, &Settle)>>::new(), Vec::new());
         let mut open: HashMap<_, usize> = HashMap::new();
         for item in items.iter().enumerate() {
-            match (&item.1.outcome, item.1.keyed) {
-                (Outcome::Succeeded { result, keep_ms }, false) => {
-                    let same = (item.1.token, *keep_ms, result.is_some());
+            match &item.1.outcome {
+                Outcome::Succeeded { result, keep_ms } => {
+                    let same = (item.1.token, *keep_ms, result.is_some(), item.1.keyed);
                     // Mostly it goes with the one before it.
                     if let Some(group) = groups.last_mut()
                         && group.len() < STEP
@@ -212,7 +212,7 @@ impl<'a> Settles<'a> {
                     }
                 }
                 // Each goes to the head of its list: the last first, so that they keep their order.
-                (Outcome::HandBack, _) => backward.push(vec![item]),
+                Outcome::HandBack => backward.push(vec![item]),
                 _ => groups.push(vec![item]),
             }
         }
@@ -221,13 +221,14 @@ impl<'a> Settles<'a> {
     }
 
     pub(super) fn write(&self, cmd: &mut Cmd) {
-        cmd.arg(u8::from(self.are_plain()));
+        cmd.arg(u8::from(self.successes() == Some(false)));
         for group in &self.groups {
             let (_, first) = group[0];
             match &first.outcome {
-                Outcome::Succeeded { result, keep_ms } if !first.keyed => {
+                Outcome::Succeeded { result, keep_ms } => {
                     let with = result.is_some();
-                    cmd.arg("s").arg(first.token.0).arg(keep(*keep_ms)).arg(group.len()).arg(u8::from(with));
+                    cmd.arg(if first.keyed { "u" } else { "s" });
+                    cmd.arg(first.token.0).arg(keep(*keep_ms)).arg(group.len()).arg(u8::from(with));
                     let ids: Vec<u8> = group.iter().flat_map(|(_, item)| *item.id.as_bytes()).collect();
                     cmd.arg(ids);
                     for (_, item) in group {
@@ -257,11 +258,9 @@ impl<'a> Settles<'a> {
 }
 
 /// What successes must have in common to go together; none for what is no plain success.
-fn like(item: &Settle) -> Option<(Token, i64, bool)> {
+fn like(item: &Settle) -> Option<(Token, i64, bool, bool)> {
     match &item.outcome {
-        Outcome::Succeeded { result, keep_ms } if !item.keyed => {
-            Some((item.token, *keep_ms, result.is_some()))
-        }
+        Outcome::Succeeded { result, keep_ms } => Some((item.token, *keep_ms, result.is_some(), item.keyed)),
         _ => None,
     }
 }
@@ -272,9 +271,8 @@ fn one(cmd: &mut Cmd, item: &Settle) {
         cmd.arg(word).arg(ms).arg(text).arg(reason);
     };
     match &item.outcome {
-        Outcome::Succeeded { result, keep_ms } => {
-            write("succeeded", keep(*keep_ms), result.as_deref().unwrap_or_default(), "");
-        }
+        // These go together.
+        Outcome::Succeeded { .. } => {}
         Outcome::Retry { wait_ms, error } => write("retry", keep(*wait_ms), &blamed(error), ""),
         Outcome::Snooze { wait_ms } => write("snooze", keep(*wait_ms), "", ""),
         Outcome::Discard { reason, error, keep_ms } => {

@@ -29,6 +29,8 @@ mod inspect;
 mod keys;
 mod lease;
 #[cfg(all(test, feature = "testing"))]
+mod lease_tests;
+#[cfg(all(test, feature = "testing"))]
 mod limit_tests;
 mod limits;
 mod link;
@@ -96,6 +98,8 @@ struct Briefs {
     enqueue: brief::Brief,
     lease: brief::Brief,
     settle: brief::Brief,
+    /// Of jobs that may have keys: most keys but unique ones are the full script's.
+    settle_keyed: brief::Brief,
 }
 
 impl Redis {
@@ -401,9 +405,13 @@ impl Backend for Redis {
             for items in items.chunks(SETTLES) {
                 let plan = encode::Settles::of(items);
                 let full = &*scripts::SETTLE;
-                let answer = if plan.are_plain() {
+                let brief = plan.successes().map(|keyed| match keyed {
+                    true => &self.briefs.settle_keyed,
+                    false => &self.briefs.settle,
+                });
+                let answer = if let Some(brief) = brief {
                     let scripts = (&*scripts::SETTLE_BRIEF, full);
-                    self.briefs.settle.run(self, scripts, |call| plan.write(call)).await?
+                    brief.run(self, scripts, |call| plan.write(call)).await?
                 } else {
                     let mut call = self.script(full);
                     plan.write(&mut call);

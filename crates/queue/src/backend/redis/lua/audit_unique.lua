@@ -18,7 +18,7 @@ end
 for _, id in ipairs(call('HKEYS', jobs)) do
   local rec = call('HGET', jobs, id)
   local h = string.byte(rec) == 42 and header(rec) or {}
-  local key, scope = unique_of(h), scope_of(h)
+  local key, scope = call('HEXISTS', fin, id) == 0 and unique_of(h), scope_of(h)
   local leased = string.sub(place_of[id] or '', 1, 2) == 'b:'
   if key and leased and (scope.s or scope.l) and owner(key) == id then
     wrong('job ' .. hex(id) .. ' is leased and holds the unique key that its start gives up')

@@ -1,5 +1,28 @@
 -- Behind fence, for settle: the batches of a call, before and after its jobs.
 
+-- Successes of jobs that may have keys, one by one.
+local function spelled(all)
+  local args, i, said = { all[1], '0' }, 3, 3
+  while i <= #all do
+    local ones, results = all[i] == 'u' and all[i + 3] or 0, all[i + 4] == '1'
+    local stop = all[i] == 'i' and i + 6 or i + 5 + all[i + 3] * (results and 1 or 0)
+    for k = 1, ones do
+      local id = string.sub(all[i + 5], 16 * k - 15, 16 * k)
+      for at, arg in ipairs({ 'i', all[i + 1], id, 'succeeded', all[i + 2], results and all[i + 5 + k] or '', '' }) do
+        args[said + at - 1] = arg
+      end
+      said = said + 7
+    end
+    for at = i, all[i] == 'u' and 0 or stop do
+      args[said], said = all[at], said + 1
+    end
+    i = stop + 1
+  end
+  return args
+end
+
+local ARGV = ARGV[2] == '1' and ARGV or spelled(ARGV)
+
 -- Meets what is known of every batch of the call, before anything is written.
 local function meet_batches()
   local i = 3

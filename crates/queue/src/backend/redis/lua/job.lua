@@ -40,9 +40,9 @@ end
 -- A finished job: its head and its record, from what `fin` keeps of it. Most end in place (+,
 -- the instant, how long it is kept, its queue, newline, result): their record stays in `jobs`.
 local function finished(id, kept)
-  local at, keep, queue, result = string.match(kept, '^%+(%d+) (%d+) (%S+)\n(.*)$')
+  local at, keep, queue = string.match(kept, '^%+(%d+) (%d+) (%S+)\n')
   if at then
-    return { s = 'succeeded', at = tonumber(at), k = tonumber(keep), q = queue, short = result == '' }, call('HGET', jobs, id) or ''
+    return { s = 'succeeded', at = tonumber(at), k = tonumber(keep), q = queue }, call('HGET', jobs, id) or ''
   end
   local stop = string.find(kept, '\n', 1, true)
   return cjson.decode(string.sub(kept, 1, stop - 1)), string.sub(kept, stop + 1)

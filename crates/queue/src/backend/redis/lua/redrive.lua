@@ -13,7 +13,9 @@ local function redrive(id, kept)
     return { 'duplicate', other }
   end
   local list = P .. 'fl:' .. head.q .. ':' .. head.s .. ':' .. text(head.k)
-  call('LREM', list, 0, head.short and id or id .. text(head.at))
+  if call('LREM', list, 0, id) == 0 then
+    call('LREM', list, 0, id .. text(head.at))
+  end
   call('HDEL', fin, id)
   count(head.q, head.s, -1)
   call('HSET', jobs, id, record)

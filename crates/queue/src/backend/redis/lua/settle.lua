@@ -1,7 +1,7 @@
 -- Ends leases: leased -> succeeded, retryable, scheduled, discarded, cancelled, available, blocked.
 -- ARGV: time, plain (1 when no i follows), then
 --   s TOKEN KEEP N RESULTS IDS [result*N]     successes without keys, their ids in one string;
---     RESULTS 0 or 1
+--     RESULTS 0 or 1; u as s, of jobs that may have keys: each is as an i
 --   i TOKEN id OUTCOME MS TEXT REASON         one job; MS keep or wait; TEXT result, or error
 --     behind its fingerprint (12 characters); of a crash, REASON is how many there may be
 -- Returns ok and one letter a job, in order: d done, s stale.

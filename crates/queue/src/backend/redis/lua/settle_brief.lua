@@ -1,7 +1,7 @@
 -- The brief settle: as settle.lua, of successes that are the next of their batch, without a
--- memo, progress, waiter, tag or limit.
--- ARGV: time, 1, then s TOKEN KEEP N RESULTS IDS [result*N] as in settle.lua.
-local jobs, lease, batch, n, fin, fls, meta, prog, watch, idx, full, lim = unpack(KEYS)
+-- memo, progress, waiter, tag, limit, flow, or a unique key that is held for a time.
+-- ARGV: time, any, then s or u TOKEN KEEP N RESULTS IDS [result*N] as in settle.lua.
+local jobs, lease, batch, n, fin, fls, meta, prog, watch, idx, full, lim, uniq, locks = unpack(KEYS)
 local MOST_KEPT, REMEMBERED, micros = 10000, 15000, clock()
 if not micros then
   return SLOW
@@ -17,18 +17,37 @@ local plans, seen, letters, i = {}, {}, {}, 3
 
 local function any(found)
   for k = 1, #found do
-    if found[k] then
-      return true
+    if found[k] then return true end
+  end
+end
+
+-- The unique keys that jobs give up; nothing where one needs a closer look.
+local function keys_of(ids)
+  local names, mine = {}, {}
+  if call('ZCARD', locks) > 0 then
+    return
+  end
+  for k, rec in ipairs(call('HMGET', jobs, unpack(ids))) do
+    local stop = rec and string.byte(rec) == 42 and string.find(rec, '\n', 1, true)
+    local good, h = pcall(cjson.decode, stop and string.sub(rec, 2, stop - 1) or '')
+    if not good or type(h) ~= 'table' or type(h.n) ~= 'string' or type(h.u) ~= 'string' or h.f then
+      return
+    end
+    names[k] = h.n .. '\0' .. h.u
+  end
+  for k, owner in ipairs(call('HMGET', uniq, unpack(names))) do
+    if owner and string.sub(owner, 1, 16) == ids[k] then
+      mine[#mine + 1] = names[k]
     end
   end
+  return mine
 end
 
 while i <= #ARGV do
   local token, keep, size = ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   local flag, queue = string.match(call('HGET', batch, token) or '', '^(%d)(%S+)')
   local key, all = P .. 'b:' .. token, P .. 'o:' .. token
-  -- As in fence.lua: the ids are the next ones of the batch. They are taken from there, because
-  -- as arguments each is made and freed once more.
+  -- As in fence.lua: the ids are the batch's next ones. As arguments each would be made once more.
   local ids = call('LRANGE', key, 0, size - 1)
   call('STRLEN', all)
   if seen[token] or not queue or flag > '1' or not call('ZSCORE', lease, token) or table.concat(ids) ~= ARGV[i + 5]
@@ -38,9 +57,12 @@ while i <= #ARGV do
     return SLOW
   end
   seen[token], letters[#letters + 1] = true, string.rep('d', size)
-  local plan = { key = key, all = all, token = token, queue = queue, ids = ids, said = ARGV[i + 5], keep = keep, size = size }
-  plan.rest = call('LLEN', key) - size
-  if keep > 0 then
+  local plan = { key = key, all = all, token = token, queue = queue, ids = ids }
+  plan.keys = ARGV[i] == 's' and {} or keys_of(ids)
+  plan.said, plan.keep, plan.size, plan.rest = ARGV[i + 5], keep, size, call('LLEN', key) - size
+  if not plan.keys then
+    return SLOW
+  elseif keep > 0 then
     call('HLEN', fin)
     call('ZCARD', fls)
     plan.list = P .. 'fl:' .. queue .. ':succeeded:' .. text(keep)

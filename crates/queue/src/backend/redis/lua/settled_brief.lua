@@ -1,17 +1,15 @@
 -- Behind settle_brief: all has been looked at, and this changes it.
-local at = text(now)
 
 -- Keeps finished jobs, their records where they are (see job.lua), and drops the oldest of too
 -- many.
 local function keep_all(plan)
-  local heads, entries = {}, {}
-  local head, results = '+' .. at .. ' ' .. text(plan.keep) .. ' ' .. plan.queue .. '\n', plan.results
+  local heads = {}
+  local head, results = '+' .. text(now) .. ' ' .. text(plan.keep) .. ' ' .. plan.queue .. '\n', plan.results
   for k, id in ipairs(plan.ids) do
     heads[2 * k - 1], heads[2 * k] = id, results and head .. ARGV[results + k] or head
-    entries[k] = results and id .. at or id
   end
   call('HSET', fin, unpack(heads))
-  if call('RPUSH', plan.list, unpack(entries)) == plan.size then
+  if call('RPUSH', plan.list, unpack(plan.ids)) == plan.size then
     call('ZADD', fls, now + plan.keep, plan.list)
   end
   local over = (call('HGET', n, plan.queue .. '\0succeeded') or 0) + plan.size - MOST_KEPT
@@ -39,6 +37,9 @@ for _, plan in ipairs(plans) do
   end
   call('HINCRBY', n, plan.queue .. '\0leased', -plan.size)
   call('HINCRBY', n, plan.queue .. '\0processed', plan.size)
+  if plan.keys[1] then
+    call('HDEL', uniq, unpack(plan.keys))
+  end
   if plan.keep > 0 then
     keep_all(plan)
   else

@@ -2,14 +2,13 @@
 
 -- Keeps finished jobs, their records where they are; see job.lua.
 local function keep_here(queue, keep, ids, results)
-  local heads, entries, at = {}, {}, text(now)
-  local head = '+' .. at .. ' ' .. text(keep) .. ' ' .. queue .. '\n'
+  local heads = {}
+  local head = '+' .. text(now) .. ' ' .. text(keep) .. ' ' .. queue .. '\n'
   for i, id in ipairs(ids) do
     heads[2 * i - 1], heads[2 * i] = id, head .. (results[i] or '')
-    entries[i] = results[i] and id .. at or id
   end
   call('HSET', fin, unpack(heads))
-  keep_all(queue, 'succeeded', keep, entries)
+  keep_all(queue, 'succeeded', keep, ids)
 end
 
 -- Many successes at once; those with a memo, progress or a waiter one by one.
