@@ -229,6 +229,7 @@ macro_rules! conformance_cases {
         }
         unique {
             a_key_until_started_is_free_once_its_job_is_leased
+            many_holders_end_in_one_settle
             a_key_until_started_is_not_taken_again
             an_old_owner_does_not_release_the_new_owners_key
             one_runs_and_one_waits_with_the_newest_payload

@@ -520,3 +520,36 @@ pub(super) async fn a_replacement_races_a_lease(h: &Harness) {
     tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("the newest payload is run");
     assert!(h.lease("q", 9).await.is_empty());
 }
+
+pub(super) async fn many_holders_end_in_one_settle(h: &Harness) {
+    let draft = |n: u32| {
+        let release = if n == 5 { Release::Started } else { Release::Finished };
+        job("a.job").unique(&format!("k{n}")).scope(release, Conflict::Existing).payload(n)
+    };
+    for keep in [0, HOUR] {
+        let ids = h.put_all((0..6).map(draft)).await;
+        let held = h.lease("q", 6).await;
+        // Its key was given up at its start, and is another's when it ends.
+        let heir = h.put(draft(5)).await;
+        let all: Vec<_> = held.iter().map(|one| one.settle(success(keep))).collect();
+        for _ in 0..2 {
+            assert_eq!(h.backend.settle(&all).await.unwrap(), vec![Settled::Done; 6]);
+        }
+        let next = h.put_all((0..5).map(draft)).await;
+        assert_eq!(h.offer(draft(5)).await, Enqueued::Existing(heir));
+        h.check().await;
+        if keep == 0 {
+            h.gone(ids[0]).await;
+        } else {
+            h.are(&ids, &[State::Succeeded; 6]).await;
+            assert_eq!(h.control(ids[0], Action::Redrive).await, Controlled::Duplicate(next[0]));
+        }
+        for one in h.lease("q", 6).await {
+            h.done(&one, success(0)).await;
+        }
+        if keep > 0 {
+            assert_eq!(h.control(ids[0], Action::Redrive).await, Controlled::Done(State::Available));
+            assert_eq!(h.offer(draft(0)).await, Enqueued::Existing(ids[0]));
+        }
+    }
+}

@@ -8,11 +8,11 @@ if not micros then
 end
 local now = math.floor(micros / 1000)
 call('ZREM', lease, '')
-call('HLEN', batch)
 call('HLEN', n)
 call('HLEN', jobs)
-local metas, progs, waits = call('HLEN', meta) > 0, call('HLEN', prog) > 0, call('ZCARD', watch) > 0
-local indexed, limited = call('HLEN', idx) > 0, call('EXISTS', full, lim) > 0
+local more = call('EXISTS', meta, prog, watch, idx, full, lim) > 0
+local metas, progs, waits = more and call('HLEN', meta) > 0, more and call('HLEN', prog) > 0, more and call('ZCARD', watch) > 0
+local indexed, limited = more and call('HLEN', idx) > 0, more and call('EXISTS', full, lim) > 0
 local plans, seen, letters, i = {}, {}, {}, 3
 
 local function any(found)
@@ -48,7 +48,8 @@ while i <= #ARGV do
   local flag, queue = string.match(call('HGET', batch, token) or '', '^(%d)(%S+)')
   local key, all = P .. 'b:' .. token, P .. 'o:' .. token
   -- As in fence.lua: the ids are the batch's next ones. As arguments each would be made once more.
-  local ids = call('LRANGE', key, 0, size - 1)
+  local ids = call('LRANGE', key, 0, size)
+  local rest = table.remove(ids, size + 1)
   call('STRLEN', all)
   if seen[token] or not queue or flag > '1' or not call('ZSCORE', lease, token) or table.concat(ids) ~= ARGV[i + 5]
     or limited and (call('HLEN', full) > 0 or call('HEXISTS', lim, queue) == 1)
@@ -59,7 +60,7 @@ while i <= #ARGV do
   seen[token], letters[#letters + 1] = true, string.rep('d', size)
   local plan = { key = key, all = all, token = token, queue = queue, ids = ids }
   plan.keys = ARGV[i] == 's' and {} or keys_of(ids)
-  plan.said, plan.keep, plan.size, plan.rest = ARGV[i + 5], keep, size, call('LLEN', key) - size
+  plan.said, plan.keep, plan.size, plan.rest = ARGV[i + 5], keep, size, rest
   if not plan.keys then
     return SLOW
   elseif keep > 0 then

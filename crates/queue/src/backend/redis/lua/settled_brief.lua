@@ -26,7 +26,7 @@ end
 
 for _, plan in ipairs(plans) do
   call('APPEND', plan.all, plan.said)
-  if plan.rest > 0 then
+  if plan.rest then
     call('LTRIM', plan.key, plan.size, -1)
   else
     call('UNLINK', plan.key)
