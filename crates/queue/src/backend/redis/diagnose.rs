@@ -8,7 +8,7 @@ use redis::{Value, cmd};
 const LOOKS: usize = 100;
 
 /// The computed keys of a shard by how their names begin behind its tag, with their types.
-const COMPUTED: [(&str, &str); 26] = [
+const COMPUTED: [(&str, &str); 27] = [
     ("schema", "string"),
     ("q:", "list"),
     ("b:", "list"),

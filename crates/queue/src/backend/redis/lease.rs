@@ -55,7 +55,7 @@ impl Redis {
 
     /// Who is in a batch whose ids were not in the answer. Somebody else may have leased between
     /// the script and the look at what it took: the token tells, and then the batch is looked at.
-    async fn name(&self, batch: &mut Batch, took: &[Value]) -> Result<()> {
+    pub(super) async fn name(&self, batch: &mut Batch, took: &[Value]) -> Result<()> {
         let token = batch.token.0.to_string();
         let looked;
         let entries = match took {

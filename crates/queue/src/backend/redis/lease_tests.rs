@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ManualClock;
-use crate::backend::{Conflict, Release};
+use crate::backend::{Batch, Conflict, Release};
 use crate::testing::harness::{Draft, Harness, START_MS, TTL, job, success};
 use crate::testing::server::TestServer;
 
