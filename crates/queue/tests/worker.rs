@@ -31,6 +31,7 @@ on_both! {
     nothing_is_kept_but_the_waiter_gets_its_result
     priorities_and_keys_reach_the_worker
     jobs_leased_ahead_run_in_order
+    no_more_is_leased_ahead_than_there_is_room_for
     many_jobs_run_once_each
 }
 
@@ -340,13 +341,46 @@ async fn jobs_leased_ahead_run_in_order(jobs: Client) {
         cx.state().lock().unwrap().push(job.what);
         Ok(0)
     }
-    let wanted: Vec<String> = (0..500).map(|n| n.to_string()).collect();
+    // Several leases' worth: while the jobs of one are read, the next is under way.
+    let wanted: Vec<String> = (0..3_000).map(|n| n.to_string()).collect();
     let ids = jobs.enqueue_many(wanted.iter().map(|n| job(n))).await.unwrap();
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let worker =
         Worker::new(jobs.clone(), order.clone()).handle(record).queue("default", 1).start().await.unwrap();
-    jobs.wait::<Do>(ids[499].id).await.unwrap();
+    jobs.wait::<Do>(ids[2_999].id).await.unwrap();
     assert_eq!(*order.lock().unwrap(), wanted);
+    worker.stop().await;
+}
+
+/// Two calls that are under way together do not both ask for the same room.
+async fn no_more_is_leased_ahead_than_there_is_room_for(jobs: Client) {
+    #[derive(Clone)]
+    struct Doors(Arc<Semaphore>);
+    async fn pass(_: Do, cx: Context<Doors>) -> Result<u32, Failure> {
+        cx.state().0.acquire().await?.forget();
+        Ok(0)
+    }
+    let faulty = Arc::new(FaultyBackend::new(jobs.backend().clone()));
+    let behind = Client::over(faulty.clone(), ClientOptions::default());
+    let doors = Doors(Arc::new(Semaphore::new(3_000)));
+    let ids = jobs.enqueue_many((0..6_000).map(|_| job("pass"))).await.unwrap();
+    let worker = Worker::new(behind, doors.clone()).handle(pass).queue("default", 64);
+    let worker = worker.start().await.unwrap();
+    jobs.wait::<Do>(ids[2_900].id).await.unwrap();
+    // A worker without room asks for nothing, and now and then whether the backend is there.
+    let calls = || (faulty.calls("lease"), faulty.calls("extend"));
+    let (until, mut last) = (Instant::now() + Duration::from_secs(20), calls());
+    while calls().0 != last.0 || calls().1 == last.1 {
+        assert!(Instant::now() < until, "it is never full");
+        if calls().0 != last.0 {
+            last = calls();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let leased = jobs.queues().await.unwrap()[0].counts["leased"];
+    assert!((65..=1_024).contains(&leased), "{leased} are leased");
+    doors.0.add_permits(6_000);
+    jobs.wait::<Do>(ids[5_999].id).await.unwrap();
     worker.stop().await;
 }
 

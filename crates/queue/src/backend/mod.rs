@@ -91,6 +91,20 @@ pub trait Backend: Send + Sync + 'static {
         1
     }
 
+    /// Whether leases are carried out in the order in which they are asked for: then
+    /// a worker may ask for the next jobs before the last ones have come, and runs them in order.
+    ///
+    /// ```
+    /// # use legwork::{*, backend::*};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert!(!jobs.backend().leases_in_order());
+    /// # Ok(()) }
+    /// ```
+    fn leases_in_order(&self) -> bool {
+        false
+    }
+
     /// How safe a job is when its enqueue is answered.
     ///
     /// ```

@@ -222,6 +222,10 @@ macro_rules! verbs {
                 self.inner.shards()
             }
 
+            fn leases_in_order(&self) -> bool {
+                self.inner.leases_in_order()
+            }
+
             fn durability(&self) -> crate::Durability {
                 self.inner.durability()
             }

@@ -18,6 +18,9 @@ const AHEAD_NS: u64 = 5_000_000;
 /// can be charged to the one that caused it.
 const SLOW_NS: u64 = 50_000_000;
 
+/// So few jobs that none is likely to follow them at once.
+pub(super) const FEW: usize = 8;
+
 /// One call for jobs.
 pub(super) struct Ask {
     pub(super) request: LeaseRequest,
@@ -39,6 +42,27 @@ struct Room {
 }
 
 impl Ask {
+    /// Takes the room of what is asked, so that a call made meanwhile does not ask for it too;
+    /// `sub` gives it back, for what came takes its own.
+    pub(super) fn reserve(&self, lanes: &[Lane]) {
+        for (lane, (_, jobs)) in self.lanes.iter().zip(&self.request.queues) {
+            lanes[*lane].inside.fetch_add(*jobs, Ordering::SeqCst);
+        }
+    }
+
+    /// Gives the reserved room back: what came takes its own.
+    pub(super) fn release(&self, lanes: &[Lane]) {
+        for (lane, (_, jobs)) in self.lanes.iter().zip(&self.request.queues) {
+            lanes[*lane].inside.fetch_sub(*jobs, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether a queue of fast jobs gave all that was asked of it: it is likely to hold more.
+    pub(super) fn has_more(&self, batches: &[Batch]) -> bool {
+        let all = |batch: &Batch| self.request.queues.contains(&(batch.queue.clone(), batch.jobs.len()));
+        !self.request.alone && batches.iter().any(|batch| batch.jobs.len() > FEW && all(batch))
+    }
+
     /// Notes whose jobs came, for the weights.
     pub(super) fn answered(&self, pools: &[Pool], lanes: &[Lane], batches: &[Batch]) {
         let Some((split, cost)) = &self.split else { return };
@@ -54,23 +78,17 @@ impl Ask {
 impl<S> Engine<S> {
     /// For all groups of one queue together: those of fast jobs and the others are asked for
     /// apart, because the latter get a lease each.
-    pub(super) fn asks_of_ones(&self) -> Vec<Ask> {
-        let mut asks = Vec::new();
-        for alone in [false, true] {
-            let (mut lanes, mut queues) = (Vec::new(), Vec::new());
-            for pool in self.health.pools.iter().filter(|pool| pool.lanes.len() == 1) {
-                let lane = pool.lanes.start;
-                if let Some(room) = self.room(lane).filter(|room| room.alone == alone) {
-                    lanes.push(lane);
-                    queues.push((self.lanes[lane].queue.clone(), room.jobs));
-                }
-            }
-            if !lanes.is_empty() {
-                let most = queues.iter().map(|(_, n)| n).sum();
-                asks.push(Ask { request: self.request(queues, most, alone), lanes, split: None });
+    pub(super) fn ask_of_ones(&self, alone: bool) -> Option<Ask> {
+        let (mut lanes, mut queues) = (Vec::new(), Vec::new());
+        for pool in self.health.pools.iter().filter(|pool| pool.lanes.len() == 1) {
+            let lane = pool.lanes.start;
+            if let Some(room) = self.room(lane).filter(|room| room.alone == alone) {
+                lanes.push(lane);
+                queues.push((self.lanes[lane].queue.clone(), room.jobs));
             }
         }
-        asks
+        let most = queues.iter().map(|(_, n)| n).sum();
+        (most > 0).then(|| Ask { request: self.request(queues, most, alone), lanes, split: None })
     }
 
     /// The lanes of a group in the order in which they are to be asked now. Among weights, one

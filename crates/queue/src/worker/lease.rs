@@ -1,19 +1,23 @@
 //! Asks for jobs whenever there is room, and sleeps on the wake-up otherwise.
 
-use super::ask::Ask;
+use super::ask::{Ask, FEW};
 use super::run::{self, Leased};
 use super::{Engine, heartbeat};
 use crate::Envelope;
-use crate::backend::{Batch, LeasedJob, Token, WorkerView};
+use crate::backend::{self, Batch, LeasedJob, Token, WorkerView};
 use crate::measure::count;
+use futures_util::stream::{FuturesOrdered, StreamExt};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::futures::Notified;
 use tokio_util::task::TaskTracker;
 
-/// So few jobs that none is likely to follow them at once.
-const FEW: usize = 8;
+/// So many calls for fast jobs are under way at a time, as long as each brings what it asks
+/// for: the next ids are leased while the records of the last ones are read.
+const UNDERWAY: usize = 2;
+/// So many follow in a round, before other groups have their turn.
+const FOLLOW: usize = 16;
 
 /// Runs until the worker stops and everything inside it is settled.
 pub(super) async fn daemon<S: Clone + Send + Sync + 'static>(
@@ -97,9 +101,7 @@ struct Round {
 
 async fn round<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracker: &TaskTracker) -> Round {
     let (mut round, mut silent) = (Round::default(), vec![false; engine.health.pools.len()]);
-    for ask in engine.asks_of_ones() {
-        look(engine, tracker, ask, &mut round, &mut silent).await;
-    }
+    ones(engine, tracker, &mut round, &mut silent).await;
     for (number, pool) in engine.health.pools.iter().enumerate().filter(|(_, pool)| pool.lanes.len() > 1) {
         let mut left = engine.order(pool);
         while let Some(ask) = engine.next_ask(number, &mut left) {
@@ -114,6 +116,41 @@ async fn round<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
     round
 }
 
+/// Asks for the groups of one queue, and again while they have more.
+async fn ones<S: Clone + Send + Sync + 'static>(
+    engine: &Arc<Engine<S>>,
+    tracker: &TaskTracker,
+    round: &mut Round,
+    silent: &mut [bool],
+) {
+    let call = |ask: Ask| {
+        ask.reserve(&engine.lanes);
+        let asked = Instant::now();
+        async move {
+            let answer = engine.backend.lease(&ask.request).await;
+            ask.release(&engine.lanes);
+            (ask, asked, answer)
+        }
+    };
+    // In their order, so that jobs begin in the order of their leases.
+    let mut calls: FuturesOrdered<_> =
+        [false, true].into_iter().filter_map(|alone| engine.ask_of_ones(alone)).map(call).collect();
+    let mut follow = if engine.backend.leases_in_order() { FOLLOW } else { 0 };
+    while let Some((ask, asked, answer)) = calls.next().await {
+        let more = let_in(engine, tracker, ask, asked, answer, round, silent);
+        while more
+            && follow > 0
+            && calls.len() < UNDERWAY
+            && !engine.stop.is_cancelled()
+            && !engine.health.is_quiet()
+            && let Some(ask) = engine.ask_of_ones(false)
+        {
+            follow -= 1;
+            calls.push_back(call(ask));
+        }
+    }
+}
+
 /// Asks, and lets in what comes.
 async fn look<S: Clone + Send + Sync + 'static>(
     engine: &Arc<Engine<S>>,
@@ -122,22 +159,37 @@ async fn look<S: Clone + Send + Sync + 'static>(
     round: &mut Round,
     silent: &mut [bool],
 ) {
-    let asked = Instant::now();
+    let (asked, answer) = (Instant::now(), engine.backend.lease(&ask.request).await);
+    let_in(engine, tracker, ask, asked, answer, round, silent);
+}
+
+/// Lets in what has come; whether there is likely to be more.
+fn let_in<S: Clone + Send + Sync + 'static>(
+    engine: &Arc<Engine<S>>,
+    tracker: &TaskTracker,
+    ask: Ask,
+    asked: Instant,
+    answer: crate::Result<backend::Leased>,
+    round: &mut Round,
+    silent: &mut [bool],
+) -> bool {
     round.asked += ask.lanes.len();
-    match engine.backend.lease(&ask.request).await {
-        Ok(leased) => {
-            let (batches, now_ms) = (leased.batches, leased.now_ms);
-            let next = leased.next_ms.map(|at| Duration::from_millis((at - now_ms).max(1) as u64));
-            round.wait = round.wait.into_iter().chain(next).min();
-            round.came += batches.iter().map(|batch| batch.jobs.len()).sum::<usize>();
-            ask.answered(&engine.health.pools, &engine.lanes, &batches);
-            batches.into_iter().for_each(|batch| admit(engine, tracker, batch, asked));
-        }
+    let leased = match answer {
+        Ok(leased) => leased,
         Err(e) => {
             ask.lanes.iter().for_each(|lane| silent[engine.lanes[*lane].pool] = true);
             round.failed.get_or_insert(e);
+            return false;
         }
-    }
+    };
+    let (batches, now_ms) = (leased.batches, leased.now_ms);
+    let next = leased.next_ms.map(|at| Duration::from_millis((at - now_ms).max(1) as u64));
+    round.wait = round.wait.into_iter().chain(next).min();
+    round.came += batches.iter().map(|batch| batch.jobs.len()).sum::<usize>();
+    ask.answered(&engine.health.pools, &engine.lanes, &batches);
+    let more = ask.has_more(&batches);
+    batches.into_iter().for_each(|batch| admit(engine, tracker, batch, asked));
+    more
 }
 
 /// Every permit is taken. A worker that is merely busy is ready all the same: it asks the

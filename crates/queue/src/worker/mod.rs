@@ -101,7 +101,7 @@ struct Lane {
     /// Whether all its handlers take several jobs: then jobs share leases however slow they
     /// are, because a crash could not be charged to one of them anyway.
     gathers: bool,
-    /// Jobs leased and not yet settled.
+    /// Jobs leased and not yet settled, and those that are asked for while others are under way.
     inside: AtomicUsize,
     /// Moving average of a run in nanoseconds; 0 while unknown.
     speed: AtomicU64,

@@ -362,6 +362,11 @@ impl Backend for Redis {
         format!("redis at {}, namespace {}", self.link.target(), self.namespace)
     }
 
+    /// They go over one connection.
+    fn leases_in_order(&self) -> bool {
+        true
+    }
+
     fn durability(&self) -> Durability {
         self.durable.as_ref().map_or(Durability::Memory, |durable| durable.wanted)
     }
