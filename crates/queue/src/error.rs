@@ -93,7 +93,7 @@ impl Error {
             count => format!("{count} jobs from {first} on"),
         };
         let said = self.0.message.strip_suffix(DOUBT).unwrap_or(&self.0.message);
-        self.0.message = format!("{said}; {which} may be there or not");
+        self.0.message = format!("{said}{}", DOUBT.replace("it", &which));
         self.0.doubted = ids.to_vec();
         self
     }

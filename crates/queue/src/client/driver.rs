@@ -1,55 +1,101 @@
-//! Natural batching: whatever is enqueued while a call is in flight rides in the next.
+//! Natural batching: whatever is enqueued while a call is in flight rides in the next. Where
+//! none is, the caller sends himself.
 
-use crate::backend::{Backend, EnqueueBatch, Enqueued, Guard, NewJob};
+use super::inbox::{Answered, Inbox, LANES, Lane, Order, gone};
+use crate::backend::{Backend, EnqueueBatch, Enqueued, Guard, NewJob, Taken};
 use crate::error::DOUBT;
 use crate::{Error, Result};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::runtime::Handle;
 
-/// At most this many jobs in one call to the backend.
-pub(crate) const MAX_BATCH: usize = 1_000;
-/// So many calls are in flight at a time, each in a lane of its own: while one is answered the
-/// next is written. More would make the batches smaller.
-const LANES: usize = 2;
+pub(crate) use super::inbox::MAX_BATCH;
 
-struct Order {
-    jobs: Vec<NewJob>,
-    answer: oneshot::Sender<Result<Vec<Enqueued>>>,
-}
+/// The tasks that send, and what they are to send.
+pub(crate) struct Driver(Arc<Shared>);
 
-/// What waits to be sent. One lane at a time takes from it.
-struct Inbox {
-    orders: mpsc::Receiver<Order>,
-    /// Had no room in the last batch, and begins the next.
-    held: Option<Order>,
-}
-
-/// The tasks that send, and the channel to them.
-pub(crate) struct Driver {
-    orders: mpsc::Sender<Order>,
+struct Shared {
+    backend: Arc<dyn Backend>,
+    patience: Duration,
+    inbox: Inbox,
+    /// The one that the tasks run on.
+    runtime: Handle,
 }
 
 impl Driver {
     /// Starts the tasks on the current runtime; they end when the driver is dropped.
     pub(crate) fn start(backend: Arc<dyn Backend>, patience: Duration) -> Driver {
-        let (orders, inbox) = mpsc::channel(MAX_BATCH);
-        let inbox = Arc::new(Mutex::new(Inbox { orders: inbox, held: None }));
-        for _ in 0..LANES {
-            tokio::spawn(drive(backend.clone(), patience, inbox.clone()));
+        let shared = Arc::new(Shared { backend, patience, inbox: Inbox::new(), runtime: Handle::current() });
+        for number in 0..LANES {
+            tokio::spawn(drive(Task { shared: shared.clone(), number }));
         }
-        Driver { orders }
+        Driver(shared)
     }
 
     /// Enqueues up to [`MAX_BATCH`] jobs in one atomic step.
     pub(crate) async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+        let shared = &self.0;
+        // What a call waits for is made on the runtime of whoever waits: a connection that another
+        // has made would end with that.
+        let here = Handle::try_current().is_ok_and(|runtime| runtime.id() == shared.runtime.id());
+        if let Some(lane) = here.then(|| shared.inbox.own()).flatten() {
+            let sending = Some(Box::pin(alone(shared.clone(), lane, jobs)));
+            return Finished { sending, runtime: &shared.runtime }.await;
+        }
         self.order(jobs).await?.await.map_err(|_| gone())?
     }
 
-    async fn order(&self, jobs: Vec<NewJob>) -> Result<oneshot::Receiver<Result<Vec<Enqueued>>>> {
-        let (answer, answered) = oneshot::channel();
-        self.orders.send(Order { jobs, answer }).await.map_err(|_| gone())?;
-        Ok(answered)
+    async fn order(&self, jobs: Vec<NewJob>) -> Result<Answered> {
+        self.0.inbox.put(jobs).await
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.inbox.close();
+    }
+}
+
+/// One of the tasks; however it ends, that is known.
+struct Task {
+    shared: Arc<Shared>,
+    number: usize,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.shared.inbox.ended(self.number);
+    }
+}
+
+/// A call in its caller's task. A caller that stops waiting still has its job enqueued: the
+/// call goes on in a task of its own.
+struct Finished<'a, F: Future<Output: Send> + Send + 'static> {
+    sending: Option<Pin<Box<F>>>,
+    runtime: &'a Handle,
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Future for Finished<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // Taken out, so that one which dies is not gone on with.
+        let Some(mut sending) = self.sending.take() else { return Poll::Pending };
+        let answer = sending.as_mut().poll(cx);
+        if answer.is_pending() {
+            self.sending = Some(sending);
+        }
+        answer
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for Finished<'_, F> {
+    fn drop(&mut self) {
+        if let Some(sending) = self.sending.take() {
+            self.runtime.spawn(sending);
+        }
     }
 }
 
@@ -81,97 +127,74 @@ pub(crate) async fn spread(
     Ok(all.into_iter().flatten().collect())
 }
 
-fn gone() -> Error {
-    Error::unavailable("the runtime on which the client was made has ended")
+/// A call of the caller's own.
+async fn alone(shared: Arc<Shared>, mut lane: Lane, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+    let (answer, _) = call(&shared, &mut lane, jobs).await;
+    shared.inbox.back(lane);
+    answer
 }
 
-impl Inbox {
-    /// What rides in the next call: whatever waits, at least one; none when the driver is gone.
-    async fn batch(&mut self) -> Option<Vec<Order>> {
-        let first = match self.held.take() {
-            Some(order) => order,
-            None => self.orders.recv().await?,
-        };
-        let mut size = first.jobs.len();
-        let mut orders = vec![first];
-        while size < MAX_BATCH {
-            let Ok(order) = self.orders.try_recv() else { break };
-            if size + order.jobs.len() > MAX_BATCH {
-                self.held = Some(order);
-                break;
-            }
-            size += order.jobs.len();
-            orders.push(order);
-        }
-        Some(orders)
-    }
-}
-
-async fn drive(backend: Arc<dyn Backend>, patience: Duration, inbox: Arc<Mutex<Inbox>>) {
-    let lane = crate::JobId::new().to_string();
-    let mut seq = 0;
-    loop {
-        let Some(orders) = inbox.lock().await.batch().await else { return };
-        seq += 1;
-        let Some(orders) = send(&*backend, patience, &lane, seq, orders).await else {
+async fn drive(task: Task) {
+    let (shared, mut lane) = (&task.shared, Lane::new());
+    while let Some(orders) = shared.inbox.batch(task.number).await {
+        let Some(orders) = send(shared, &mut lane, orders).await else {
             continue;
         };
         // A queue is full: only those whose jobs it is to take are refused.
         for order in orders {
-            seq += 1;
-            send(&*backend, patience, &lane, seq, vec![order]).await;
+            send(shared, &mut lane, vec![order]).await;
         }
     }
 }
 
 /// Sends orders in one call; gives them back where the call was refused and they may fare
 /// better one by one.
-async fn send(
-    backend: &dyn Backend,
-    patience: Duration,
-    lane: &str,
-    seq: u64,
-    mut orders: Vec<Order>,
-) -> Option<Vec<Order>> {
+async fn send(shared: &Shared, lane: &mut Lane, mut orders: Vec<Order>) -> Option<Vec<Order>> {
     let sizes: Vec<usize> = orders.iter().map(|order| order.jobs.len()).collect();
     let mut jobs = std::mem::take(&mut orders[0].jobs);
     jobs.reserve_exact(sizes[1..].iter().sum());
     orders[1..].iter_mut().for_each(|order| jobs.append(&mut order.jobs));
-    let batch = EnqueueBatch { lane: lane.into(), seq, jobs, guard: Guard::None, flow: None };
-    let mut tries = 0;
-    let answer = patiently(patience, || {
-        tries += 1;
-        backend.enqueue(&batch)
-    });
-    let answer = match answer.await {
-        // A try before this one may have taken the jobs in: where the server refuses the whole call
-        // (out of memory, a right that is gone), it has not looked whether that is so. Sent again under
-        // another number they could be there twice.
-        Err(e) if tries > 1 && e.is_refused() => Err(Error::unavailable(format!("{e}{DOUBT}"))),
-        answer => answer,
-    };
-    match answer {
-        Ok(all) => {
-            let mut all = all.jobs().into_iter();
+    match call(shared, lane, jobs).await {
+        (Ok(all), _) => {
+            let mut all = all.into_iter();
             for (order, count) in orders.into_iter().zip(sizes) {
                 // A caller that stopped waiting still has its job enqueued.
                 let _ = order.answer.send(Ok(all.by_ref().take(count).collect()));
             }
         }
-        Err(e) if e.is_refused() && orders.len() > 1 => {
-            let mut jobs = batch.jobs.into_iter();
+        (Err(e), jobs) if e.is_refused() && orders.len() > 1 => {
+            let mut jobs = jobs.into_iter();
             for (order, count) in orders.iter_mut().zip(sizes) {
                 order.jobs = jobs.by_ref().take(count).collect();
             }
             return Some(orders);
         }
-        Err(e) => {
+        (Err(e), _) => {
             for order in orders {
                 let _ = order.answer.send(Err(e.again()));
             }
         }
     }
     None
+}
+
+/// The next call of a lane, and the jobs back.
+async fn call(shared: &Shared, lane: &mut Lane, jobs: Vec<NewJob>) -> (Result<Vec<Enqueued>>, Vec<NewJob>) {
+    lane.seq += 1;
+    let batch = EnqueueBatch { lane: lane.name.clone(), seq: lane.seq, jobs, guard: Guard::None, flow: None };
+    let mut tries = 0;
+    let answer = patiently(shared.patience, || {
+        tries += 1;
+        shared.backend.enqueue(&batch)
+    });
+    let answer = match answer.await {
+        // A try before this one may have taken the jobs in: where the server refuses the whole call
+        // (out of memory, a right that is gone), it has not looked whether that is so. Sent again under
+        // another number they could be there twice.
+        Err(e) if tries > 1 && e.is_refused() => Err(Error::unavailable(format!("{e}{DOUBT}"))),
+        answer => answer.map(Taken::jobs),
+    };
+    (answer, batch.jobs)
 }
 
 /// Repeats a call that is safe to repeat while the backend does not answer.
@@ -207,5 +230,69 @@ async fn repeatedly<'a, T>(
             }
             other => return other,
         }
+    }
+}
+
+#[cfg(all(test, feature = "testing", feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::backend::sqlite::Sqlite;
+    use crate::testing::faulty::{Fault, FaultyBackend};
+    use crate::{Client, ClientOptions, Clock};
+    use std::future::IntoFuture;
+
+    /// A client whose first call takes a while, and is to be sent by its caller.
+    async fn slow_at_first() -> (Client, Arc<FaultyBackend>) {
+        let sqlite = Arc::new(Sqlite::connect("sqlite::memory:", Clock::Backend).await.unwrap());
+        let wait = Fault::Delay(Duration::from_millis(20));
+        let backend = Arc::new(FaultyBackend::new(sqlite).nth("enqueue", 1, wait));
+        let client = Client::over(backend.clone(), ClientOptions::default());
+        let inbox = &client.inner.drivers[0].0.inbox;
+        while inbox.own().map(|lane| inbox.back(lane)).is_none() {
+            tokio::task::yield_now().await;
+        }
+        (client, backend)
+    }
+
+    async fn waiting(client: &Client) -> u64 {
+        client.queues().await.unwrap().iter().map(|queue| queue.count(crate::State::Available)).sum()
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_sends_himself_and_gives_up_has_his_job_all_the_same() {
+        let (client, _) = slow_at_first().await;
+        let mut call = client.enqueue_raw("a.job", "{}").into_future();
+        tokio::select! { biased; _ = &mut call => panic!("not at once"), () = std::future::ready(()) => {} }
+        let inbox = &client.inner.drivers[0].0.inbox;
+        assert!(inbox.own().is_none(), "he has the lane");
+        // Whoever comes meanwhile waits for nobody.
+        assert!(client.enqueue_raw("a.job", "{}").await.unwrap().created);
+        assert_eq!(waiting(&client).await, 1);
+        drop(call);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while waiting(&client).await < 2 || inbox.own().map(|lane| inbox.back(lane)).is_none() {
+            assert!(Instant::now() < deadline, "the call has not gone on, or keeps its lane");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_a_call_is_in_flight_rides_in_the_next() {
+        let (client, backend) = slow_at_first().await;
+        let one = |_| client.enqueue_raw("a.job", "{}").into_future();
+        let crowd: tokio::task::JoinSet<_> = (0..2 * MAX_BATCH + 501).map(one).collect();
+        assert!(crowd.join_all().await.into_iter().all(|receipt| receipt.unwrap().created));
+        assert_eq!(backend.calls("enqueue"), 4, "the first alone, the others in as few as hold them");
+        assert_eq!(waiting(&client).await, 2_501);
+    }
+
+    #[test]
+    fn a_runtime_that_has_ended_is_named() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (first, second) = (runtime(), runtime());
+        let (client, _) = first.block_on(slow_at_first());
+        drop(first);
+        let error = second.block_on(client.enqueue_raw("a.job", "{}").into_future()).unwrap_err();
+        assert!(error.to_string().contains("has ended"), "{error}");
     }
 }

@@ -4,6 +4,7 @@
 mod control;
 mod driver;
 mod enqueue;
+mod inbox;
 mod inspect;
 mod labels;
 mod limits;

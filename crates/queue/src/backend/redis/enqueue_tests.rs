@@ -26,6 +26,14 @@ fn contents(server: &TestServer) -> String {
     answer
 }
 
+/// A server of its own that has taken these jobs in, as the first call of the lane.
+async fn taken_in(namespace: &str, all: Vec<crate::backend::NewJob>) -> Option<(TestServer, Redis)> {
+    let server = TestServer::start()?;
+    let redis = open(&server, namespace).await;
+    put(&redis, 1, all).await.unwrap();
+    Some((server, redis))
+}
+
 /// Whether these jobs wait, each once, and nothing else is wrong.
 async fn all_wait(redis: &Redis, count: u64) {
     assert_eq!(redis.audit().await.unwrap(), Vec::<String>::new());
@@ -50,12 +58,10 @@ async fn many_go_beside_the_script_even_when_it_was_forgotten() {
 /// A call that was held up, and that its repeat or a later one has overtaken.
 #[tokio::test]
 async fn a_late_transaction_leaves_everything_as_it_is() {
-    let Some(server) = TestServer::start() else {
+    let all = jobs(MANY);
+    let Some((server, redis)) = taken_in("late", all.clone()).await else {
         return;
     };
-    let redis = open(&server, "late").await;
-    let all = jobs(MANY);
-    put(&redis, 1, all.clone()).await.unwrap();
     // Of the first nothing is left, and the second is another by now.
     let gone = take(&redis, 1, true).await;
     let done = Outcome::Succeeded { result: None, keep_ms: 0 };
@@ -77,11 +83,9 @@ async fn a_late_transaction_leaves_everything_as_it_is() {
 
 #[tokio::test]
 async fn a_refused_call_leaves_no_record() {
-    let Some(server) = TestServer::start() else {
+    let Some((server, redis)) = taken_in("refused", jobs(MANY)).await else {
         return;
     };
-    let redis = open(&server, "refused").await;
-    put(&redis, 1, jobs(MANY)).await.unwrap();
     redis.put(Setting::Queue, "default", Some("{\"max_waiting\":700}")).await.unwrap();
     let before = contents(&server);
     assert!(put(&redis, 2, jobs(MANY)).await.unwrap_err().to_string().contains("full"));
