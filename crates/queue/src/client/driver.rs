@@ -291,8 +291,14 @@ mod tests {
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (first, second) = (runtime(), runtime());
         let (client, _) = first.block_on(slow_at_first());
-        drop(first);
-        let error = second.block_on(client.enqueue_raw("a.job", "{}").into_future()).unwrap_err();
-        assert!(error.to_string().contains("has ended"), "{error}");
+        let mut before = client.enqueue_raw("a.job", "{}").into_future();
+        let errors = second.block_on(async {
+            tokio::select! { biased; _ = &mut before => panic!("not at once"), () = std::future::ready(()) => {} }
+            first.shutdown_background();
+            [before.await.unwrap_err(), client.enqueue_raw("a.job", "{}").await.unwrap_err()]
+        });
+        for error in errors {
+            assert!(error.to_string().contains("has ended"), "{error}");
+        }
     }
 }
