@@ -3,6 +3,7 @@
 use super::blocking::Threads;
 use super::group::{Group, Pool};
 use super::handler::Handler;
+use super::held::Held;
 use super::running::{Health, Running};
 use super::shutdown::shutdown_signal;
 use super::{Engine, Lane, Prepared, Settings, heartbeat, lease, settle};
@@ -331,7 +332,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             state: self.state,
             handlers: self.handlers,
             lanes: lanes.into(),
-            held: Arc::default(),
+            held: Arc::new(Held::telling(health.line.clone())),
             settles,
             health,
             settings: self.settings,

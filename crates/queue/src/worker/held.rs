@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// All leases of this worker.
-#[derive(Default)]
 pub(super) struct Held {
     batches: Mutex<BTreeMap<Token, HeldBatch>>,
     /// Told when jobs are to end, some of which may not have begun.
-    pub(super) ended: Notify,
+    line: Arc<Notify>,
 }
 
 struct HeldBatch {
@@ -38,6 +37,10 @@ impl HeldBatch {
 }
 
 impl Held {
+    pub(super) fn telling(line: Arc<Notify>) -> Held {
+        Held { batches: Mutex::default(), line }
+    }
+
     pub(super) fn add(
         &self,
         token: Token,
@@ -89,7 +92,7 @@ impl Held {
         if let Some(batch) = lock(&self.batches).get(&token) {
             tracing::warn!(token = token.0, jobs = batch.left, "a lease is lost");
             batch.jobs().for_each(|(_, hold)| hold.end(Why::Lost));
-            self.ended.notify_one();
+            self.line.notify_one();
         }
     }
 
@@ -101,7 +104,7 @@ impl Held {
                 tracing::warn!(token = token.0, jobs = batch.left, "a lease is over and cannot be renewed");
                 let running = batch.jobs().filter(|(_, hold)| hold.why().is_none());
                 running.for_each(|(_, hold)| hold.end(Why::Overdue));
-                self.ended.notify_one();
+                self.line.notify_one();
             }
         }
     }
@@ -117,7 +120,7 @@ impl Held {
         for (token, batch) in lock(&self.batches).iter() {
             if let Some((_, hold)) = batch.jobs().find(|(held, _)| *held == id) {
                 hold.end(Why::Cancelled);
-                self.ended.notify_one();
+                self.line.notify_one();
                 if !hold.is_acknowledged() {
                     all.push((*token, id, hold.clone()));
                 }

@@ -213,13 +213,20 @@ async fn usher<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
     loop {
         tokio::select! {
             () = engine.health.line.notified() => {}
-            () = engine.held.ended.notified() => {}
             () = engine.abort.cancelled(), if !aborted => aborted = true,
         }
         for number in 0..engine.health.pools.len() {
             let permits = &engine.health.pools[number].permits;
-            for leased in permits.leave(|waiting| aborted || waiting.hold.why().is_some()) {
-                run::call_off(engine, leased).await;
+            let leaving = permits.leave(|waiting| aborted || waiting.hold.why().is_some());
+            if !leaving.is_empty() {
+                // On its own: a settler that waits for the backend takes no more for now, and is
+                // not to hold up who has a permit.
+                let engine = engine.clone();
+                tracker.spawn(async move {
+                    for leased in leaving {
+                        run::call_off(&engine, leased).await;
+                    }
+                });
             }
             begin(engine, tracker, number);
         }

@@ -47,7 +47,7 @@ pub(super) struct Health {
     /// A permit or a whole job came free, or something was ordered.
     pub(super) freed: Notify,
     /// Tells the usher that there are more permits, or that nobody is to wait any longer.
-    pub(super) line: Notify,
+    pub(super) line: Arc<Notify>,
     /// A look for work that is older says nothing.
     fresh: Duration,
 }
@@ -236,7 +236,7 @@ impl Health {
             pools,
             quiet: AtomicBool::new(false),
             freed: Notify::new(),
-            line: Notify::new(),
+            line: Arc::default(),
             fresh: poll * 3 + SLACK,
         }
     }
