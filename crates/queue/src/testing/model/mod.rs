@@ -22,9 +22,18 @@ use steps::{Client, End, Step};
 /// unfinished may remain. `used` is where earlier runs have ended well, which spares opening a
 /// namespace; `open` gives a fresh one for each try to make a failure shorter.
 ///
-/// ```no_run
-/// # async fn fresh() -> legwork::testing::harness::Harness { unimplemented!() }
-/// # async fn one() {
+/// ```
+/// use legwork::testing::harness::{Harness, START_MS};
+/// use legwork::{Clock, ManualClock, backend::sqlite::Sqlite};
+///
+/// async fn fresh() -> Harness {
+///     let clock = ManualClock::new(START_MS);
+///     let opened = Sqlite::connect("sqlite::memory:", Clock::Manual(clock.clone())).await;
+///     let backend = std::sync::Arc::new(opened.unwrap());
+///     Harness::new(backend.clone(), backend, clock)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// legwork::testing::model::run(7, 40, &fresh().await, fresh).await.unwrap();
 /// # }
 /// ```
