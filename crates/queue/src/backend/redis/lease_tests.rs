@@ -135,3 +135,28 @@ async fn a_batch_is_settled_in_pieces_and_each_piece_again() {
     }
     h.check().await;
 }
+
+#[tokio::test]
+async fn pieces_of_a_batch_in_any_order_need_no_full_script() {
+    let Some(server) = TestServer::start() else {
+        return;
+    };
+    let (redis, h) = open(&server, "gaps").await;
+    for keep in [0, 60_000] {
+        h.put_all(
+            (0..40).map(|n| if n % 2 == 0 { job("a.job") } else { job("b.job").unique(&n.to_string()) }),
+        )
+        .await;
+        let held = h.lease("q", 40).await;
+        // Those that are done while others still run, then the others.
+        for rest in [0, 1, 2, 3] {
+            let part: Vec<_> =
+                (0..40).filter(|n| n % 4 == rest).map(|n| held[n].settle(success(keep))).collect();
+            assert_eq!(redis.settle(&part).await.unwrap(), vec![Settled::Done; part.len()]);
+            h.check().await;
+        }
+    }
+    let full = cmd("SCRIPT").arg("EXISTS").arg(&scripts::SETTLE.sha).to_owned();
+    assert_eq!(decode::list(redis.link.ask(&full).await.unwrap()).unwrap(), [Value::Int(0)]);
+    assert!(h.leased_ids("q", 40).await.is_empty());
+}

@@ -102,7 +102,7 @@ brief! {
     ENQUEUE_BRIEF(jobs queues) = "enqueue_brief";
     ENQUEUE_BESIDE(jobs queues) = "enqueue_beside";
     LEASE_BRIEF(jobs lease batch last n ghost gn paused gov lim mended) = "lease_brief" "leased_brief";
-    SETTLE_BRIEF(jobs lease batch n fin fls meta prog watch idx full lim uniq locks) = "settle_brief" "settled_brief";
+    SETTLE_BRIEF(jobs lease batch n fin fls meta prog watch idx full lim uniq locks) = "settle_brief" "settling_brief" "settled_brief";
 }
 
 scripts! {

@@ -1,4 +1,4 @@
--- Behind settle_brief: all has been looked at, and this changes it.
+-- Behind settling_brief: all has been looked at, and this changes it.
 
 -- Keeps finished jobs, their records where they are (see job.lua), and drops the oldest of too
 -- many.
@@ -26,8 +26,11 @@ end
 
 for _, plan in ipairs(plans) do
   call('APPEND', plan.all, plan.said)
-  if plan.rest then
+  if type(plan.rest) == 'string' then
     call('LTRIM', plan.key, plan.size, -1)
+  elseif plan.rest and plan.rest[1] then
+    call('UNLINK', plan.key)
+    call('RPUSH', plan.key, unpack(plan.rest))
   else
     call('UNLINK', plan.key)
     call('ZREM', lease, plan.token)
