@@ -29,9 +29,9 @@ const NONCE: usize = 24;
 /// let jobs = plain.clone().with(Sealed::whole(KeyRing::new("k1", [7; 32])?));
 /// let id = jobs.enqueue_raw("mail.send", r#"{"to":"ada@example.org"}"#).await?.id;
 /// let stored = plain.job(id).await?.unwrap();
-/// assert!(!stored.envelope.envelope().unwrap().payload.get().contains("ada"));
+/// assert!(!stored.envelope.envelope().unwrap().payload.get().contains("ada@"));
 /// let opened = jobs.job(id).await?.unwrap();
-/// assert!(opened.envelope.envelope().unwrap().payload.get().contains("ada"));
+/// assert!(opened.envelope.envelope().unwrap().payload.get().contains("ada@"));
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
