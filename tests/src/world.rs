@@ -94,15 +94,17 @@ impl World {
     }
 
     /// Stops a process between two of its transactions. One that is stopped within holds the
-    /// lock of SQLite's file until it goes on, as `docs/guarantees.md` says: then once more.
+    /// lock of SQLite's file until it goes on, as `docs/guarantees.md` says: then once more,
+    /// when it has come out of it, and long before its leases are over.
     pub async fn freeze(&self, worker: &Process) {
+        let written = || self.jobs.pause_for("not-a-queue-of-anybody", Duration::from_millis(1));
         for _ in 0..50 {
             worker.signal("STOP");
-            let written = self.jobs.pause_for("not-a-queue-of-anybody", Duration::from_millis(1));
-            if tokio::time::timeout(Duration::from_millis(500), written).await.is_ok() {
+            if tokio::time::timeout(Duration::from_millis(300), written()).await.is_ok() {
                 return;
             }
             worker.signal("CONT");
+            written().await.expect("it has come out of its transaction");
         }
         panic!("it is never stopped between two transactions");
     }

@@ -46,8 +46,7 @@ pub(super) async fn apply(fault: Fault, plan: &Plan, world: &mut World) -> Resul
         Fault::Kill(n) => world.kill(n),
         Fault::Zombie(n) => {
             // Longer than a lease and the sweep that takes it back.
-            world.stop_one(n, plan.lease + plan.lease / 3 + Duration::from_millis(500));
-            Ok(())
+            world.stop_one(n, plan.lease + plan.lease / 3 + Duration::from_millis(500)).await
         }
         Fault::Server(n) => world.kill_server(plan.away + Duration::from_millis(n % 500)).await,
         Fault::Cut => {

@@ -3,7 +3,7 @@
 use super::worker::Orders;
 use super::{On, Plan, Wrong};
 use crate::proxy::{Proxy, Spell};
-use crate::totalq::{ENTRY, Entry, Kind, Ledger, record};
+use crate::totalq::{ENTRY, Entry, Kind, Ledger, entries, record};
 use crate::{Process, Program};
 use anyhow::{Context, Result, bail, ensure};
 use legwork::backend::{Filter, JobView};
@@ -193,26 +193,37 @@ impl World {
         }
     }
 
-    /// One of the workers that are awake, by chance.
-    fn awake(&mut self, n: u64) -> Option<usize> {
-        let awake: Vec<usize> =
-            (0..self.workers.len()).filter(|n| self.workers[*n].wakes.is_none()).collect();
+    /// One of those workers that are awake and as asked for, by chance.
+    fn awake(&self, n: u64, such: impl Fn(&Running) -> bool) -> Option<usize> {
+        let awake = |n: &usize| self.workers[*n].wakes.is_none() && such(&self.workers[*n]);
+        let awake: Vec<usize> = (0..self.workers.len()).filter(awake).collect();
         (!awake.is_empty()).then(|| awake[n as usize % awake.len()])
     }
 
+    /// Whether some of its runs have begun and not ended.
+    fn is_amid_work(&self, worker: &Running) -> bool {
+        let entries = entries(&self.dir.join(format!("worker-{}", worker.number))).unwrap_or_default();
+        let begun = entries.iter().filter(|entry| entry.kind == Kind::Started).count();
+        begun > entries.len() - begun
+    }
+
     pub(super) fn kill(&mut self, n: u64) -> Result<()> {
-        let Some(at) = self.awake(n) else { return Ok(()) };
+        let Some(at) = self.awake(n, |_| true) else { return Ok(()) };
         let mut gone = self.workers.remove(at);
         self.note(Kind::Killed, gone.number);
         gone.process.kill();
         self.add_worker()
     }
 
-    pub(super) fn stop_one(&mut self, n: u64, long: Duration) {
-        let Some(at) = self.awake(n) else { return };
+    /// Stops a worker that has something to lose.
+    pub(super) async fn stop_one(&mut self, n: u64, long: Duration) -> Result<()> {
+        let busy = |world: &World| world.awake(n, |worker| world.is_amid_work(worker));
+        self.until("a worker is amid work", Duration::from_secs(60), |world| busy(world).is_some()).await?;
+        let Some(at) = busy(self) else { return Ok(()) };
         self.note(Kind::Stopped, self.workers[at].number);
         self.workers[at].process.signal("STOP");
         self.workers[at].wakes = Some(Instant::now() + long);
+        Ok(())
     }
 
     /// How many are stopped.

@@ -207,12 +207,20 @@ pub fn read(dir: &Path) -> Result<Vec<(Writer, Vec<Entry>)>> {
         let path = file?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some(writer) = Writer::named(name) else { continue };
-        let bytes = std::fs::read(&path)?;
-        ensure!(bytes.len() % ENTRY == 0, "ledger {}: an entry is torn", path.display());
-        let entries: Option<Vec<Entry>> = bytes.chunks_exact(ENTRY).map(Entry::read).collect();
-        all.push((writer, entries.with_context(|| format!("ledger {}: no entry", path.display()))?));
+        all.push((writer, entries(&path)?));
     }
     all.sort_by_key(|(writer, _)| *writer);
     ensure!(!all.is_empty(), "ledger {}: holds no producer-N, worker-N, faults or queue", dir.display());
     Ok(all)
+}
+
+/// What one file of a ledger holds.
+///
+/// # Errors
+/// The file cannot be read, or is no such file.
+pub fn entries(path: &Path) -> Result<Vec<Entry>> {
+    let bytes = std::fs::read(path).with_context(|| format!("ledger {}", path.display()))?;
+    ensure!(bytes.len() % ENTRY == 0, "ledger {}: an entry is torn", path.display());
+    let entries: Option<Vec<Entry>> = bytes.chunks_exact(ENTRY).map(Entry::read).collect();
+    entries.with_context(|| format!("ledger {}: no entry", path.display()))
 }
