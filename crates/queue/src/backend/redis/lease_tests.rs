@@ -6,12 +6,14 @@ use crate::backend::{Batch, Conflict, Release};
 use crate::testing::harness::{Draft, Harness, START_MS, TTL, job, success};
 use crate::testing::server::TestServer;
 
-async fn open(server: &TestServer, name: &str) -> (Arc<Redis>, Harness) {
+/// A server of the test's own and a harness on it; nothing where no server is installed.
+async fn open(name: &str) -> Option<(TestServer, Arc<Redis>, Harness)> {
+    let server = TestServer::start()?;
     let clock = ManualClock::new(START_MS);
     let url = format!("{}?ns=test-{name}", server.url());
     let redis = Arc::new(Redis::connect(&url, Clock::Manual(clock.clone())).await.unwrap());
     let h = Harness::new(redis.clone(), redis.clone(), clock);
-    (redis, h)
+    Some((server, redis, h))
 }
 
 /// A job whose key is free once it is leased: a lease must look at it.
@@ -39,10 +41,7 @@ async fn forget_note(redis: &Redis) {
 
 #[tokio::test]
 async fn a_large_batch_is_named_whoever_leases_in_between() {
-    let Some(server) = TestServer::start() else {
-        return;
-    };
-    let (redis, h) = open(&server, "native").await;
+    let Some((_server, redis, h)) = open("native").await else { return };
     let ids = h.put_all((0..60).map(|_| job("a.job"))).await;
     let mut batch = h.batches(&[("q", 40)], false).await.remove(0);
     let named = |batch: &Batch| batch.jobs.iter().map(|job| job.id).collect::<Vec<_>>();
@@ -61,10 +60,7 @@ async fn a_large_batch_is_named_whoever_leases_in_between() {
 
 #[tokio::test]
 async fn an_entry_to_be_looked_at_keeps_its_list_from_being_moved_unseen() {
-    let Some(server) = TestServer::start() else {
-        return;
-    };
-    let (redis, h) = open(&server, "long").await;
+    let Some((_server, redis, h)) = open("long").await else { return };
     let ids = put_long(&h).await;
     assert!(noted(&redis).await);
     assert_eq!(h.leased_ids("q", 18).await, ids[..18]);
@@ -78,10 +74,7 @@ async fn an_entry_to_be_looked_at_keeps_its_list_from_being_moved_unseen() {
 
 #[tokio::test]
 async fn what_an_older_version_has_pushed_is_handed_back_and_looked_at() {
-    let Some(server) = TestServer::start() else {
-        return;
-    };
-    let (redis, h) = open(&server, "older").await;
+    let Some((_server, redis, h)) = open("older").await else { return };
     let ids = put_long(&h).await;
     forget_note(&redis).await;
     assert!(h.leased_ids("q", 100).await.is_empty());
@@ -94,10 +87,7 @@ async fn what_an_older_version_has_pushed_is_handed_back_and_looked_at() {
 
 #[tokio::test]
 async fn what_an_older_version_has_pushed_survives_its_worker() {
-    let Some(server) = TestServer::start() else {
-        return;
-    };
-    let (redis, h) = open(&server, "reaped").await;
+    let Some((_server, redis, h)) = open("reaped").await else { return };
     let mut ids = put_long(&h).await;
     forget_note(&redis).await;
     let mut call = redis.script(&scripts::LEASE_BRIEF);
@@ -114,10 +104,7 @@ async fn what_an_older_version_has_pushed_survives_its_worker() {
 
 #[tokio::test]
 async fn a_batch_is_settled_in_pieces_and_each_piece_again() {
-    let Some(server) = TestServer::start() else {
-        return;
-    };
-    let (redis, h) = open(&server, "pieces").await;
+    let Some((_server, redis, h)) = open("pieces").await else { return };
     h.put_all((0..40).map(|_| job("a.job"))).await;
     let held = h.lease("q", 40).await;
     let ends = |from: usize, to: usize| -> Vec<_> {
@@ -138,10 +125,7 @@ async fn a_batch_is_settled_in_pieces_and_each_piece_again() {
 
 #[tokio::test]
 async fn pieces_of_a_batch_in_any_order_need_no_full_script() {
-    let Some(server) = TestServer::start() else {
-        return;
-    };
-    let (redis, h) = open(&server, "gaps").await;
+    let Some((_server, redis, h)) = open("gaps").await else { return };
     for keep in [0, 60_000] {
         h.put_all(
             (0..40).map(|n| if n % 2 == 0 { job("a.job") } else { job("b.job").unique(&n.to_string()) }),
