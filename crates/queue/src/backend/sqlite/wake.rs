@@ -3,11 +3,15 @@
 use sqlx::SqlitePool;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How often other processes are looked for.
+/// How often other processes are looked for while none is seen.
 const POLL: Duration = Duration::from_millis(100);
+/// And while one is: who has just written mostly writes again.
+const BUSY_POLL: Duration = Duration::from_millis(10);
+/// For how long after the last commit of another process.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// What is rung when work may have become available.
 #[derive(Clone)]
@@ -56,7 +60,7 @@ impl Inner {
 /// `data_version` of a connection changes with every commit of any other, also of this
 /// process's own writer: then the wake-up comes twice, which costs a look at the queues.
 async fn poll(bell: Weak<Inner>, pool: SqlitePool) {
-    let (mut conn, mut seen) = (None, None);
+    let (mut conn, mut seen, mut changed) = (None, None, None::<Instant>);
     loop {
         if conn.is_none() {
             conn = pool.acquire().await.ok();
@@ -74,11 +78,12 @@ async fn poll(bell: Weak<Inner>, pool: SqlitePool) {
             None => (conn, seen) = (None, Some(-1)),
             Some(_) if seen.is_some() && seen != version => {
                 bell.wakeups.send_modify(|n| *n += 1);
-                seen = version;
+                (seen, changed) = (version, Some(Instant::now()));
             }
             Some(_) => seen = version,
         }
         drop(bell);
-        tokio::time::sleep(POLL).await;
+        let busy = changed.is_some_and(|at| at.elapsed() < BUSY);
+        tokio::time::sleep(if busy { BUSY_POLL } else { POLL }).await;
     }
 }
