@@ -313,19 +313,20 @@ pub(super) async fn a_job_that_runs_is_not_replaced(h: &Harness) {
 
 pub(super) async fn a_replaced_job_follows_the_newest_to_its_queue(h: &Harness) {
     for state in [State::Scheduled, State::Available, State::Retryable, State::Blocked] {
-        let queue = format!("q-{state}");
+        // A queue that nobody knew before.
+        let (queue, there) = (format!("q-{state}"), format!("there-{state}"));
         let (id, _) = h.bring(replacing(1).queue(&queue).unique(&queue), state).await;
-        let moved = replacing(2).queue("there").priority(2).unique(&queue);
+        let moved = replacing(2).queue(&there).priority(2).unique(&queue);
         assert_eq!(h.offer(moved).await, Enqueued::Replaced(id));
-        assert_eq!(h.view(id).await.envelope.queue(), "there");
-        assert_eq!(
-            h.listed(Filter { queue: Some("there".into()), limit: 9, ..Filter::default() }).await,
-            [id]
-        );
+        assert_eq!(h.view(id).await.envelope.queue(), there);
+        let waits = if state == State::Blocked { State::Available } else { state };
+        assert_eq!(h.queue(&there).await.count(waits), 1);
+        let filter = Filter { queue: Some(there.clone()), limit: 9, ..Filter::default() };
+        assert_eq!(h.listed(filter).await, [id]);
         h.pass(HOUR);
         h.promote().await;
         assert!(h.lease(&queue, 9).await.is_empty());
-        let held = h.take("there").await;
+        let held = h.take(&there).await;
         assert_eq!(held.id, id);
         h.done(&held, success(0)).await;
     }

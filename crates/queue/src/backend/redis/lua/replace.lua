@@ -38,6 +38,7 @@ local function replace(id, value, rec, queue, prio, odd, put_off)
   elseif state == 'retryable' then
     count(from, state, -1)
     count(queue, state, 1)
+    call('SADD', queues, queue)
   elseif moved then
     pull(id, state, m, h, from, was)
     m.l = nil
