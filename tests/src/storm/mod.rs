@@ -140,12 +140,9 @@ pub async fn storm(plan: &Plan, program: &Path, dir: &Path) -> Result<Report> {
         // Between the first tenth and four fifths of the work.
         let share = 0.1 + 0.7 * (n as f64 + 1.0) / (total as f64 + 1.0);
         let due = (plan.jobs as f64 * share) as u64;
-        let what = format!("{due} of {} jobs are done, for {fault:?}", plan.jobs);
-        // A queue that loses jobs may never come so far.
-        let limit = Duration::from_secs(if plan.wrong.is_some() { 5 } else { 120 });
-        match world.until(&what, limit, |world| world.progress() >= due).await {
+        match reach(plan, &mut world, due, fault).await {
             Err(_) if plan.wrong.is_some() => break,
-            waited => waited?,
+            reached => reached?,
         }
         faults::apply(fault, plan, &mut world).await?;
     }
@@ -160,6 +157,20 @@ pub async fn storm(plan: &Plan, program: &Path, dir: &Path) -> Result<Report> {
     world.stop().await;
     world.take_stock(plan).await?;
     Ok(check(&read(dir)?, CRASHES.into(), ATTEMPTS.into()))
+}
+
+/// Waits until so much is done, for as long as anything is: a slow machine is no fault.
+async fn reach(plan: &Plan, world: &mut World, due: u64, fault: Fault) -> Result<()> {
+    let what = format!("{due} of {} jobs are done, for {fault:?}", plan.jobs);
+    // A queue that loses jobs may never come so far.
+    let limit = Duration::from_secs(if plan.wrong.is_some() { 5 } else { 120 });
+    loop {
+        let done = world.progress();
+        let reached = world.until(&what, limit, |world| world.progress() >= due).await;
+        if reached.is_ok() || plan.wrong.is_some() || world.progress() == done {
+            return reached;
+        }
+    }
 }
 
 /// Waits until nothing is left to do, or the patience is over.

@@ -10,6 +10,7 @@ use legwork::testing::harness::{Harness, START_MS};
 use legwork::testing::server::{TestCluster, TestServer};
 use legwork::{Clock, JobId, ManualClock};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 /// What must live as long as a harness: a server or a directory.
 pub(crate) type Keeper = Box<dyn Send>;
@@ -34,10 +35,22 @@ async fn on_redis(url: &str, keeper: Keeper) -> Option<(Harness, Keeper)> {
 
 async fn on_shards(url: &str, shards: u8, keeper: Keeper) -> Option<(Harness, Keeper)> {
     let url = format!("{url}?ns=test-{}&shards={shards}", JobId::new());
+    Some((opened(&url).await, keeper))
+}
+
+/// Opens a namespace twice. A machine may be so busy that the first answer takes longer than a
+/// call may.
+async fn opened(url: &str) -> Harness {
     let clock = ManualClock::new(START_MS);
-    let open = async || redis::connect(&url, Clock::Manual(clock.clone())).await.expect("connect");
+    let soon = Instant::now() + Duration::from_secs(30);
+    let open = async || loop {
+        match redis::connect(url, Clock::Manual(clock.clone())).await {
+            Err(e) if e.is_unavailable() && Instant::now() < soon => {}
+            opened => break opened.expect("connect"),
+        }
+    };
     let (backend, other) = (open().await, open().await);
-    Some((Harness::new(backend, other, clock), keeper))
+    Harness::new(backend, other, clock)
 }
 
 /// The same server, and a namespace of three shards.
@@ -66,14 +79,12 @@ pub(crate) async fn redis_functions() -> Option<(Harness, Keeper)> {
     static FUNCTIONS: Mutex<Weak<TestServer>> = Mutex::new(Weak::new());
     let start = || TestServer::start_with(&["--user", "default", "on", "nopass", "~*", "&*", "+@all"]);
     let server = shared(&FUNCTIONS, start)?;
-    let (namespace, clock) = (format!("test-{}", JobId::new()), ManualClock::new(START_MS));
+    let namespace = format!("test-{}", JobId::new());
     let url = format!("{}?ns={namespace}&scripts=functions", server.url());
     redis::migrate(&url, false).await.expect("functions are loaded");
     account(&server, &url, &namespace, &[Role::Worker, Role::Operator]);
     let url = format!("{url}&user={namespace}&pass=hush");
-    let open = async || redis::connect(&url, Clock::Manual(clock.clone())).await.expect("connect");
-    let (backend, other) = (open().await, open().await);
-    Some((Harness::new(backend, other, clock), Box::new(server)))
+    Some((opened(&url).await, Box::new(server)))
 }
 
 /// A private cluster of three nodes, and a namespace for this test, in whichever slot its
