@@ -42,8 +42,7 @@ struct Room {
 }
 
 impl Ask {
-    /// Takes the room of what is asked, so that a call made meanwhile does not ask for it too;
-    /// `sub` gives it back, for what came takes its own.
+    /// Takes the room of what is asked, so that a call made meanwhile does not ask for it too.
     pub(super) fn reserve(&self, lanes: &[Lane]) {
         for (lane, (_, jobs)) in self.lanes.iter().zip(&self.request.queues) {
             lanes[*lane].inside.fetch_add(*jobs, Ordering::SeqCst);

@@ -70,8 +70,9 @@ async fn fetch<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
             None if round.asked == 0 => full(engine, freed).await,
-            // A few begin before the next call is made ready, which would take their turn in this thread.
-            // Of many the next are to be on their way soon.
+            // A few that begin in this thread do so before the next call is made: it would have
+            // its turn first, for the whole of its way to the backend. Of many the next are to
+            // be on their way soon.
             None if round.came <= FEW && round.came > 0 => tokio::task::yield_now().await,
             None if round.came > 0 => {}
             None => {
@@ -97,20 +98,31 @@ struct Round {
     /// After what time a limit, or a pause, lets the next job go.
     wait: Option<Duration>,
     failed: Option<crate::Error>,
+    /// For which groups the backend did not answer.
+    silent: Vec<bool>,
+}
+
+/// What came of one call.
+struct Answer {
+    ask: Ask,
+    /// When it was asked: leases end by this, at the latest.
+    asked: Instant,
+    leased: crate::Result<backend::Leased>,
 }
 
 async fn round<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracker: &TaskTracker) -> Round {
-    let (mut round, mut silent) = (Round::default(), vec![false; engine.health.pools.len()]);
-    ones(engine, tracker, &mut round, &mut silent).await;
+    let mut round = Round { silent: vec![false; engine.health.pools.len()], ..Round::default() };
+    ones(engine, tracker, &mut round).await;
     for (number, pool) in engine.health.pools.iter().enumerate().filter(|(_, pool)| pool.lanes.len() > 1) {
         let mut left = engine.order(pool);
         while let Some(ask) = engine.next_ask(number, &mut left) {
-            look(engine, tracker, ask, &mut round, &mut silent).await;
+            let answer = call(engine, ask).await;
+            let_in(engine, tracker, answer, &mut round);
         }
     }
     // A group that was full was not asked, and is well if the backend answered for another.
-    if round.asked > 0 && silent.contains(&false) {
-        let well = engine.health.pools.iter().zip(silent).filter(|(_, silent)| !silent);
+    if round.asked > 0 && round.silent.contains(&false) {
+        let well = engine.health.pools.iter().zip(&round.silent).filter(|(_, silent)| !*silent);
         engine.health.polled(well.map(|(pool, _)| pool));
     }
     round
@@ -121,23 +133,22 @@ async fn ones<S: Clone + Send + Sync + 'static>(
     engine: &Arc<Engine<S>>,
     tracker: &TaskTracker,
     round: &mut Round,
-    silent: &mut [bool],
 ) {
-    let call = |ask: Ask| {
+    let reserved = |ask: Ask| {
         ask.reserve(&engine.lanes);
-        let asked = Instant::now();
+        let call = call(engine, ask);
         async move {
-            let answer = engine.backend.lease(&ask.request).await;
-            ask.release(&engine.lanes);
-            (ask, asked, answer)
+            let answer = call.await;
+            answer.ask.release(&engine.lanes);
+            answer
         }
     };
     // In their order, so that jobs begin in the order of their leases.
     let mut calls: FuturesOrdered<_> =
-        [false, true].into_iter().filter_map(|alone| engine.ask_of_ones(alone)).map(call).collect();
+        [false, true].into_iter().filter_map(|alone| engine.ask_of_ones(alone)).map(reserved).collect();
     let mut follow = if engine.backend.leases_in_order() { FOLLOW } else { 0 };
-    while let Some((ask, asked, answer)) = calls.next().await {
-        let more = let_in(engine, tracker, ask, asked, answer, round, silent);
+    while let Some(answer) = calls.next().await {
+        let more = let_in(engine, tracker, answer, round);
         while more
             && follow > 0
             && calls.len() < UNDERWAY
@@ -146,38 +157,32 @@ async fn ones<S: Clone + Send + Sync + 'static>(
             && let Some(ask) = engine.ask_of_ones(false)
         {
             follow -= 1;
-            calls.push_back(call(ask));
+            calls.push_back(reserved(ask));
         }
     }
 }
 
-/// Asks, and lets in what comes.
-async fn look<S: Clone + Send + Sync + 'static>(
-    engine: &Arc<Engine<S>>,
-    tracker: &TaskTracker,
-    ask: Ask,
-    round: &mut Round,
-    silent: &mut [bool],
-) {
-    let (asked, answer) = (Instant::now(), engine.backend.lease(&ask.request).await);
-    let_in(engine, tracker, ask, asked, answer, round, silent);
+/// Asks for jobs.
+fn call<S>(engine: &Engine<S>, ask: Ask) -> impl Future<Output = Answer> {
+    let asked = Instant::now();
+    async move {
+        let leased = engine.backend.lease(&ask.request).await;
+        Answer { ask, asked, leased }
+    }
 }
 
 /// Lets in what has come; whether there is likely to be more.
 fn let_in<S: Clone + Send + Sync + 'static>(
     engine: &Arc<Engine<S>>,
     tracker: &TaskTracker,
-    ask: Ask,
-    asked: Instant,
-    answer: crate::Result<backend::Leased>,
+    Answer { ask, asked, leased }: Answer,
     round: &mut Round,
-    silent: &mut [bool],
 ) -> bool {
     round.asked += ask.lanes.len();
-    let leased = match answer {
+    let leased = match leased {
         Ok(leased) => leased,
         Err(e) => {
-            ask.lanes.iter().for_each(|lane| silent[engine.lanes[*lane].pool] = true);
+            ask.lanes.iter().for_each(|lane| round.silent[engine.lanes[*lane].pool] = true);
             round.failed.get_or_insert(e);
             return false;
         }
