@@ -213,7 +213,7 @@ async fn full<S>(engine: &Engine<S>, freed: Notified<'_>) {
 
 /// Looks after the lines: lets begin whom a permit has been added for, and ends who is called
 /// off before it had one.
-async fn usher<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracker: &TaskTracker) {
+pub(super) async fn usher<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracker: &TaskTracker) {
     let mut aborted = false;
     loop {
         tokio::select! {

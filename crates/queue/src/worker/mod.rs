@@ -18,6 +18,8 @@ mod inline;
 #[cfg(unix)]
 mod isolated;
 mod lease;
+#[cfg(all(test, feature = "testing"))]
+mod lease_tests;
 mod permits;
 mod run;
 mod running;
