@@ -1,5 +1,7 @@
 //! What a conformance case holds in its hands: a backend, a clock, and short words.
 
+#[cfg(feature = "sqlite")]
+use crate::Clock;
 use crate::backend::*;
 use crate::{Envelope, JobId, Limit, LimitKey, ManualClock, State};
 use std::cell::Cell;
@@ -16,13 +18,9 @@ pub const START_MS: i64 = 1_800_000_000_000;
 /// A backend under test with a namespace of its own.
 ///
 /// ```
-/// use legwork::testing::harness::{Harness, START_MS, job, success};
-/// use legwork::{Clock, ManualClock, backend::sqlite::Sqlite};
+/// use legwork::testing::harness::{Harness, job, success};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let clock = ManualClock::new(START_MS);
-/// let opened = Sqlite::connect("sqlite::memory:", Clock::Manual(clock.clone())).await;
-/// let backend = std::sync::Arc::new(opened.unwrap());
-/// let h = Harness::new(backend.clone(), backend, clock);
+/// let h = Harness::in_memory().await;
 /// let id = h.put(job("a.job").priority(1)).await;
 /// let held = h.take("q").await;
 /// h.done(&held, success(0)).await;
@@ -212,6 +210,18 @@ impl Harness {
     /// A harness around two connections to an empty namespace.
     pub fn new(backend: Arc<dyn Backend>, other: Arc<dyn Backend>, clock: ManualClock) -> Harness {
         Harness { backend, other, clock, lane: JobId::new().to_string(), seq: AtomicU64::new(0) }
+    }
+
+    /// A harness around SQLite in memory, whose one connection is all there is.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    #[cfg(feature = "sqlite")]
+    pub async fn in_memory() -> Harness {
+        let clock = ManualClock::new(START_MS);
+        let opened = sqlite::Sqlite::connect("sqlite::memory:", Clock::Manual(clock.clone())).await;
+        let backend = Arc::new(opened.expect("SQLite opens in memory"));
+        Harness::new(backend.clone(), backend, clock)
     }
 
     /// Lets time pass.

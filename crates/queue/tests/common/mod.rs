@@ -115,8 +115,5 @@ pub(crate) async fn sqlite_file() -> Option<(Harness, Keeper)> {
 
 /// SQLite in memory: one connection is all there is.
 pub(crate) async fn sqlite_memory() -> Option<(Harness, Keeper)> {
-    let clock = ManualClock::new(START_MS);
-    let opened = Sqlite::connect("sqlite::memory:", Clock::Manual(clock.clone())).await;
-    let backend: Arc<dyn Backend> = Arc::new(opened.expect("open"));
-    Some((Harness::new(backend.clone(), backend, clock), Box::new(())))
+    Some((Harness::in_memory().await, Box::new(())))
 }

@@ -23,18 +23,9 @@ use steps::{Client, End, Step};
 /// namespace; `open` gives a fresh one for each try to make a failure shorter.
 ///
 /// ```
-/// use legwork::testing::harness::{Harness, START_MS};
-/// use legwork::{Clock, ManualClock, backend::sqlite::Sqlite};
-///
-/// async fn fresh() -> Harness {
-///     let clock = ManualClock::new(START_MS);
-///     let opened = Sqlite::connect("sqlite::memory:", Clock::Manual(clock.clone())).await;
-///     let backend = std::sync::Arc::new(opened.unwrap());
-///     Harness::new(backend.clone(), backend, clock)
-/// }
-///
+/// use legwork::testing::{harness::Harness, model};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// legwork::testing::model::run(7, 40, &fresh().await, fresh).await.unwrap();
+/// model::run(7, 40, &Harness::in_memory().await, Harness::in_memory).await.unwrap();
 /// # }
 /// ```
 ///

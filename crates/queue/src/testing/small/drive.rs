@@ -26,18 +26,9 @@ const STEPS: usize = 60;
 /// enqueue and each settle is repeated over the second connection, as after a lost reply.
 ///
 /// ```
-/// use legwork::testing::harness::{Harness, START_MS};
-/// use legwork::{Clock, ManualClock, backend::sqlite::Sqlite};
-///
-/// async fn fresh() -> Harness {
-///     let clock = ManualClock::new(START_MS);
-///     let opened = Sqlite::connect("sqlite::memory:", Clock::Manual(clock.clone())).await;
-///     let backend = std::sync::Arc::new(opened.unwrap());
-///     Harness::new(backend.clone(), backend, clock)
-/// }
-///
+/// use legwork::testing::{harness::Harness, small};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let (one, two) = legwork::testing::small::drive(&fresh().await, Default::default()).await.unwrap();
+/// let (one, two) = small::drive(&Harness::in_memory().await, Default::default()).await.unwrap();
 /// assert!(one.states > 100 && two.steps == 0);
 /// # }
 /// ```
