@@ -377,6 +377,10 @@ impl Backend for Mutant {
         Box::pin(self.beat_wrongly(worker))
     }
 
+    fn blocked(&self) -> Fut<'_, Vec<Blocked>> {
+        self.real.blocked()
+    }
+
     fn workers(&self) -> Fut<'_, Vec<WorkerView>> {
         self.real.workers()
     }

@@ -228,6 +228,9 @@ impl Backend for Broken {
     fn queues(&self) -> Fut<'_, Vec<QueueView>> {
         self.real.queues()
     }
+    fn blocked(&self) -> Fut<'_, Vec<Blocked>> {
+        self.real.blocked()
+    }
     fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, Vec<Order>> {
         self.real.beat(worker)
     }

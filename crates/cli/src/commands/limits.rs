@@ -3,10 +3,10 @@
 use super::Done;
 use crate::out::Out;
 use crate::problem::Problem;
-use crate::words::relative;
+use crate::words::{instant, relative, shown, span};
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
-use legwork::backend::{LimitView, Setting};
+use legwork::backend::{Blocked, LimitView, Setting};
 use legwork::{Client, Limit, Rate};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -146,13 +146,13 @@ async fn queues_under(client: &Client) -> legwork::Result<BTreeMap<String, Strin
 
 pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
     let (seen, rules) = (client.snapshot().await?, client.limits().await?);
-    let under = queues_under(client).await?;
+    let (under, blocked) = (queues_under(client).await?, client.blocked().await?);
     let held: Vec<(&String, &LimitView)> =
         seen.queues.values().flat_map(|q| q.limits.iter().map(move |l| (&q.name, l))).collect();
     if out.json {
         let rules: Vec<_> = rules.iter().map(|(name, rule)| json!({"limit": name, "rule": rule})).collect();
         let held: Vec<_> = held.iter().map(|(queue, l)| json!({"queue": queue, "held": l})).collect();
-        return out.value(&json!({"rules": rules, "queues": under, "in_use": held}));
+        return out.value(&json!({"rules": rules, "queues": under, "in_use": held, "blocked": blocked}));
     }
     for (name, rule) in &rules {
         out.line(format!("{name}: {rule}"));
@@ -160,8 +160,12 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
     for (queue, limit) in &under {
         out.line(format!("queue {queue}: under the limit {limit}"));
     }
+    for Blocked { limit, until_ms } in &blocked {
+        let left = span(until_ms - seen.now_ms);
+        out.line(format!("{}: blocked for {left}, until {}", shown(limit), instant(*until_ms)));
+    }
     if held.is_empty() {
-        out.line(if rules.is_empty() && under.is_empty() {
+        out.line(if rules.is_empty() && under.is_empty() && blocked.is_empty() {
             "no limits"
         } else {
             "nothing waits under a limit"
@@ -173,7 +177,7 @@ pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
         let permits = limit.concurrency.map_or(String::new(), |most| format!(" of {most}"));
         table.add_row([
             Cell::new(queue),
-            Cell::new(crate::words::shown(&limit.limit)),
+            Cell::new(shown(&limit.limit)),
             Cell::new(format!("{}{permits}", limit.in_use)),
             Cell::new(limit.waiting),
             Cell::new(limit.left.map_or("-".into(), |left| left.to_string())),

@@ -19,6 +19,27 @@ async fn a_rule_is_set_shown_and_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_shown_before_any_job_waits_under_it() {
+    let world = World::new().await;
+    world.put("a.job", "1").await;
+    assert_eq!(world.cli(&["limits"]).good(), "no limits\n");
+    assert_eq!(world.json(&["limits"])["blocked"], serde_json::json!([]));
+    world.cli(&["limit", "block", "site", "--key", "7", "--for", "2h"]).good();
+    let ran = world.cli(&["limits"]);
+    let said = ran.good();
+    let (line, rest) = said.split_once('\n').expect("lines");
+    assert!(line.starts_with("site/7: blocked for 1h 59m, until 20") && line.ends_with('Z'), "{line}");
+    assert_eq!(rest, "nothing waits under a limit\n");
+    let told = &world.json(&["limits"])["blocked"];
+    assert_eq!((told.as_array().map(Vec::len), &told[0]["limit"]), (Some(1), &"site/7".into()));
+    let left =
+        told[0]["until_ms"].as_i64().expect("an instant") - world.client.backend().now().await.expect("now");
+    assert!((7_100_000..=7_200_000).contains(&left), "{left}");
+    world.cli(&["limit", "reset", "site", "--key", "7"]).good();
+    assert_eq!(world.cli(&["limits"]).good(), "no limits\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_says_by_what() {
     let world = World::new().await;
     let id = world.client.enqueue_raw("a.job", "1").limit("site", 7).await.expect("enqueued").id;

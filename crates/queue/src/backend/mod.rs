@@ -405,6 +405,18 @@ pub trait Backend: Send + Sync + 'static {
     /// ```
     fn queues(&self) -> Fut<'_, Vec<QueueView>>;
 
+    /// All limits under which nothing goes now because a server has said so, or somebody has
+    /// blocked them, by name: whether jobs wait under them or not.
+    ///
+    /// ```
+    /// # use legwork::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// assert!(jobs.backend().blocked().await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    fn blocked(&self) -> Fut<'_, Vec<Blocked>>;
+
     /// A worker's sign of life, with what it handles; answers with the [`Order`]s that it has
     /// not followed yet. One that it has come to is over. Jobs parked for a name and version
     /// that it handles become available again. With `leaving` it is forgotten, and so are

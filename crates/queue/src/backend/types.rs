@@ -1,7 +1,7 @@
 //! What the verbs take and answer.
 
 use super::{FlowStep, Setting};
-pub use crate::limit::{Budget, LimitView};
+pub use crate::limit::{Blocked, Budget, LimitView};
 use crate::{Envelope, JobId, State};
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Rules of limits, and what is spent under them.
 
 use super::Client;
-use crate::backend::{Budget, Setting, Steer};
+use crate::backend::{Blocked, Budget, Setting, Steer};
 use crate::clock::span_ms;
 use crate::limit::{self, Limit};
 use crate::{Error, Result};
@@ -59,6 +59,24 @@ impl Client {
     pub async fn limits(&self) -> Result<Vec<(String, Limit)>> {
         let all = self.inner.backend.settings(Setting::Limit).await?;
         Ok(all.entries.into_iter().map(|entry| (entry.name, limit::rule(&entry.value))).collect())
+    }
+
+    /// All limits under which nothing goes now because a server has said so, or somebody has
+    /// blocked them, and until when; whether jobs wait under them or not.
+    ///
+    /// ```
+    /// # use legwork::*; use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let jobs = Client::connect("sqlite::memory:").await?;
+    /// jobs.limit("strava").block_for(Duration::from_secs(30)).await?;
+    /// assert_eq!(jobs.blocked().await?[0].limit, "strava");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the backend cannot be reached.
+    pub async fn blocked(&self) -> Result<Vec<Blocked>> {
+        self.inner.backend.blocked().await
     }
 
     /// Puts a whole queue under a limit, or under none. Queues that name the same limit share it.

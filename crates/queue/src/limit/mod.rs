@@ -295,3 +295,33 @@ pub struct LimitView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_ms: Option<i64>,
 }
+
+/// A limit under which nothing goes until an instant, because a server has said so, or somebody
+/// has blocked it.
+///
+/// ```
+/// # use legwork::*; use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let jobs = Client::connect("sqlite::memory:").await?;
+/// jobs.limit("site").key(7).block_for(Duration::from_secs(30)).await?;
+/// let blocked = &jobs.blocked().await?[0];
+/// assert_eq!(blocked.limit, "site/7");
+/// assert!(blocked.until_ms > jobs.backend().now().await?);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// `NAME` or `NAME/KEY`.
+    pub limit: String,
+    /// Until when, milliseconds since the epoch by the backend's clock.
+    pub until_ms: i64,
+}
+
+impl Blocked {
+    /// What a stored balance says of it.
+    pub(crate) fn of(limit: String, stored: &str, now: i64) -> Option<Blocked> {
+        // Without the rule: rates fill by themselves, and are shown where jobs wait under them.
+        let book = Book::open(&Limit::default(), Some(stored), now)?;
+        book.when(1.0).map(|until_ms| Blocked { limit, until_ms })
+    }
+}

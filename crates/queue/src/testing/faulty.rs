@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 /// Calls that change nothing that a process does for its jobs: between them there is nothing
 /// to die for.
 const IDLE: &[&str] = &[
-    "now", "get", "list", "search", "queues", "workers", "settings", "audit", "beat", "leave", "extend",
-    "promote", "reap", "prune", "flow",
+    "now", "get", "list", "search", "queues", "blocked", "workers", "settings", "audit", "beat", "leave",
+    "extend", "promote", "reap", "prune", "flow",
 ];
 
 /// What goes wrong in one call.
@@ -257,6 +257,7 @@ verbs! {
     search<'a>(filter: &'a Filter) -> Fut<'a, Page>;
     terms<'a>(from: &'a str, limit: usize) -> Fut<'a, Vec<Term>>;
     queues() -> Fut<'_, Vec<QueueView>>;
+    blocked() -> Fut<'_, Vec<Blocked>>;
     beat<'a>(worker: &'a WorkerView) -> Fut<'a, Vec<Order>>;
     workers() -> Fut<'_, Vec<WorkerView>>;
     put<'a>(kind: Setting, name: &'a str, value: Option<&'a str>) -> Fut<'a, Option<Entry>>;

@@ -68,8 +68,8 @@ impl Role {
             "KEPT", "DROP", "BEAT", "BUDGET", "VANISHED", "QUEUES",
         ];
         const LOOKS: &[&str] = &[
-            "VIEW", "QUEUES", "FLOWS", "SETTINGS", "TERMS", "KEPT", "VANISHED", "AUDIT", "IDS_AVAILABLE",
-            "IDS_FINAL", "IDS_LEASED", "IDS_RANKED", "IDS_SCANNED",
+            "VIEW", "QUEUES", "BLOCKED", "FLOWS", "SETTINGS", "TERMS", "KEPT", "VANISHED", "AUDIT",
+            "IDS_AVAILABLE", "IDS_FINAL", "IDS_LEASED", "IDS_RANKED", "IDS_SCANNED",
         ];
         match self {
             Role::Producer => ENQUEUES.to_vec(),

@@ -2,8 +2,9 @@
 
 use super::{Redis, decode, encode, scripts};
 use crate::Result;
-use crate::backend::{Budget, LimitView};
+use crate::backend::{Blocked, Budget, LimitView};
 use redis::Value;
+use std::collections::BTreeMap;
 
 impl Redis {
     /// Changes what may be spent under a limit; under that of the queue where it is empty.
@@ -17,6 +18,29 @@ impl Redis {
         let mut call = self.script(&scripts::BUDGET);
         call.arg(queue).arg(limit).arg(what).arg(a).arg(b);
         self.run(&scripts::BUDGET, &call).await.map(drop)
+    }
+
+    /// In steps: there may be a balance for each of many keys.
+    pub(super) async fn all_blocked(&self) -> Result<Vec<Blocked>> {
+        // A key that moves within the hash meanwhile is read twice.
+        let (mut all, mut from) = (BTreeMap::new(), "0".to_owned());
+        loop {
+            let mut call = self.script(&scripts::BLOCKED);
+            call.arg(&from);
+            let mut reply = decode::Reply::of(self.run(&scripts::BLOCKED, &call).await?)?;
+            let now = decode::number(reply.next()?)?;
+            from = decode::text(reply.next()?)?;
+            let mut rest = reply.rest();
+            while let (Some(limit), Some(stored)) = (rest.next(), rest.next()) {
+                let limit = decode::text(limit)?;
+                if let Some(blocked) = Blocked::of(limit.clone(), &decode::text(stored)?, now) {
+                    all.insert(limit, blocked);
+                }
+            }
+            if from == "0" {
+                return Ok(all.into_values().collect());
+            }
+        }
     }
 }
 

@@ -57,8 +57,8 @@ pub use functions::{Migrated, migrate};
 pub use shards::{connect, connect_with};
 
 use super::{
-    Action, Backend, Controlled, EnqueueBatch, Entry, Extended, Fault, Filter, Finding, FlowAsk, FlowPage,
-    Fut, Guard, JobView, LOST, LeaseRequest, Leased, MAX_STEPS, Note, Order, Page, Pause, Promoted,
+    Action, Backend, Blocked, Controlled, EnqueueBatch, Entry, Extended, Fault, Filter, Finding, FlowAsk,
+    FlowPage, Fut, Guard, JobView, LOST, LeaseRequest, Leased, MAX_STEPS, Note, Order, Page, Pause, Promoted,
     QueueView, Reaped, Setting, Settings, Settle, Settled, Steer, StepView, Taken, Term, Token, WorkerView,
 };
 use crate::{Clock, Durability, Error, JobId, Result};
@@ -491,6 +491,10 @@ impl Backend for Redis {
 
     fn queues(&self) -> Fut<'_, Vec<QueueView>> {
         Box::pin(self.all_queues())
+    }
+
+    fn blocked(&self) -> Fut<'_, Vec<Blocked>> {
+        Box::pin(self.all_blocked())
     }
 
     fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, Vec<Order>> {

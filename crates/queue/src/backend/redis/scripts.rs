@@ -108,6 +108,7 @@ brief! {
 scripts! {
     AUDIT = "ring" "push" "unique" "audit_tools" "audit_flow" "audit_keys" "audit_live" "audit_nowhere" "audit_unique" "audit_index" "audit";
     BEAT = "ring" "push" "beat";
+    BLOCKED = "blocked";
     BUDGET = "ring" "permits" "limits" "spend" "changed" "budget";
     CONTROL = "ring" "push" "unique" "index" "finish" "flow" "release" "find" "pull" "redrive" "steer" "control";
     DROP = "index" "drop";

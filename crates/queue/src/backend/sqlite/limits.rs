@@ -3,7 +3,7 @@
 use super::fault::Sql;
 use super::tx::Tx;
 use super::writer::Verb;
-use crate::backend::{Budget, LimitView, Setting};
+use crate::backend::{Blocked, Budget, LimitView, Setting};
 use crate::limit::{self, Book, Limit};
 use sqlx::SqliteConnection;
 use std::collections::HashMap;
@@ -205,6 +205,13 @@ pub(super) async fn views(conn: &mut SqliteConnection, queue: &str, now: i64) ->
         all.push(view(conn, key, in_use, waiting, now).await?);
     }
     Ok(all)
+}
+
+/// Whoever lets nothing go, whatever waits.
+pub(super) async fn blocked(conn: &mut SqliteConnection, now: i64) -> Sql<Vec<Blocked>> {
+    let find = sqlx::query_as("SELECT key, spent FROM rates WHERE instr(spent, '\"t\":') > 0 ORDER BY key");
+    let told: Vec<(String, String)> = find.fetch_all(conn).await?;
+    Ok(told.into_iter().filter_map(|(limit, spent)| Blocked::of(limit, &spent, now)).collect())
 }
 
 async fn view(

@@ -250,6 +250,11 @@ impl Backend for Sqlite {
         Box::pin(self.look(async move |mut conn| read::queues(&mut conn, now).await))
     }
 
+    fn blocked(&self) -> Fut<'_, Vec<Blocked>> {
+        let now = self.time();
+        Box::pin(self.look(async move |mut conn| limits::blocked(&mut conn, now).await))
+    }
+
     fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, Vec<Order>> {
         Box::pin(self.writer.call(workers::Beat(worker.clone())))
     }

@@ -306,6 +306,8 @@ macro_rules! conformance_cases {
             a_large_cost_is_not_starved_by_small_ones
             what_a_server_told_holds
             a_block_ends_by_the_clock
+            blocks_are_shown_whether_jobs_wait_or_not
+            blocks_among_many_balances_are_all_shown
             a_rate_of_a_whole_queue
             a_rate_changed_while_running
             a_balance_is_shown

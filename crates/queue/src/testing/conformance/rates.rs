@@ -167,6 +167,51 @@ pub(super) async fn a_block_ends_by_the_clock(h: &Harness) {
     assert_eq!(came(h).await.0, 8);
 }
 
+/// The blocks in force, each with the time that is left.
+async fn blocked(h: &Harness) -> Vec<(String, i64)> {
+    let all = h.backend.blocked().await.unwrap();
+    all.into_iter().map(|one| (one.limit, one.until_ms - h.now())).collect()
+}
+
+pub(super) async fn blocks_are_shown_whether_jobs_wait_or_not(h: &Harness) {
+    let block = |wait_ms| Budget::Block { wait_ms };
+    assert_eq!(blocked(h).await, []);
+    h.rule("site", rates(&["2/1m:window"])).await;
+    fill(h, "a", 3).await;
+    assert_eq!(came(h).await.0, 2);
+    assert_eq!(blocked(h).await, [], "a rate that is spent is no block");
+    h.budget("site/a", block(90_000)).await;
+    h.budget("mail", block(5_000)).await;
+    h.budget("mail", block(30_000)).await;
+    h.budget("mail/é \"t\":", block(7_000)).await;
+    h.budget("told", Budget::Told { remaining: 1, reset_ms: h.now() + 8_000 }).await;
+    let mail = |ms| ("mail".to_owned(), ms);
+    let key = |ms| ("mail/é \"t\":".to_owned(), ms);
+    let site = |ms| ("site/a".to_owned(), ms);
+    assert_eq!(blocked(h).await, [mail(30_000), key(7_000), site(90_000)], "by name, until the last ends");
+    h.budget("told", Budget::Spend { extra: 1 }).await;
+    assert_eq!(blocked(h).await[3], ("told".to_owned(), 8_000), "what was left is spent");
+    h.pass(7_000);
+    assert_eq!(blocked(h).await, [mail(23_000), site(83_000), ("told".to_owned(), 1_000)]);
+    h.budget("site/a", Budget::Reset).await;
+    h.pass(1_000);
+    assert_eq!(blocked(h).await, [mail(22_000)]);
+    h.pass(22_000);
+    assert_eq!(blocked(h).await, []);
+}
+
+pub(super) async fn blocks_among_many_balances_are_all_shown(h: &Harness) {
+    for n in 0..600 {
+        let change = match n % 2 {
+            0 => Budget::Block { wait_ms: 1_000 + n },
+            _ => Budget::Told { remaining: 5, reset_ms: h.now() + 60_000 },
+        };
+        h.budget(&format!("site/{n:03}"), change).await;
+    }
+    let all: Vec<_> = (0..600).step_by(2).map(|n| (format!("site/{n:03}"), 1_000 + n)).collect();
+    assert_eq!(blocked(h).await, all);
+}
+
 pub(super) async fn a_rate_of_a_whole_queue(h: &Harness) {
     h.limit_queue("q", "all").await;
     h.rule("all", rates(&["6/1m:window"])).await;

@@ -159,6 +159,16 @@ impl Shards {
         Ok(all.into_values().collect())
     }
 
+    /// Where shards differ the last instant: by then nothing holds a job back anywhere.
+    pub(super) async fn all_blocked(&self) -> Result<Vec<Blocked>> {
+        let mut all: BTreeMap<String, i64> = BTreeMap::new();
+        for Blocked { limit, until_ms } in self.all(|redis| redis.blocked()).await?.into_iter().flatten() {
+            let known = all.entry(limit).or_insert(until_ms);
+            *known = until_ms.max(*known);
+        }
+        Ok(all.into_iter().map(|(limit, until_ms)| Blocked { limit, until_ms }).collect())
+    }
+
     pub(super) async fn flows(&self, ask: &FlowAsk) -> Result<FlowPage> {
         match ask {
             FlowAsk::Nodes { root, .. } | FlowAsk::Inputs { root, .. } => {

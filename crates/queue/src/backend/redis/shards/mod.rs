@@ -335,6 +335,10 @@ impl Backend for Shards {
         Box::pin(self.all_queues())
     }
 
+    fn blocked(&self) -> Fut<'_, Vec<Blocked>> {
+        Box::pin(self.all_blocked())
+    }
+
     fn beat<'a>(&'a self, worker: &'a WorkerView) -> Fut<'a, Vec<Order>> {
         Box::pin(self.sign(worker))
     }
