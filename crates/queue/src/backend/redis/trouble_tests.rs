@@ -263,6 +263,7 @@ async fn every_script_but_those_that_take_jobs_in_passes_when_redis_is_full() {
     redis.terms("", 9).await.unwrap();
     redis.flow(&FlowAsk::List(9)).await.unwrap();
     redis.queues().await.unwrap();
+    redis.blocked().await.unwrap();
     redis.settings(Setting::Queue).await.unwrap();
     redis.get(rich.held[0].id, true).await.unwrap();
     // A script that is not asked for here has not been loaded: it belongs into the list of verbs.
