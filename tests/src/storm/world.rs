@@ -218,8 +218,13 @@ impl World {
     /// Stops a worker that has something to lose.
     pub(super) async fn stop_one(&mut self, n: u64, long: Duration) -> Result<()> {
         let busy = |world: &World| world.awake(n, |worker| world.is_amid_work(worker));
-        self.until("a worker is amid work", Duration::from_secs(60), |world| busy(world).is_some()).await?;
-        let Some(at) = busy(self) else { return Ok(()) };
+        // Between two looks its last run may have ended.
+        let at = loop {
+            self.until("a worker is amid work", Duration::from_secs(60), |world| busy(world).is_some()).await?;
+            if let Some(at) = busy(self) {
+                break at;
+            }
+        };
         self.note(Kind::Stopped, self.workers[at].number);
         self.workers[at].process.signal("STOP");
         self.workers[at].wakes = Some(Instant::now() + long);
