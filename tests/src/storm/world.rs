@@ -220,7 +220,8 @@ impl World {
         let busy = |world: &World| world.awake(n, |worker| world.is_amid_work(worker));
         // Between two looks its last run may have ended.
         let at = loop {
-            self.until("a worker is amid work", Duration::from_secs(60), |world| busy(world).is_some()).await?;
+            self.until("a worker is amid work", Duration::from_secs(60), |world| busy(world).is_some())
+                .await?;
             if let Some(at) = busy(self) {
                 break at;
             }
