@@ -207,7 +207,7 @@ pub(super) async fn views(conn: &mut SqliteConnection, queue: &str, now: i64) ->
     Ok(all)
 }
 
-/// Whoever lets nothing go, whatever waits.
+/// The limits under which nothing goes, whether jobs wait or not.
 pub(super) async fn blocked(conn: &mut SqliteConnection, now: i64) -> Sql<Vec<Blocked>> {
     let find = sqlx::query_as("SELECT key, spent FROM rates WHERE instr(spent, '\"t\":') > 0 ORDER BY key");
     let told: Vec<(String, String)> = find.fetch_all(conn).await?;

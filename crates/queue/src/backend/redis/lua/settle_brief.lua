@@ -43,7 +43,7 @@ local function keys_of(ids)
   return mine
 end
 
--- These of a batch of which some are not done yet, and the others; nothing where one is not in it.
+-- These of a batch, and the others where there are any; nothing where one is not in it.
 local function among(all, said, size)
   local ids, asked, rest = {}, {}, {}
   for k = 1, size do
@@ -55,5 +55,5 @@ local function among(all, said, size)
       rest[#rest + 1] = id
     end
   end
-  return #all - #rest == size and ids, rest
+  return #all - #rest == size and ids, rest[1] and rest
 end

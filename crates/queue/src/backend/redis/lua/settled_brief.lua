@@ -26,11 +26,11 @@ end
 
 for _, plan in ipairs(plans) do
   call('APPEND', plan.all, plan.said)
-  if type(plan.rest) == 'string' then
-    call('LTRIM', plan.key, plan.size, -1)
-  elseif plan.rest and plan.rest[1] then
+  if plan.rest then
     call('UNLINK', plan.key)
     call('RPUSH', plan.key, unpack(plan.rest))
+  elseif plan.more then
+    call('LTRIM', plan.key, plan.size, -1)
   else
     call('UNLINK', plan.key)
     call('ZREM', lease, plan.token)

@@ -5,7 +5,7 @@ while i <= #ARGV do
   local key, all = P .. 'b:' .. token, P .. 'o:' .. token
   -- As in fence.lua: mostly the batch's next ones. As arguments each would be made once more.
   local ids = call('LRANGE', key, 0, size)
-  local rest = table.remove(ids, size + 1)
+  local more, rest = table.remove(ids, size + 1), nil
   call('STRLEN', all)
   if table.concat(ids) ~= ARGV[i + 5] then
     ids, rest = among(call('LRANGE', key, 0, -1), ARGV[i + 5], size)
@@ -19,7 +19,7 @@ while i <= #ARGV do
   seen[token], letters[#letters + 1] = true, string.rep('d', size)
   local plan = { key = key, all = all, token = token, queue = queue, ids = ids }
   plan.keys = ARGV[i] == 's' and {} or keys_of(ids)
-  plan.said, plan.keep, plan.size, plan.rest = ARGV[i + 5], keep, size, rest
+  plan.said, plan.keep, plan.size, plan.more, plan.rest = ARGV[i + 5], keep, size, more, rest
   if not plan.keys then
     return SLOW
   elseif keep > 0 then
