@@ -132,7 +132,9 @@ pub async fn storm(plan: &Plan, program: &Path, dir: &Path) -> Result<Report> {
     ensure!(plan.jobs > 0 && plan.workers > 0 && plan.slots > 0, "a storm needs jobs, workers and slots");
     let mut world = World::start(plan, program.to_path_buf(), dir).await?;
     let producers = produce::start(plan, &world).await?;
-    world.until("work is begun", Duration::from_secs(60), |world| world.progress() > 0).await?;
+    world
+        .until("work is begun", Duration::from_secs(60), |world| (world.progress() > 0).then_some(()))
+        .await?;
     world.note(Kind::Begun, 0);
     let faults = Fault::schedule(plan);
     let total = faults.len();
@@ -146,7 +148,7 @@ pub async fn storm(plan: &Plan, program: &Path, dir: &Path) -> Result<Report> {
         }
         faults::apply(fault, plan, &mut world).await?;
     }
-    world.until("the stopped go on", plan.lease * 4, |world| world.sleeping() == 0).await?;
+    world.until("the stopped go on", plan.lease * 4, |world| (world.sleeping() == 0).then_some(())).await?;
     world.calm();
     let producing = tokio::time::timeout(Duration::from_secs(600), world.beside(producers.join_all()));
     producing.await.context("the producers come to no end")??;
@@ -166,7 +168,7 @@ async fn reach(plan: &Plan, world: &mut World, due: u64, fault: Fault) -> Result
     let limit = Duration::from_secs(if plan.wrong.is_some() { 5 } else { 120 });
     loop {
         let done = world.progress();
-        let reached = world.until(&what, limit, |world| world.progress() >= due).await;
+        let reached = world.until(&what, limit, |world| (world.progress() >= due).then_some(())).await;
         if reached.is_ok() || plan.wrong.is_some() || world.progress() == done {
             return reached;
         }

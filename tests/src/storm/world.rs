@@ -156,20 +156,22 @@ impl World {
         Ok(())
     }
 
-    /// Goes on until a condition holds.
-    pub(super) async fn until(
+    /// Goes on until there is what is looked for.
+    pub(super) async fn until<T>(
         &mut self,
         what: &str,
         limit: Duration,
-        condition: impl Fn(&World) -> bool,
-    ) -> Result<()> {
+        look: impl Fn(&World) -> Option<T>,
+    ) -> Result<T> {
         let began = Instant::now();
-        while !condition(self) {
+        loop {
+            if let Some(found) = look(self) {
+                return Ok(found);
+            }
             ensure!(began.elapsed() < limit, "not within {limit:?}: {what}\n{}", self.said());
             tokio::time::sleep(Duration::from_millis(20)).await;
             self.tick()?;
         }
-        Ok(())
     }
 
     /// The last lines of each worker.
@@ -218,14 +220,7 @@ impl World {
     /// Stops a worker that has something to lose.
     pub(super) async fn stop_one(&mut self, n: u64, long: Duration) -> Result<()> {
         let busy = |world: &World| world.awake(n, |worker| world.is_amid_work(worker));
-        // Between two looks its last run may have ended.
-        let at = loop {
-            self.until("a worker is amid work", Duration::from_secs(60), |world| busy(world).is_some())
-                .await?;
-            if let Some(at) = busy(self) {
-                break at;
-            }
-        };
+        let at = self.until("a worker is amid work", Duration::from_secs(60), busy).await?;
         self.note(Kind::Stopped, self.workers[at].number);
         self.workers[at].process.signal("STOP");
         self.workers[at].wakes = Some(Instant::now() + long);
