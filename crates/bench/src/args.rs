@@ -40,6 +40,10 @@ pub(crate) struct Args {
     /// Redis writes an append-only file, synced every second.
     #[arg(long)]
     pub(crate) aof: bool,
+    /// Gives Redis a processor of its own, and this process the others (by `taskset`): where both
+    /// wander, the system often wakes one on the processor on which the other runs.
+    #[arg(long)]
+    pub(crate) pin: bool,
     /// Writes results.json, results.md and chart.svg into this directory, anew after each figure.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,

@@ -23,7 +23,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn start(args: Args, kind: Kind, report: Report) -> Result<Bench> {
-        let server = if kind == Kind::Redis { Some(Server::start(args.aof)?) } else { None };
+        let server = if kind == Kind::Redis { Some(Server::start(args.aof, args.pin)?) } else { None };
         Ok(Bench { args, kind, report, server, dir: tempfile::tempdir()?, files: 0 })
     }
 
@@ -109,7 +109,10 @@ impl Bench {
     }
 
     /// Notes a figure.
-    pub(crate) fn note(&mut self, row: Row) -> Result<()> {
+    pub(crate) fn note(&mut self, mut row: Row) -> Result<()> {
+        if self.args.pin && self.kind == Kind::Redis {
+            row.settings += "; Redis on a processor of its own (default: anywhere)";
+        }
         self.report.note(row)
     }
 }

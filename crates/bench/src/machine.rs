@@ -1,5 +1,7 @@
 //! What the machine says of itself: processors, load, time used by a process, memory held.
 
+use anyhow::{Context as _, Result, ensure};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Ticks a second of the counters in `/proc`; Linux tells the same to every process.
@@ -9,9 +11,31 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// Processors that may be used.
+/// Processors of the machine.
 pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    read("/proc/cpuinfo").lines().filter(|line| line.starts_with("processor")).count().max(1)
+}
+
+/// Who has which processors with `--pin`: the server the last, whoever calls it the others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Side {
+    Caller,
+    Server,
+}
+
+/// Lets a process, all its threads and what it starts from now on, run on the processors of its
+/// side only.
+pub(crate) fn pin(pid: u32, side: Side) -> Result<()> {
+    ensure!(cores() > 1, "--pin needs a second processor");
+    let last = cores() - 1;
+    let set = match side {
+        Side::Caller => format!("0-{}", last - 1),
+        Side::Server => last.to_string(),
+    };
+    let mut taskset = Command::new("taskset");
+    let pinned = taskset.args(["-a", "-p", "-c", &set, &pid.to_string()]).stdout(Stdio::null()).status();
+    ensure!(pinned.context("--pin: taskset cannot be started")?.success(), "--pin: taskset has failed");
+    Ok(())
 }
 
 /// The load of the last minute.

@@ -44,6 +44,10 @@ fn main() -> ExitCode {
 }
 
 fn begin(args: Args) -> Result<()> {
+    if args.pin {
+        // Before there are threads, and the runtime looks how many it may have.
+        machine::pin(std::process::id(), machine::Side::Caller)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // On a task: what is awaited on the root future pays two wake-ups of threads a call.
     runtime.block_on(async { tokio::spawn(run(args)).await? })

@@ -1,5 +1,6 @@
 //! A Redis of the bench's own, on a TCP port of the loopback.
 
+use crate::machine::{self, Side};
 use crate::raw::Raw;
 use anyhow::{Context as _, Result, bail};
 use std::net::TcpListener;
@@ -27,8 +28,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one that keeps nothing, or an append-only file synced every second.
-    pub(crate) fn start(aof: bool) -> Result<Server> {
+    /// Starts one that keeps nothing, or an append-only file synced every second; on a processor
+    /// of its own if it is to be pinned.
+    pub(crate) fn start(aof: bool, pinned: bool) -> Result<Server> {
         let dir = tempfile::tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let child = Command::new("redis-server")
@@ -40,6 +42,9 @@ impl Server {
             .spawn()
             .map_err(Missing)?;
         let server = Server { child, port, _dir: dir };
+        if pinned {
+            machine::pin(server.child.id(), Side::Server)?;
+        }
         let deadline = Instant::now() + Duration::from_secs(10);
         while server.raw().and_then(|mut raw| raw.ask(&["PING"])).is_err() {
             if Instant::now() > deadline {

@@ -5,8 +5,9 @@
 mod both;
 
 use legwork::backend::Order;
+use legwork::testing::faulty::{Fault, FaultyBackend};
 use legwork::testing::server::TestServer;
-use legwork::{Client, Context, Failure, Group, Job, JobId, State, Worker};
+use legwork::{Client, ClientOptions, Context, Failure, Group, Job, JobId, State, Worker};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -329,6 +330,32 @@ async fn a_backend_that_falls_silent_is_seen_and_survived() {
     signal("-CONT");
     until("it is ready again", || worker.is_ready()).await;
     let ids = [enqueue(&jobs, "b", 1, true).await, enqueue(&jobs, "c", 1, true).await].concat();
+    all_succeed(&jobs, &ids).await;
+    worker.stop().await;
+}
+
+/// While a flood brings all that is asked for, its calls follow each other without an end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_fast_jobs_lets_a_slow_group_have_its_turn() {
+    let Some(server) = TestServer::start() else { return };
+    let real = Client::connect(&format!("{}?ns=test", server.url())).await.unwrap();
+    // The backend is slower than the worker, which has room for more all the time.
+    let slow = Fault::Delay(Duration::from_millis(5));
+    let backend = Arc::new(FaultyBackend::new(real.backend().clone()).from_nth("lease", 1, slow));
+    let jobs = Client::over(backend.clone(), ClientOptions::default());
+    let world = World::new();
+    for _ in 0..40 {
+        jobs.enqueue_many(std::iter::repeat_n(Turn { fast: true }, 1_000)).await.unwrap();
+    }
+    let worker = world.worker(&jobs).queue("default", 64).queue("slow", 1).start().await.unwrap();
+    until("the flood is known to be fast", || world.count("default") > 1_000).await;
+    let ids = enqueue(&jobs, "slow", 1, false).await;
+    let before = backend.calls("lease");
+    until("the slow one began", || world.count("slow") == 1).await;
+    // Sixteen calls follow each other, four are under way with its own, and this test looks late.
+    let calls = backend.calls("lease") - before;
+    assert!(calls <= 32, "it waited for {calls} calls");
+    world.go.add_permits(1);
     all_succeed(&jobs, &ids).await;
     worker.stop().await;
 }

@@ -10,8 +10,9 @@ use std::sync::atomic::Ordering;
 /// At most this many jobs of a queue in one lease.
 const MAX_LEASE: usize = 256;
 /// At most this many jobs are held when most of them are leased ahead, so that while some
-/// run others are on their way in and out.
-const WINDOW: usize = 4 * MAX_LEASE;
+/// run others are on their way in and out: enough that backend and worker seldom wait for
+/// each other, though each is woken late.
+const WINDOW: usize = 16 * MAX_LEASE;
 /// Fast jobs are leased ahead for about this long.
 const AHEAD_NS: u64 = 5_000_000;
 /// Jobs slower than this get a lease each, so that none waits behind another and a crash
@@ -157,7 +158,7 @@ impl<S> Engine<S> {
         let taken = (most as f64 * others + 1e-6) as usize;
         let jobs = most.saturating_sub(lane.inside.load(Ordering::SeqCst) + taken);
         // A full pipeline is refilled in large bites: many small leases cost more.
-        let bite = if ahead == 0 { 1 } else { most.min(WINDOW).div_ceil(4) };
+        let bite = if ahead == 0 { 1 } else { most.div_ceil(4).min(MAX_LEASE) };
         let pace = self.pace(number);
         let alone = !lane.gathers && (pace == 0 || pace > SLOW_NS);
         (jobs >= bite).then_some(Room { jobs: jobs.min(MAX_LEASE), most, alone })

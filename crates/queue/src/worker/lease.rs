@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 
 /// So many calls for fast jobs are under way at a time, as long as each brings what it asks
 /// for: the next ids are leased while the records of the last ones are read.
-const UNDERWAY: usize = 2;
-/// So many follow in a round, before other groups have their turn.
+const UNDERWAY: usize = 4;
+/// So many follow each other before others have their turn.
 const FOLLOW: usize = 16;
 
 /// Runs until the worker stops and everything inside it is settled.
@@ -120,15 +120,24 @@ async fn round<S: Clone + Send + Sync + 'static>(engine: &Arc<Engine<S>>, tracke
             let_in(engine, tracker, answer, &mut round);
         }
     }
-    // A group that was full was not asked, and is well if the backend answered for another.
-    if round.asked > 0 && round.silent.contains(&false) {
-        let well = engine.health.pools.iter().zip(&round.silent).filter(|(_, silent)| !*silent);
-        engine.health.polled(well.map(|(pool, _)| pool));
-    }
+    round.seen(engine);
     round
 }
 
-/// Asks for the groups of one queue, and again while they have more.
+impl Round {
+    /// Tells the health of the groups. One that was full was not asked, and is well if the
+    /// backend answered for another.
+    fn seen<S>(&self, engine: &Engine<S>) {
+        if self.asked > 0 && self.silent.contains(&false) {
+            let well = engine.health.pools.iter().zip(&self.silent).filter(|(_, silent)| !*silent);
+            engine.health.polled(well.map(|(pool, _)| pool));
+        }
+    }
+}
+
+/// Asks for the groups of one queue, and again while they have more. Where there are no other
+/// groups the calls do not come to an end for the next round, because then the backend would
+/// have nothing to do until the first of it: those of slow jobs have their turn among them.
 async fn ones<S: Clone + Send + Sync + 'static>(
     engine: &Arc<Engine<S>>,
     tracker: &TaskTracker,
@@ -146,10 +155,18 @@ async fn ones<S: Clone + Send + Sync + 'static>(
     // In their order, so that jobs begin in the order of their leases.
     let mut calls: FuturesOrdered<_> =
         [false, true].into_iter().filter_map(|alone| engine.ask_of_ones(alone)).map(reserved).collect();
-    let mut follow = if engine.backend.leases_in_order() { FOLLOW } else { 0 };
+    let in_order = engine.backend.leases_in_order();
+    let only_ones = engine.health.pools.iter().all(|pool| pool.lanes.len() == 1);
+    let mut follow = if in_order { FOLLOW } else { 0 };
     while let Some(answer) = calls.next().await {
         let more = let_in(engine, tracker, answer, round);
+        if follow == 0 && in_order && only_ones {
+            round.seen(engine);
+            calls.extend(engine.ask_of_ones(true).map(reserved));
+            follow = FOLLOW;
+        }
         while more
+            && round.failed.is_none()
             && follow > 0
             && calls.len() < UNDERWAY
             && !engine.stop.is_cancelled()
