@@ -1,7 +1,7 @@
 //! Power that fails: processes are gone, and of their files stays what had been synced.
 
 use crate::{SOON, pairs};
-use legwork::JobId;
+use legwork::{Client, ClientOptions, Durability, JobId};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -96,6 +96,35 @@ async fn with_everysec_a_power_loss_costs_the_last_two_seconds_and_halves_nothin
     );
     let _worker = world.worker(8).await;
     world.all_done(&old.iter().map(|(id, _)| *id).collect::<Vec<_>>(), SOON).await;
+}
+
+/// What an enqueue demanded of the disk is there, whatever else is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_demanded_the_disk_survives_a_power_loss_with_everysec() {
+    let Some(power) = Power::of_appended() else { return };
+    let args = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    let Some(mut world) = World::redis_with(&pairs(&power.env()), &args).await else {
+        return;
+    };
+    let options = ClientOptions { durability: Some(Durability::Fsync), ..ClientOptions::default() };
+    let demanding = match Client::connect_with(&world.url, options).await {
+        Err(e) if e.is_refused() => return eprintln!("skipped: this server cannot: {e}"),
+        connected => connected.expect("connected"),
+    };
+    let safe = Mutex::new(Vec::new());
+    let demand = async {
+        loop {
+            let id = demanding.enqueue_raw("probe.work", r#"{"ms":1}"#).await.expect("enqueued").id;
+            safe.lock().expect("whole").push(id);
+        }
+    };
+    let (_, _, bytes) =
+        tokio::select! { failed = fail(&mut world, &power) => failed, () = demand => unreachable!() };
+    let safe = safe.into_inner().expect("whole");
+    assert!(bytes > 0 && !safe.is_empty(), "{bytes} bytes lost, {} answered", safe.len());
+    world.audited().await;
+    let gone = lost(&world, safe.iter().copied()).await;
+    assert!(gone.is_empty(), "{} of {} lost", gone.len(), safe.len());
 }
 
 /// The ids that a producer noted as answered.

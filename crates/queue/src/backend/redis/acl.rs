@@ -230,7 +230,8 @@ fn at_place(config: &Config, version: (u32, u32)) -> Vec<String> {
     }
     match config.durability {
         Some(Durability::Replicated(_)) => all.push("wait"),
-        Some(Durability::Fsync) if version >= (7, 2) => all.push("waitaof"),
+        // Both where there is `WAITAOF`: who answers it too early is asked how it syncs.
+        Some(Durability::Fsync) if version >= (7, 2) => all.extend(["waitaof", "config|get"]),
         Some(Durability::Fsync) => all.push("config|get"),
         _ => {}
     }

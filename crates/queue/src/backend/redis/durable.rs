@@ -30,7 +30,7 @@ const DISK: u32 = 2_500;
 enum Way {
     /// `WAIT`: so many replicas.
     Replicas(u8),
-    /// `WAITAOF`, from 7.2.
+    /// `WAITAOF`, from 7.2, where it tells the truth.
     Aof,
     /// It syncs every write before it answers, if it is set to; that is seen each time.
     Always,
@@ -80,24 +80,38 @@ impl Durable {
     }
 
     async fn disk(&self) -> Result<Way> {
-        let error = match self.link.send(&self.question(Way::Aof)).await? {
-            Ok(_) => return Ok(Way::Aof),
-            Err(error) => error,
+        let instead = match self.link.send(&self.question(Way::Aof)).await? {
+            Ok(_) => match self.hasty().await? {
+                None => return Ok(Way::Aof),
+                Some(server) => format!("WAITAOF of {server} answers before the disk has it; needs"),
+            },
+            Err(error) if errors::said(&error).contains("appendonly is disabled") => {
+                return Err(self.refused("the server keeps no append-only file; set appendonly yes"));
+            }
+            Err(error) if errors::said(&error).contains("nknown command") => "needs Redis 7.2, or".into(),
+            Err(error) => return Err(self.link.told(error)),
         };
-        if errors::said(&error).contains("appendonly is disabled") {
-            return Err(self.refused("the server keeps no append-only file; set appendonly yes"));
-        }
-        if !errors::said(&error).contains("nknown command") {
-            return Err(self.link.told(error));
-        }
         let set = self.link.ask(&self.question(Way::Always)).await?;
         self.enough(Way::Always, Ok(set)).map_err(|e| match e.is_unavailable() {
-            true => self.refused(
-                "needs Redis 7.2, or appendonly yes, appendfsync always and no-appendfsync-on-rewrite no on this one; set these, or demand less (?durability=memory)",
-            ),
+            true => self.refused(format!(
+                "{instead} appendonly yes, appendfsync always and no-appendfsync-on-rewrite no on this one; set these, or demand less (?durability=memory)"
+            )),
             false => e,
         })?;
         Ok(Way::Always)
+    }
+
+    /// The server, where its `WAITAOF` is not to be believed. It is asked with `HELLO`, which
+    /// every account may call; one that does not know it is not believed either.
+    async fn hasty(&self) -> Result<Option<String>> {
+        let said = match self.link.send(&cmd("HELLO")).await? {
+            Ok(said) => decode::list(said)?,
+            Err(_) => return Ok(Some("this server".into())),
+        };
+        let said: Vec<_> = said.into_iter().map(|word| decode::text(word).unwrap_or_default()).collect();
+        let of = |name: &str| said.chunks_exact(2).find(|pair| pair[0] == name).map_or("", |pair| &pair[1]);
+        let (name, version) = (of("server"), of("version"));
+        Ok(is_hasty(name, version).then(|| format!("{name} {version}")))
     }
 
     fn question(&self, way: Way) -> Cmd {
@@ -171,5 +185,32 @@ impl Durable {
             }
         }
         Err(Error::unavailable(format!("redis at {}: forgets its scripts", self.link.target())))
+    }
+}
+
+/// Whether a server's `WAITAOF` says that the disk has what it has not, where it is synced every
+/// second and nothing is left to write: that of Redis 7.4.0 to 7.4.2 (redis/redis#13793), and of
+/// every Valkey so far, for Valkey has not taken the mend (seen in 9.1.2: an answer each 0.1 s,
+/// a sync each second).
+fn is_hasty(server: &str, version: &str) -> bool {
+    server != "redis" || ["7.4.0", "7.4.1", "7.4.2"].contains(&version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_hasty;
+
+    #[test]
+    fn whose_word_is_believed() {
+        for (server, version, hasty) in [
+            ("redis", "7.2.4", false),
+            ("redis", "7.4.2", true),
+            ("redis", "7.4.3", false),
+            ("redis", "8.2.3", false),
+            ("valkey", "9.1.2", true),
+            ("", "", true),
+        ] {
+            assert_eq!(is_hasty(server, version), hasty, "{server} {version}");
+        }
     }
 }
