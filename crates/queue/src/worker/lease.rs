@@ -159,18 +159,16 @@ async fn ones<S: Clone + Send + Sync + 'static>(
     let only_ones = engine.health.pools.iter().all(|pool| pool.lanes.len() == 1);
     let mut follow = if in_order { FOLLOW } else { 0 };
     while let Some(answer) = calls.next().await {
-        let more = let_in(engine, tracker, answer, round);
-        if follow == 0 && in_order && only_ones {
+        let more = let_in(engine, tracker, answer, round) && round.failed.is_none();
+        let on = more && !engine.stop.is_cancelled() && !engine.health.is_quiet();
+        if on && follow == 0 && in_order && only_ones {
             round.seen(engine);
             calls.extend(engine.ask_of_ones(true).map(reserved));
             follow = FOLLOW;
         }
-        while more
-            && round.failed.is_none()
+        while on
             && follow > 0
             && calls.len() < UNDERWAY
-            && !engine.stop.is_cancelled()
-            && !engine.health.is_quiet()
             && let Some(ask) = engine.ask_of_ones(false)
         {
             follow -= 1;
