@@ -277,8 +277,8 @@ pub(crate) struct Doctor {
     #[arg(long)]
     pub(crate) deep: bool,
     /// Takes this hole of the server for mended: distributions mend one without a new version
-    /// number. May be given several times
-    #[arg(long, value_name = "CVE", value_parser = parse::cve)]
+    /// number. Several with commas, or given several times
+    #[arg(long, value_name = "CVE", value_parser = parse::cve, value_delimiter = ',')]
     pub(crate) accept: Vec<String>,
 }
 

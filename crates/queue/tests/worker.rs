@@ -363,7 +363,7 @@ async fn no_more_is_leased_ahead_than_there_is_room_for(jobs: Client) {
     let faulty = Arc::new(FaultyBackend::new(jobs.backend().clone()));
     let behind = Client::over(faulty.clone(), ClientOptions::default());
     let doors = Doors(Arc::new(Semaphore::new(3_000)));
-    let ids = jobs.enqueue_many((0..6_000).map(|_| job("pass"))).await.unwrap();
+    let ids = jobs.enqueue_many((0..12_000).map(|_| job("pass"))).await.unwrap();
     let worker = Worker::new(behind, doors.clone()).handle(pass).queue("default", 64);
     let worker = worker.start().await.unwrap();
     let until = Instant::now() + Duration::from_secs(20);
@@ -382,9 +382,9 @@ async fn no_more_is_leased_ahead_than_there_is_room_for(jobs: Client) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let leased = jobs.queues().await.unwrap()[0].counts["leased"];
-    assert!((65..=1_024).contains(&leased), "{leased} are leased");
-    doors.0.add_permits(6_000);
-    jobs.wait::<Do>(ids[5_999].id).await.unwrap();
+    assert!((65..=4_096).contains(&leased), "{leased} are leased");
+    doors.0.add_permits(12_000);
+    jobs.wait::<Do>(ids[11_999].id).await.unwrap();
     worker.stop().await;
 }
 

@@ -116,7 +116,7 @@ async fn definition(
     let known = match client.lookup(name).await {
         // An account that only enqueues may not read what workers say of themselves.
         Err(e) if e.is_refused() => {
-            let note = "this account may not read which names workers know, so the name was taken as it is";
+            let note = "this account may not read which names workers know, so the name was taken as it is, with the default queue and policy";
             return Ok((None, Some(note.into())));
         }
         known => known?,
@@ -124,7 +124,7 @@ async fn definition(
     match known {
         Lookup::Known(definition) => Ok((Some(definition), None)),
         Lookup::NoneKnown => {
-            let note = "no worker has published the names it knows, so the name was taken as it is";
+            let note = "no worker has published the names it knows, so the name was taken as it is, with the default queue and policy";
             Ok((None, Some(note.into())))
         }
         Lookup::Unknown(_) if what.force => Ok((None, Some(format!("no worker knows the name {name}")))),

@@ -109,7 +109,7 @@ impl Story {
             envelope.keep_ms.map(|ms| if ms == 0 { "not kept".into() } else { format!("kept {}", span(ms)) });
         let own: Vec<String> = [
             envelope.max_attempts.map(|n| format!("at most {n} attempts")),
-            envelope.max_crashes.map(|n| format!("at most {n} crashes")),
+            envelope.max_crashes.map(|n| format!("at most {}", crashes(n))),
             envelope.timeout_ms.map(|ms| format!("timeout {}", span(i64::try_from(ms).unwrap_or(i64::MAX)))),
             keep,
         ]
@@ -125,8 +125,8 @@ impl Story {
         let own = job.envelope.envelope().and_then(|e| e.max_attempts);
         let most = own.or(policy.map(|p| p.max_attempts));
         let of = most.map(|n| format!(" of {n}")).unwrap_or_default();
-        self.say("attempts", format!("{}{of} spent, {} crashes", job.attempts, job.crashes));
-        if job.suspect {
+        self.say("attempts", format!("{}{of} spent, {}", job.attempts, crashes(job.crashes)));
+        if job.suspect && !job.state.is_final() {
             self.say("suspect", "a worker was lost while it held this job; it runs alone next");
         }
         if let Some(trace) = job.envelope.envelope().and_then(|e| e.trace) {
@@ -185,4 +185,8 @@ fn timeline(job: &JobView) -> Vec<(Option<i64>, String)> {
 /// A token is the microsecond of the backend's clock at which the lease was granted.
 fn leased_ms(token: u64) -> i64 {
     i64::try_from(token / 1_000).unwrap_or(i64::MAX)
+}
+
+fn crashes(n: u32) -> String {
+    if n == 1 { "1 crash".into() } else { format!("{n} crashes") }
 }

@@ -88,13 +88,17 @@ async fn wait(
     let started = Instant::now();
     while told.iter().any(|(_, answer)| matches!(answer, Ok(false))) && started.elapsed() < limit {
         tokio::time::sleep(LOOK).await;
-        let workers = client.workers().await?;
+        // Without those that have died and are listed for a while.
+        let workers = client.snapshot().await?.workers;
         for (id, answer) in told.iter_mut().filter(|(_, answer)| answer.is_ok()) {
             let seen = workers.iter().find(|worker| worker.id == *id);
             *answer = Ok(match (order, seen) {
                 (Order::Stop, seen) => seen.is_none(),
                 (_, Some(worker)) => order.is_followed(worker),
-                (_, None) => false,
+                (_, None) => {
+                    *answer = Err("it is gone".into());
+                    continue;
+                }
             });
         }
     }

@@ -7,6 +7,9 @@ use comfy_table::{Attribute, Cell};
 use legwork::backend::{GroupView, WorkerState, WorkerView};
 use legwork::{Client, Snapshot};
 
+/// A worker is seen every five seconds: this one has missed two of them.
+const SILENT_MS: i64 = 12_000;
+
 pub(super) async fn list(client: &Client, out: &mut Out) -> Done {
     let seen = client.snapshot().await?;
     if out.json {
@@ -31,7 +34,7 @@ fn wide(seen: &Snapshot, out: &mut Out) {
     for worker in &seen.workers {
         table.add_row([
             Cell::new(place(worker)),
-            state(worker),
+            state(worker, seen.now_ms),
             Cell::new(runs(worker)),
             Cell::new(groups(worker).join(between)),
             Cell::new(span(seen.now_ms - worker.started_ms)),
@@ -54,7 +57,7 @@ fn narrow(seen: &Snapshot, out: &mut Out) {
         let mut table = out.table(&[]);
         let head = Cell::new("worker").add_attribute(Attribute::Bold);
         table.add_row([head, Cell::new(shown(&worker.id))]);
-        table.add_row([Cell::new("state"), state(worker)]);
+        table.add_row([Cell::new("state"), state(worker, seen.now_ms)]);
         table.add_row(["runs", &format!("{} jobs", runs(worker))]);
         table.add_row(["at", &format!("{}, up {up}, seen {beat}", place(worker))]);
         table.add_row(["groups", &groups(worker).join(", ")]);
@@ -67,8 +70,9 @@ fn place(worker: &WorkerView) -> String {
     format!("{}:{}", shown(&worker.host), worker.pid)
 }
 
-fn state(worker: &WorkerView) -> Cell {
+fn state(worker: &WorkerView, now_ms: i64) -> Cell {
     match worker.state {
+        _ if now_ms - worker.seen_ms > SILENT_MS => coloured("silent", Some(Color::Red)),
         WorkerState::Running if worker.ready => coloured("running", Some(Color::Green)),
         // Up, and yet it has not looked for work with success of late.
         WorkerState::Running => coloured("not ready", Some(Color::Red)),
@@ -104,4 +108,16 @@ fn group(group: &GroupView) -> String {
 
 fn names(worker: &WorkerView) -> Vec<String> {
     worker.definitions.iter().map(|d| shown(&d.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_not_been_seen_for_a_while_is_silent() {
+        let worker = WorkerView { ready: true, seen_ms: 1_000, ..WorkerView::default() };
+        assert_eq!(state(&worker, 1_000 + SILENT_MS).content(), "running");
+        assert_eq!(state(&worker, 1_001 + SILENT_MS).content(), "silent");
+    }
 }

@@ -208,15 +208,16 @@ async fn what_is_wrong_with_a_server_is_told() {
         let end = words[at..].find(' ').expect("more is said");
         &words[at..at + end]
     });
-    let mut args = vec!["--json"];
-    args.extend(holes.flat_map(|hole| ["--accept", hole]));
-    let told = p.doctor(&args).json();
+    let holes: Vec<_> = holes.collect();
+    let all = holes.join(",");
+    let args: &[&str] = if holes.is_empty() { &["--json"] } else { &["--json", "--accept", &all] };
+    let told = p.doctor(args).json();
     assert_eq!(
         (&told["healthy"], told["findings"].as_array().map(Vec::len)),
         (&true.into(), Some(1)),
         "{told}"
     );
-    assert_eq!(told["accepted"].as_array().map(Vec::len), Some((args.len() - 1) / 2), "{told}");
+    assert_eq!(told["accepted"].as_array().map(Vec::len), Some(holes.len()), "{told}");
     assert!(p.doctor(&["--accept", "CVE-1"]).bad(2).contains("use CVE-YEAR-NUMBER"));
     let wanted = legwork(&["--url", &format!("{}&durability=replicated:1", p.url), "doctor"]);
     assert!(wanted.code == 1 && wanted.out.contains("0 of 1 replicas are in step"), "{wanted:?}");

@@ -1,7 +1,8 @@
 //! The commands that change jobs and queues.
 
+use crate::run::legwork;
 use crate::world::{Act, World};
-use legwork::backend::{LeaseRequest, Note};
+use legwork::backend::{LeaseRequest, Note, WorkerView};
 use legwork::{JobId, State};
 use std::time::Duration;
 
@@ -192,6 +193,26 @@ async fn a_purge_asks_first() {
     assert_eq!(world.json(&["purge", "default", "--yes"])["removed"], 4);
     assert_eq!(world.cli(&["purge", "default", "--yes"]).good(), "0 jobs removed from default\n");
     assert_eq!(world.state(other).await, State::Available);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_gone_is_not_waited_for() {
+    let world = World::new().await;
+    let mut worker = WorkerView { id: "w1".into(), ready: true, ..WorkerView::default() };
+    let beat = async |worker: &WorkerView| world.client.backend().beat(worker).await.expect("seen");
+    assert!(beat(&worker).await.is_empty());
+    let leave = async {
+        while beat(&worker).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        worker.leaving = true;
+        beat(&worker).await;
+    };
+    let url = world.url.clone();
+    let ordered = move || legwork(&["--url", &url, "worker", "quiet", "w1", "--wait=60s"]);
+    let (ran, ()) = tokio::join!(tokio::task::spawn_blocking(ordered), leave);
+    let ran = ran.expect("it ran");
+    assert!(ran.bad(1).contains("1 of 1 have not followed") && ran.out.contains("it is gone"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -211,7 +211,7 @@ impl<J: Job, S: Clone + Send + Sync + 'static> Gather<J, S> {
         members.retain(|member| !member.tell.is_closed());
         let Some(first) = members.first() else { return };
         let state = first.cx.state.clone();
-        let span = tracing::info_span!("batch", name = J::NAME, jobs = members.len());
+        let span = tracing::error_span!("batch", name = J::NAME, jobs = members.len());
         let (mut jobs, mut cxs, mut tells) = (Vec::new(), Vec::new(), Vec::new());
         for Member { job, cx, tell } in members {
             jobs.push(job);

@@ -28,7 +28,7 @@ pub enum Role {
     Scheduler,
     /// Looks at everything and changes nothing.
     Viewer,
-    /// Looks, enqueues and steers: the command line and the dashboard.
+    /// Looks, enqueues and steers: the command line.
     Operator,
     /// Prepares a namespace: its version, and the functions of the hardened mode.
     Migrator,
