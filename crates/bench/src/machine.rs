@@ -11,6 +11,14 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
+/// The commit that is checked out here, with a mark where files differ from it; none where there
+/// is no repository, or no git.
+pub(crate) fn commit() -> Option<String> {
+    let told = Command::new("git").args(["describe", "--always", "--dirty"]).output().ok()?;
+    let told = told.status.success().then(|| String::from_utf8_lossy(&told.stdout).trim().to_owned())?;
+    (!told.is_empty()).then_some(told)
+}
+
 /// Processors of the machine.
 pub(crate) fn cores() -> usize {
     read("/proc/cpuinfo").lines().filter(|line| line.starts_with("processor")).count().max(1)

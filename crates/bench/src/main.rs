@@ -88,11 +88,12 @@ async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The command, and when it was given.
+/// The command, when it was given, and of which code.
 fn said() -> String {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    format!("`legwork-bench {}`, begun {} s after the epoch", words.join(" "), now.map_or(0, |d| d.as_secs()))
+    let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let code = machine::commit().map(|commit| format!(", commit {commit}")).unwrap_or_default();
+    format!("`legwork-bench {}`, begun {now}{code}", words.join(" "))
 }
 
 /// One kind of figure, or each in turn: one that fails leaves the others theirs.
