@@ -135,7 +135,10 @@ fn one(job: &Job, runs: &[Run], max_crashes: u64, max_attempts: u64, report: &mu
     records.dedup();
     report.duplicated += u64::from(records.len() > 1 || job.kept.len() > 1);
     let starts = runs.len() as u64;
-    let most = if job.poison { max_crashes } else { max_crashes + max_attempts };
+    // Lost together with others of its batch it is charged nothing, once: from then on it is
+    // suspect, and leased alone.
+    let together = 1;
+    let most = max_crashes + if job.poison { together } else { max_attempts };
     let innocent = is(Kind::Discarded) && !job.poison;
     report.crash_limit += u64::from(starts > most || innocent);
 }
