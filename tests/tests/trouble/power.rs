@@ -9,6 +9,14 @@ use tests::shim::Power;
 use tests::world::World;
 use tests::{Program, until};
 
+/// A Redis whose append-only file is synced like this, and whose power may fail.
+async fn synced(when: &str) -> Option<(Power, World)> {
+    let power = Power::of_appended()?;
+    let args = ["--appendonly", "yes", "--appendfsync", when];
+    let world = World::redis_with(&pairs(&power.env()), &args).await?;
+    Some((power, world))
+}
+
 /// Enqueues from some callers until `enough` are answered; each answer with its instant.
 async fn accepted(world: &World, enough: usize) -> Vec<(JobId, Instant)> {
     let all = Mutex::new(Vec::new());
@@ -60,11 +68,7 @@ async fn lost(world: &World, ids: impl Iterator<Item = JobId>) -> Vec<JobId> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_appendfsync_always_a_power_loss_loses_nothing() {
-    let Some(power) = Power::of_appended() else { return };
-    let args = ["--appendonly", "yes", "--appendfsync", "always"];
-    let Some(mut world) = World::redis_with(&pairs(&power.env()), &args).await else {
-        return;
-    };
+    let Some((power, mut world)) = synced("always").await else { return };
     let (ids, ..) = fail(&mut world, &power).await;
     world.audited().await;
     let gone = lost(&world, ids.iter().map(|(id, _)| *id)).await;
@@ -75,11 +79,7 @@ async fn with_appendfsync_always_a_power_loss_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_everysec_a_power_loss_costs_the_last_two_seconds_and_halves_nothing() {
-    let Some(power) = Power::of_appended() else { return };
-    let args = ["--appendonly", "yes", "--appendfsync", "everysec"];
-    let Some(mut world) = World::redis_with(&pairs(&power.env()), &args).await else {
-        return;
-    };
+    let Some((power, mut world)) = synced("everysec").await else { return };
     let (ids, failed, bytes) = fail(&mut world, &power).await;
     assert!(bytes > 0, "this power loss loses nothing: is the shim at work?");
     world.audited().await;
@@ -101,11 +101,7 @@ async fn with_everysec_a_power_loss_costs_the_last_two_seconds_and_halves_nothin
 /// What an enqueue demanded of the disk is there, whatever else is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_demanded_the_disk_survives_a_power_loss_with_everysec() {
-    let Some(power) = Power::of_appended() else { return };
-    let args = ["--appendonly", "yes", "--appendfsync", "everysec"];
-    let Some(mut world) = World::redis_with(&pairs(&power.env()), &args).await else {
-        return;
-    };
+    let Some((power, mut world)) = synced("everysec").await else { return };
     let options = ClientOptions { durability: Some(Durability::Fsync), ..ClientOptions::default() };
     let demanding = match Client::connect_with(&world.url, options).await {
         Err(e) if e.is_refused() => return eprintln!("skipped: this server cannot: {e}"),
