@@ -88,18 +88,19 @@ async fn wait(
     let started = Instant::now();
     while told.iter().any(|(_, answer)| matches!(answer, Ok(false))) && started.elapsed() < limit {
         tokio::time::sleep(LOOK).await;
-        // Without those that have died and are listed for a while.
-        let workers = client.snapshot().await?.workers;
+        // Who has to stop may be cut off and run on; who has to do anything else is past it when it
+        // has been silent for long, though it is listed.
+        let workers = match order {
+            Order::Stop => client.workers().await?,
+            _ => client.snapshot().await?.workers,
+        };
         for (id, answer) in told.iter_mut().filter(|(_, answer)| answer.is_ok()) {
             let seen = workers.iter().find(|worker| worker.id == *id);
-            *answer = Ok(match (order, seen) {
-                (Order::Stop, seen) => seen.is_none(),
-                (_, Some(worker)) => order.is_followed(worker),
-                (_, None) => {
-                    *answer = Err("it is gone".into());
-                    continue;
-                }
-            });
+            *answer = match (order, seen) {
+                (Order::Stop, seen) => Ok(seen.is_none()),
+                (_, Some(worker)) => Ok(order.is_followed(worker)),
+                (_, None) => Err("it is gone".into()),
+            };
         }
     }
     Ok(())
